@@ -1,0 +1,309 @@
+"""The browser's side: the only module that imports ``js`` or ``pyodide``.
+
+Names that start with ``js_`` are JavaScript objects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import js
+from pyodide.ffi import JsException, create_once_callable, create_proxy, to_js
+
+from .model import FailureKind, PageFacts, Request, Response
+from .store import Choice, ChoiceStore, MemoryStore
+from .transport import NO_PROGRESS, Progress, TransportError, cut_off, timed_out, too_large
+from .urls import HostKind, host_kind, origin
+
+_log = logging.getLogger(__name__)
+
+# In a window `globalThis` is `window`, in a worker its global scope; in Node neither exists.
+_IN_BROWSER: Final = hasattr(js, "location") and hasattr(js, "addEventListener")
+
+
+# --- facts about the page -----------------------------------------------------------------------
+
+
+async def page_facts() -> PageFacts:
+    """What the rules of the web make of the page or worker that this Python runs in."""
+    if not _IN_BROWSER:
+        return PageFacts()
+    # `origin` and not `location`: a worker made from a blob: URL has the origin of its maker.
+    page_origin = str(js.origin) if hasattr(js, "origin") else ""
+    if not page_origin.startswith(("http:", "https:")):
+        page_origin = ""  # file:, or the opaque origin of a sandboxed frame
+    return PageFacts(
+        origin=page_origin,
+        host_kind=host_kind(page_origin) if page_origin else HostKind.PUBLIC,
+        isolated=bool(getattr(js, "crossOriginIsolated", False)),
+        local_network=await _permission("local-network"),
+        loopback_network=await _permission("loopback-network"),
+    )
+
+
+async def _permission(name: str) -> str:
+    """State of a permission, or ``""`` where this browser does not know it."""
+    permissions = getattr(js.navigator, "permissions", None)
+    if permissions is None:
+        return ""
+    try:
+        return str((await permissions.query(to_js_object(name=name))).state)
+    except JsException:
+        return ""  # TypeError: no such permission in this browser
+
+
+def _says_offline(url: str) -> bool:
+    """HTML standard: ``onLine`` is false when it certainly makes no sense to try."""
+    navigator = getattr(js, "navigator", None)
+    on_line = getattr(navigator, "onLine", True)
+    return on_line is False and host_kind(url) is not HostKind.LOOPBACK
+
+
+# --- requests -----------------------------------------------------------------------------------
+
+
+class FetchTransport:
+    """:class:`~pyodide_mirror.transport.Transport` by the browser's ``fetch``."""
+
+    def __init__(self, page: PageFacts) -> None:
+        self.page = page
+
+    async def fetch(self, request: Request, progress: Progress = NO_PROGRESS) -> Response:
+        """See :class:`~pyodide_mirror.transport.Transport`."""
+        js_controller = js.AbortController.new()
+        reader = _Reader(request, progress)
+        try:
+            with _watch_policies(request.url) as blocked:
+                try:
+                    async with asyncio.timeout(request.timeout):
+                        return await reader.read(js_controller.signal)
+                except TimeoutError:
+                    raise timed_out(request.timeout, reader.received) from None
+                except JsException as error:
+                    # Policy violations are reported a task later than the rejection.
+                    await _next_task()
+                    if blocked.coep and request.opaque:
+                        return Response(url=request.url, status=0)
+                    raise reader.failure(error, blocked.csp) from None
+        finally:
+            # Ends what is left of the request; without effect on one that is complete.
+            js_controller.abort()
+
+
+class _Reader:
+    """One request, and how far its answer has come."""
+
+    def __init__(self, request: Request, progress: Progress) -> None:
+        self.request = request
+        self.progress = progress
+        self.received: int | None = None
+
+    async def read(self, js_signal: Any) -> Response:
+        request = self.request
+        options = {
+            "mode": "no-cors" if request.opaque else "cors",
+            "credentials": request.credentials,
+            "headers": dict(request.headers),
+            # Whether a mirror works now is not for the HTTP cache to say.
+            "cache": "no-store" if request.opaque else "no-cache",
+        }
+        js_options = to_js_object(**options)
+        js_options.signal = js_signal
+        js_response = await js.fetch(request.url, js_options)
+        if request.opaque:
+            return Response(url=request.url, status=0)
+        self.received = 0
+        headers = {str(name).lower(): str(value) for name, value in js_response.headers}
+        self.progress.headers(js_response.status, _length(headers))
+        return Response(
+            url=str(js_response.url) or request.url,
+            status=js_response.status,
+            headers=headers,
+            body=await self._body(js_response),
+        )
+
+    async def _body(self, js_response: Any) -> bytes:
+        if js_response.body is None:
+            return b""
+        js_reader = js_response.body.getReader()
+        chunks: list[bytes] = []
+        while True:
+            js_result = await js_reader.read()
+            if js_result.done:
+                return b"".join(chunks)
+            chunk = js_result.value.to_bytes()
+            self.received = (self.received or 0) + len(chunk)
+            if self.received > self.request.max_bytes:
+                raise too_large(self.request.max_bytes)
+            chunks.append(chunk)
+            self.progress.received(len(chunk))
+
+    def failure(self, error: JsException, directive: str) -> TransportError:
+        """What is known of a request that was rejected: to a page, causes look all alike."""
+        if directive:
+            return TransportError(FailureKind.CSP, f"blocked by {directive} of the page's policy")
+        if self.received is not None:
+            return cut_off(self.received)
+        if _says_offline(self.request.url):
+            return TransportError(FailureKind.OFFLINE, "the browser is offline")
+        message = str(getattr(error, "message", error))
+        return TransportError(FailureKind.NETWORK, f"the browser says {message!r}")
+
+
+def _length(headers: dict[str, str]) -> int | None:
+    # Content-Length counts encoded bytes; with an encoding it says nothing about the body.
+    text = headers.get("content-length", "")
+    return int(text) if text.isdecimal() and "content-encoding" not in headers else None
+
+
+@contextmanager
+def _watch_policies(url: str) -> Iterator[_Blocked]:
+    """Learn which of the page's own policies stop the request of ``url``."""
+    blocked = _Blocked(url)
+    if not _IN_BROWSER:
+        yield blocked
+        return
+    js_target = js.document if hasattr(js, "document") else js
+    js_violation = create_proxy(blocked.on_violation)
+    js_reports = create_proxy(blocked.on_reports)
+    js_observer = None
+    if hasattr(js, "ReportingObserver"):
+        js_observer = js.ReportingObserver.new(js_reports, to_js_object(types=["coep"]))
+        js_observer.observe()
+    js_target.addEventListener("securitypolicyviolation", js_violation)
+    try:
+        yield blocked
+    finally:
+        js_target.removeEventListener("securitypolicyviolation", js_violation)
+        if js_observer is not None:
+            js_observer.disconnect()
+        js_violation.destroy()
+        js_reports.destroy()
+
+
+class _Blocked:
+    """What the page's policies have said about one URL."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.csp = ""
+        """The directive of the Content-Security-Policy that forbids it (CSP3, section 5)."""
+        self.coep = False
+        """An answer came, and the embedder policy withheld it (HTML standard, 7.1.4)."""
+
+    def on_violation(self, js_event: Any) -> None:
+        blocked = str(js_event.blockedURI)
+        # After a redirect only the origin is given.
+        ours = blocked == self.url or blocked.rstrip("/") == origin(self.url)
+        if ours and js_event.disposition == "enforce":
+            self.csp = str(js_event.effectiveDirective)
+
+    def on_reports(self, js_reports: Any, _js_observer: Any) -> None:
+        for js_report in js_reports:
+            js_body = js_report.body
+            if js_body.disposition == "enforce" and str(js_body.blockedURL) == self.url:
+                self.coep = True
+
+
+async def _next_task() -> None:
+    """Let the browser run one task (HTML standard), so that queued events are delivered."""
+
+    def start(js_resolve: Any, _js_reject: Any) -> None:
+        js.setTimeout(js_resolve, 0)
+
+    await js.Promise.new(create_once_callable(start))
+
+
+def to_js_object(**members: object) -> Any:
+    """A plain JavaScript object."""
+    return to_js(members, dict_converter=js.Object.fromEntries)
+
+
+# --- what is remembered -------------------------------------------------------------------------
+
+_DATABASE: Final = "pyodide_mirror"
+_CHOICE: Final = "choice"
+
+
+def open_store() -> ChoiceStore:
+    """IndexedDB, which plain-http pages and workers have, too; elsewhere the process's memory."""
+    return IndexedDBStore() if hasattr(js, "indexedDB") else MemoryStore()
+
+
+class IndexedDBStore:
+    """:class:`~pyodide_mirror.store.ChoiceStore` in the page's IndexedDB."""
+
+    def load(self) -> Awaitable[Choice | None]:
+        """The remembered choice, or None."""
+        return asyncio.ensure_future(self._load())
+
+    def save(self, choice: Choice) -> Awaitable[None]:
+        """Remember this one instead of the one before."""
+        text = choice.to_json()
+        return asyncio.ensure_future(self._write(lambda js_store: js_store.put(text, _CHOICE)))
+
+    def forget(self) -> Awaitable[None]:
+        """Remember nothing."""
+        return asyncio.ensure_future(self._write(lambda js_store: js_store.delete(_CHOICE)))
+
+    async def _load(self) -> Choice | None:
+        try:
+            js_database = await _open_database()
+            try:
+                js_store = js_database.transaction(_CHOICE, "readonly").objectStore(_CHOICE)
+                return Choice.from_json(await _result(js_store.get(_CHOICE)))
+            finally:
+                js_database.close()
+        except JsException as error:
+            _log.warning("nothing can be remembered on this page: %s", error)
+            return None
+
+    async def _write(self, change: Callable[[Any], Any]) -> None:
+        try:
+            js_database = await _open_database()
+            try:
+                js_transaction = js_database.transaction(_CHOICE, "readwrite")
+                change(js_transaction.objectStore(_CHOICE))
+                await _event(js_transaction, "complete", ("error", "abort"))
+            finally:
+                js_database.close()
+        except JsException as error:
+            _log.warning("nothing can be remembered on this page: %s", error)
+
+
+async def _open_database() -> Any:
+    js_request = js.indexedDB.open(_DATABASE, 1)
+
+    def upgrade(_js_event: Any) -> None:
+        js_request.result.createObjectStore(_CHOICE)
+
+    js_upgrade = create_proxy(upgrade)
+    js_request.addEventListener("upgradeneeded", js_upgrade)
+    try:
+        return await _result(js_request)
+    finally:
+        js_upgrade.destroy()
+
+
+async def _result(js_request: Any) -> Any:
+    """The result of an IDBRequest."""
+    await _event(js_request, "success", ("error",))
+    return js_request.result
+
+
+async def _event(js_target: Any, good: str, bad: tuple[str, ...]) -> None:
+    """Wait for one event of an IndexedDB object; a bad one raises its error."""
+
+    def start(js_resolve: Any, js_reject: Any) -> None:
+        js_target.addEventListener(good, js_resolve)
+        for name in bad:
+            js_target.addEventListener(name, js_reject)
+
+    try:
+        await js.Promise.new(create_once_callable(start))
+    except JsException:
+        raise js_target.error from None

@@ -1,0 +1,76 @@
+"""The table of known mirrors. Data only.
+
+What is known of them comes from documentation, issue threads and mailing lists of 2021 to 2026;
+every line may have changed since, which is why the package probes. PyPI's address has one source
+of truth, micropip; it is read here before anything of ours can have changed it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from micropip.package_index import DEFAULT_INDEX_URLS
+
+from .model import Mirror
+
+__all__ = ["MIRRORS", "MIRRORS_AS_OF", "PYPI_URL"]
+
+PYPI_URL: Final[str] = DEFAULT_INDEX_URLS[0]
+MIRRORS_AS_OF: Final = "2026-11-20"
+
+_CN = "China"
+
+MIRRORS: Final[tuple[Mirror, ...]] = (
+    Mirror(PYPI_URL, name="PyPI", region="worldwide", note="JSON, CORS; files on another host"),
+    Mirror(
+        "https://pypi.tuna.tsinghua.edu.cn/simple",
+        name="TUNA (Tsinghua)",
+        region=_CN,
+        note="JSON with relative URLs; no CORS in 12/2024, later reports conflict; "
+        "missing .metadata files reported 1/2026",
+    ),
+    Mirror(
+        "https://mirrors.ustc.edu.cn/pypi/simple",
+        name="USTC",
+        region=_CN,
+        note="JSON (2026); CORS unknown",
+    ),
+    Mirror(
+        "https://mirrors.bfsu.edu.cn/pypi/web/simple",
+        name="BFSU",
+        region=_CN,
+        note="HTML only, no CORS seen, relative URLs (2023)",
+    ),
+    Mirror("https://mirror.nju.edu.cn/pypi/web/simple", name="NJU", region=_CN, note="unknown"),
+    Mirror(
+        "https://mirror.sjtu.edu.cn/pypi/web/simple",
+        name="SJTU",
+        region=_CN,
+        note="probably HTML only; CORS unknown",
+    ),
+    Mirror(
+        "https://mirrors.sustech.edu.cn/pypi/web/simple",
+        name="SUSTech",
+        region=_CN,
+        note="no CORS seen (2021)",
+    ),
+    Mirror(
+        "https://mirrors.aliyun.com/pypi/simple",
+        name="Aliyun",
+        region=_CN,
+        note="HTML only (12/2024); CORS unknown",
+    ),
+    Mirror(
+        "https://mirrors.cloud.tencent.com/pypi/simple",
+        name="Tencent Cloud",
+        region=_CN,
+        note="HTML only (12/2024); CORS unknown",
+    ),
+    Mirror(
+        "https://repo.huaweicloud.com/repository/pypi/simple",
+        name="Huawei Cloud",
+        region=_CN,
+        note="HTML only (12/2024); CORS unknown",
+    ),
+    Mirror("https://mirrors.volces.com/pypi/simple", name="Volcengine", region=_CN, note="unknown"),
+)

@@ -1,0 +1,228 @@
+"""What a probe, a configuration and an install tell, and how they show themselves.
+
+Whatever came from the network is shown without control characters, and escaped in HTML.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Literal
+
+from .errors import Support
+from .model import Mirror, Outcome
+
+__all__ = ["Event", "InstallReport", "Installed", "Report"]
+
+# C0, C1, and what turns or hides text: bidirectional controls, zero-width and line separators.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
+_LONGEST = 300
+
+
+def printable(text: str) -> str:
+    """The text on one line, with control and direction characters shown as ``\\ufffd``, cut."""
+    clean = _UNPRINTABLE.sub("\ufffd", text)
+    return clean if len(clean) <= _LONGEST else clean[: _LONGEST - 1] + "…"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is known of the mirrors.
+
+    ``chosen``: the mirror in use (of a probe: the best one), or None. ``outcomes``: the verdicts,
+    best first. ``pending``: mirrors without a verdict when the race was won.
+    """
+
+    chosen: Mirror | None
+    outcomes: tuple[Outcome, ...]
+    pending: tuple[Mirror, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types; headers and credentials of mirrors are never in it."""
+        return {
+            "chosen": None if self.chosen is None else self.chosen.index_url,
+            "outcomes": [outcome_to_dict(outcome) for outcome in self.outcomes],
+            "pending": [_mirror_to_dict(mirror) for mirror in self.pending],
+        }
+
+    def __str__(self) -> str:
+        rows = [self._text_row(outcome) for outcome in self.outcomes]
+        rows += [(" ", mirror.name, "(no verdict yet)", "", "") for mirror in self.pending]
+        table = _text_table(("", "mirror", "verdict", "ms", "what was seen"), rows)
+        hints = [
+            f"{printable(outcome.mirror.name)}: {outcome.hint}"
+            for outcome in self.outcomes
+            if outcome.support is not Support.FULL
+        ]
+        return "\n".join([*table, *hints])
+
+    def _text_row(self, outcome: Outcome) -> tuple[str, ...]:
+        mark = "*" if outcome.mirror == self.chosen else " "
+        verdict = " + ".join(outcome.repairs or (outcome.reason,))
+        milliseconds = f"{outcome.elapsed_ms:.0f}"
+        return mark, outcome.mirror.name, verdict, milliseconds, outcome.detail
+
+    def _repr_mimebundle_(
+        self,
+        include: Iterable[str] | None = None,  # noqa: ARG002  # IPython's protocol
+        exclude: Iterable[str] | None = None,  # noqa: ARG002
+    ) -> dict[str, str]:
+        rows = [self._html_row(outcome) for outcome in self.outcomes]
+        rows += [
+            "<tr><td></td><td>" + _html(mirror.name) + "</td><td>no verdict yet</td>"
+            "<td></td><td></td><td></td></tr>"
+            for mirror in self.pending
+        ]
+        head = ("", "mirror", "verdict", "ms", "what was seen", "what to do")
+        return {"text/plain": str(self), "text/html": _html_table(head, rows)}
+
+    def _html_row(self, outcome: Outcome) -> str:
+        mark, name, verdict, milliseconds, detail = self._text_row(outcome)
+        title = f' title="{_html(outcome.mirror.index_url)}"'
+        return (
+            f"<tr><td>{'✓' if mark == '*' else ''}</td><td{title}>{_html(name)}</td>"
+            f'<td title="{_html(outcome.reason.explanation)}"><code>{_html(verdict)}</code></td>'
+            f'<td style="text-align:right">{milliseconds}</td><td>{_html(detail)}</td>'
+            f"<td>{_html(outcome.hint)}</td></tr>"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened during an install; ``text`` says it in a sentence.
+
+    ``kind``: ``outcome`` (a verdict was reached), ``chosen``, ``remembered``, ``forgotten`` (the
+    remembered mirror fails), ``file`` (a file was read).
+    """
+
+    kind: Literal["outcome", "chosen", "remembered", "forgotten", "file"]
+    text: str
+    mirror: str = ""
+    """Index URL of the mirror, if it is about one."""
+    url: str = ""
+    size: int | None = None
+    """Bytes."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        return {
+            "kind": self.kind,
+            "text": printable(self.text),
+            "mirror": self.mirror,
+            "url": self.url,
+            "size": self.size,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """A distribution that an install has added or changed.
+
+    ``source``: where it came from. ``mirror``: index URL, ``url``: of the file. ``sha256`` is that
+    of the file in hexadecimal, ``size`` its bytes; None or empty where it is not known, as for
+    packages of Pyodide's lock file.
+    """
+
+    name: str
+    version: str
+    source: Literal["mirror", "cache", "lockfile", "url"]
+    mirror: str = ""
+    url: str = ""
+    sha256: str = ""
+    size: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallReport:
+    """What an install has done.
+
+    ``installed``: what it added or changed, ``events``: what happened, in order, ``report``: the
+    mirrors.
+    """
+
+    installed: tuple[Installed, ...]
+    events: tuple[Event, ...]
+    report: Report
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        return {
+            "installed": [item.to_dict() for item in self.installed],
+            "events": [event.to_dict() for event in self.events],
+            "report": self.report.to_dict(),
+        }
+
+    def __str__(self) -> str:
+        head = ("installed", "version", "from", "bytes")
+        table = _text_table(head, [self._row(item) for item in self.installed])
+        if not self.installed:
+            table = ["nothing to install: everything is there already"]
+        return "\n".join([*table, "", str(self.report)])
+
+    @staticmethod
+    def _row(item: Installed) -> tuple[str, str, str, str]:
+        where = item.mirror if item.source == "mirror" else item.source
+        return item.name, item.version, where, "" if item.size is None else f"{item.size:,}"
+
+    def _repr_mimebundle_(
+        self,
+        include: Iterable[str] | None = None,  # noqa: ARG002  # IPython's protocol
+        exclude: Iterable[str] | None = None,  # noqa: ARG002
+    ) -> dict[str, str]:
+        rows = [
+            "<tr>" + "".join(f"<td>{_html(cell)}</td>" for cell in self._row(item)) + "</tr>"
+            for item in self.installed
+        ]
+        table = _html_table(("installed", "version", "from", "bytes"), rows)
+        mirrors = self.report._repr_mimebundle_()["text/html"]  # noqa: SLF001  # our own
+        details = f"<details><summary>mirrors</summary>{mirrors}</details>"
+        return {"text/plain": str(self), "text/html": table + details}
+
+
+def outcome_to_dict(outcome: Outcome) -> dict[str, Any]:
+    """A verdict as JSON types; text from the network comes without control characters."""
+    return {
+        "mirror": _mirror_to_dict(outcome.mirror),
+        "reason": str(outcome.reason),
+        "support": str(outcome.support),
+        "repairs": [str(repair) for repair in outcome.repairs],
+        "elapsed_ms": round(outcome.elapsed_ms, 1),
+        "detail": printable(outcome.detail),
+        "hint": outcome.hint,
+    }
+
+
+def _mirror_to_dict(mirror: Mirror) -> dict[str, Any]:
+    return {
+        "index_url": mirror.index_url,
+        "name": mirror.name,
+        "region": mirror.region,
+        "private": mirror.private,
+    }
+
+
+def _text_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [tuple(head), *(tuple(printable(cell) for cell in row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    shown = (
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        for line in lines
+    )
+    return [line.rstrip() for line in shown]
+
+
+def _html_table(head: Sequence[str], rows: Iterable[str]) -> str:
+    cells = "".join(f"<th>{title}</th>" for title in head)
+    return f"<table><thead><tr>{cells}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _html(text: str) -> str:
+    return escape(printable(text))

@@ -1,0 +1,326 @@
+"""Puts the rooms together: one session's configuration, and what is done with it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from . import _micropip
+from .arguments import (
+    Mirrors,
+    MirrorsArgument,
+    check_callback,
+    check_canary,
+    check_choice,
+    check_flag,
+    check_mirrors,
+    check_requirements,
+    check_timeout,
+)
+from .errors import NoUsableMirror
+from .model import Mirror, Outcome
+from .probe import DEFAULT_CANARY, probe_mirror
+from .race import Result, check_all, race, tell
+from .report import Event, Installed, InstallReport, Report
+from .store import Choice, ChoiceStore, MemoryStore
+from .verdict import UNUSABLE, rank, tier
+
+if TYPE_CHECKING:
+    from .transport import Progress, Transport
+
+OnOutcome = Callable[[Outcome], None] | None
+OnEvent = Callable[[Event], None] | None
+Verify = Literal["index", "quorum"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a configuration answers: which of these mirrors works, judged by this canary."""
+
+    mirrors: Mirrors
+    canary: str
+    timeout: float
+
+    def is_same(self, other: Question) -> bool:
+        """Whether the other's answer serves here; the time-out does not matter for that."""
+        return (self.mirrors, self.canary) == (other.mirrors, other.canary)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The configuration in force."""
+
+    question: Question
+    prefer: _micropip.Prefer
+    report: Report
+    mirror: Mirror
+
+
+class Host(Protocol):
+    """Where this Python runs."""
+
+    store: ChoiceStore
+
+    async def transport(self) -> Transport:
+        """The way to make requests from here."""
+        ...
+
+
+class Session:
+    """The state behind the public functions; there is one, in ``__init__``."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._standing: Standing | None = None
+        self._index_urls = _micropip.IndexUrls()
+        self._seam = _micropip.FetchSeam()
+        self._forgetting: Awaitable[None] | None = None
+        self._configuring = asyncio.Lock()
+
+    async def probe(
+        self,
+        mirrors: MirrorsArgument = None,
+        *,
+        canary: str = DEFAULT_CANARY,
+        timeout: float = 5.0,  # noqa: ASYNC109  # of a request, not of this call
+        on_outcome: OnOutcome = None,
+    ) -> Report:
+        """Look at every mirror and say of each what it can be used for; changes nothing.
+
+        ``mirrors``: one index URL or :class:`Mirror`, or several; None is ``PYODIDE_MIRROR_URLS``
+        from the environment, else the built-in table. ``canary``: the project to look up.
+        ``timeout``: seconds for one request, body included. ``on_outcome``: is called with each
+        verdict as it arrives. Of the report, ``chosen`` is the best mirror, or None.
+
+        Raises TypeError or ValueError for bad arguments, before any request.
+        """
+        question = _question(mirrors, canary, timeout)
+        check_callback("on_outcome", on_outcome)
+        await self._forgotten()
+        check = await self._check(question)
+        result = await check_all(question.mirrors.mirrors, check, on_outcome)
+        return _report(result)
+
+    async def configure(
+        self,
+        mirrors: MirrorsArgument = None,
+        *,
+        canary: str = DEFAULT_CANARY,
+        timeout: float = 5.0,  # noqa: ASYNC109  # of a request, not of this call
+        prefer: _micropip.Prefer = "lockfile",
+        remember: bool = True,
+        on_outcome: OnOutcome = None,
+    ) -> Report:
+        """Find a mirror that works from here, and let micropip use it.
+
+        The mirrors race: they start in order, shortly after one another, and the first that is
+        verified wins. ``prefer``: ``"lockfile"`` keeps Pyodide's own builds first, ``"index"``
+        asks the mirror first. ``remember``: try the winner first the next time, on other pages of
+        this origin too. The other arguments are those of :meth:`probe`.
+
+        Raises :class:`NoUsableMirror`, which carries the report, and leaves micropip as it was.
+        Raises TypeError or ValueError for bad arguments, before any request.
+        """
+        question = _question(mirrors, canary, timeout)
+        _check_preferences(prefer, remember)
+        check_callback("on_outcome", on_outcome)
+        standing = await self._configure(question, prefer, on_outcome, remember=remember)
+        return standing.report
+
+    async def install(  # noqa: PLR0913  # micropip's signature, and ours
+        self,
+        requirements: str | Iterable[str],
+        keep_going: bool = False,  # noqa: FBT001, FBT002  # micropip's signature
+        deps: bool = True,  # noqa: FBT001, FBT002
+        credentials: str | None = None,
+        pre: bool = False,  # noqa: FBT001, FBT002
+        index_urls: MirrorsArgument = None,
+        *,
+        mirrors: MirrorsArgument = None,
+        canary: str = DEFAULT_CANARY,
+        timeout: float = 5.0,  # noqa: ASYNC109  # of a request, not of this call
+        prefer: _micropip.Prefer = "lockfile",
+        remember: bool = True,
+        verify: Verify = "index",
+        cache: bool = True,
+        on_event: OnEvent = None,
+        **micropip_options: Any,
+    ) -> InstallReport:
+        """Install through a mirror that works from here; a drop-in for ``micropip.install``.
+
+        Configures first, as :meth:`configure` does, unless that was done with the same mirrors
+        and canary. ``index_urls`` is taken as ``mirrors``. ``verify`` and ``cache`` are accepted
+        for later releases: ``"quorum"`` raises NotImplementedError, ``cache`` changes nothing yet.
+        ``on_event``: is called with each :class:`Event`. Other options go to micropip.
+
+        Raises :class:`NoUsableMirror` when no mirror works (nothing is installed then), what
+        micropip raises, and TypeError or ValueError for bad arguments, before any request.
+        """
+        wanted = check_requirements(requirements)
+        if index_urls is not None and mirrors is not None:
+            raise TypeError("mirrors and index_urls mean the same: give one of them")
+        question = _question(index_urls if mirrors is None else mirrors, canary, timeout)
+        _check_preferences(prefer, remember)
+        check_choice("verify", verify, ("index", "quorum"))
+        if verify == "quorum":
+            raise NotImplementedError('verify="quorum" is not implemented yet; use verify="index"')
+        check_flag("cache", cache)
+        check_callback("on_event", on_event)
+        _micropip.check_options(micropip_options)
+        events = _Events(on_event)
+        standing = await self._standing_for(question, prefer, events, remember=remember)
+        options = {
+            "keep_going": keep_going,
+            "deps": deps,
+            "credentials": credentials,
+            "pre": pre,
+            **micropip_options,
+        }
+        installed = await self._install(standing, wanted, options, events)
+        return InstallReport(installed=installed, events=tuple(events.all), report=standing.report)
+
+    def status(self) -> Report | None:
+        """What is configured now, or None."""
+        return None if self._standing is None else self._standing.report
+
+    def reset(self) -> None:
+        """Leave micropip as it was before, and forget the remembered choice.
+
+        micropip is restored at once; forgetting is awaited by the next :meth:`probe`,
+        :meth:`configure` or :meth:`install`.
+        """
+        self._seam.remove()
+        self._index_urls.restore()
+        self._standing = None
+        self._forgetting = self._host.store.forget()
+
+    async def _standing_for(
+        self,
+        question: Question,
+        prefer: _micropip.Prefer,
+        events: _Events,
+        *,
+        remember: bool,
+    ) -> Standing:
+        standing = self._standing
+        if standing is None or not standing.question.is_same(question):
+            standing = await self._configure(question, prefer, events.on_outcome, remember=remember)
+        elif standing.prefer != prefer:
+            standing = self._apply(standing.question, prefer, standing.report)
+        events.add(
+            Event("chosen", f"installs through {standing.mirror.name}", standing.mirror.index_url)
+        )
+        return standing
+
+    async def _configure(
+        self,
+        question: Question,
+        prefer: _micropip.Prefer,
+        on_outcome: OnOutcome,
+        *,
+        remember: bool,
+    ) -> Standing:
+        await self._forgotten()
+        async with self._configuring:
+            choice = await self._host.store.load() if remember else None
+            if choice is not None and not choice.is_fresh(datetime.now(UTC)):
+                choice = None
+            check = await self._check(question)
+            ordered = question.mirrors.with_first(choice)
+            report = _report(await race(ordered.mirrors, check, on_outcome))
+            if report.chosen is None:
+                raise NoUsableMirror(report)
+            standing = self._apply(question, prefer, report)
+            if remember:
+                chosen = Choice(standing.mirror.index_url, datetime.now(UTC))
+                await self._host.store.save(chosen)
+            return standing
+
+    def _apply(self, question: Question, prefer: _micropip.Prefer, report: Report) -> Standing:
+        assert report.chosen is not None  # noqa: S101  # NoUsableMirror was raised otherwise
+        self._index_urls.use(report.chosen, prefer)
+        self._seam.install(report.chosen)
+        self._standing = Standing(question, prefer, report, report.chosen)
+        return self._standing
+
+    async def _install(
+        self,
+        standing: Standing,
+        requirements: list[str],
+        options: dict[str, Any],
+        events: _Events,
+    ) -> tuple[Installed, ...]:
+        before = _micropip.installed()
+        self._seam.watchers.append(events.on_file)
+        try:
+            await _micropip.install(requirements, options)
+        finally:
+            self._seam.watchers.remove(events.on_file)
+        return _micropip.newly_installed(before, requirements, standing.mirror, events.files)
+
+    async def _check(self, question: Question) -> Callable[[Mirror, Progress], Awaitable[Outcome]]:
+        transport = await self._host.transport()
+
+        def check(mirror: Mirror, progress: Progress) -> Awaitable[Outcome]:
+            return probe_mirror(
+                mirror,
+                transport,
+                canary=question.canary,
+                timeout=question.timeout,
+                named=question.mirrors.named,
+                progress=progress,
+            )
+
+        return check
+
+    async def _forgotten(self) -> None:
+        forgetting, self._forgetting = self._forgetting, None
+        if forgetting is not None:
+            await forgetting
+
+
+class _Events:
+    """Collects the events of one install and passes them on."""
+
+    def __init__(self, on_event: OnEvent) -> None:
+        self.all: list[Event] = []
+        self.files: dict[str, int] = {}
+        self._on_event = on_event
+
+    def add(self, event: Event) -> None:
+        self.all.append(event)
+        tell(self._on_event, event)
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        verdict = " + ".join(outcome.repairs or (outcome.reason,))
+        text = f"{outcome.mirror.name}: {verdict} ({outcome.detail})"
+        self.add(Event("outcome", text, outcome.mirror.index_url))
+
+    def on_file(self, url: str, size: int) -> None:
+        self.files[url] = size
+        name = url.partition("?")[0].rpartition("/")[2]
+        self.add(Event("file", f"{name}: {size:,} bytes", url=url, size=size))
+
+
+def _question(mirrors: MirrorsArgument, canary: str, timeout: float) -> Question:
+    return Question(check_mirrors(mirrors), check_canary(canary), check_timeout(timeout))
+
+
+def _check_preferences(prefer: object, remember: object) -> None:
+    check_choice("prefer", prefer, ("lockfile", "index"))
+    check_flag("remember", remember)
+
+
+def _report(result: Result) -> Report:
+    """The report of a race or a probe; the winner stands first among the outcomes."""
+    outcomes = rank(result.outcomes)
+    best = result.winner or next((o for o in outcomes if tier(o) < UNUSABLE), None)
+    if best is None:
+        return Report(None, outcomes, result.pending)
+    others = tuple(outcome for outcome in outcomes if outcome is not best)
+    return Report(best.mirror, (best, *others), result.pending)

@@ -1,0 +1,74 @@
+"""How requests are made: one Protocol, and what its implementations share.
+
+The implementation for browsers is in ``_browser.py``, the one for CPython in ``_cors.py``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from .model import Failure, FailureKind, PageFacts
+
+if TYPE_CHECKING:
+    from .model import Request, Response
+
+__all__ = ["NO_PROGRESS", "Progress", "Transport", "TransportError"]
+
+
+class TransportError(Exception):
+    """A request without a usable answer; ``failure`` says what is known of it."""
+
+    def __init__(self, kind: FailureKind, detail: str) -> None:
+        super().__init__(kind, detail)
+        self.failure = Failure(kind, detail)
+
+
+class Progress(Protocol):
+    """Is told how a request gets on. It must not raise."""
+
+    def headers(self, status: int, length: int | None) -> None:
+        """The status and headers of the final answer are here; ``length`` in bytes if known."""
+
+    def received(self, size: int) -> None:
+        """``size`` more bytes of the body are here."""
+
+
+class _NoProgress:
+    def headers(self, status: int, length: int | None) -> None:
+        """Nobody watches."""
+
+    def received(self, size: int) -> None:
+        """Nobody watches."""
+
+
+NO_PROGRESS: Progress = _NoProgress()
+
+
+class Transport(Protocol):
+    """Makes requests under the web's rules (Fetch standard) as they bind ``page``."""
+
+    page: PageFacts
+
+    async def fetch(self, request: Request, progress: Progress = NO_PROGRESS) -> Response:
+        """Answer with the whole body, or raise :class:`TransportError`.
+
+        Redirects are followed. A cancelled fetch leaves no request behind. An opaque request is
+        answered with status 0 and no body.
+        """
+        ...
+
+
+def too_large(limit: int) -> TransportError:
+    """The error for a body over the request's cap of ``limit`` bytes."""
+    return TransportError(FailureKind.TOO_LARGE, f"more than {limit:,} bytes")
+
+
+def timed_out(seconds: float, received: int | None) -> TransportError:
+    """The error for an answer that is not complete in time; ``received`` counts body bytes."""
+    seen = "no answer" if received is None else f"only {received:,} bytes of the answer"
+    return TransportError(FailureKind.TIMEOUT, f"{seen} within {seconds:g} s")
+
+
+def cut_off(received: int) -> TransportError:
+    """The error for a body that ends too early."""
+    return TransportError(FailureKind.CUT_OFF, f"the answer was cut off after {received:,} bytes")

@@ -51,8 +51,8 @@ async def _permission(name: str) -> str:
     if permissions is None:
         return ""
     try:
-        return str((await permissions.query(to_js_object(name=name))).state)
-    except JsException:
+        return str((await settle(permissions.query, permissions, to_js_object(name=name))).state)
+    except Rejected:
         return ""  # TypeError: no such permission in this browser
 
 
@@ -83,7 +83,7 @@ class FetchTransport:
                         return await reader.read(js_controller.signal)
                 except TimeoutError:
                     raise timed_out(request.timeout, reader.received) from None
-                except JsException as error:
+                except Rejected as error:
                     # Policy violations are reported a task later than the rejection.
                     await _next_task()
                     if blocked.coep and request.opaque:
@@ -113,7 +113,7 @@ class _Reader:
         }
         js_options = to_js_object(**options)
         js_options.signal = js_signal
-        js_response = await js.fetch(request.url, js_options)
+        js_response = await settle(js.fetch, None, request.url, js_options)
         if request.opaque:
             return Response(url=request.url, status=0)
         self.received = 0
@@ -132,7 +132,7 @@ class _Reader:
         js_reader = js_response.body.getReader()
         chunks: list[bytes] = []
         while True:
-            js_result = await js_reader.read()
+            js_result = await settle(js_reader.read, js_reader)
             if js_result.done:
                 return b"".join(chunks)
             chunk = js_result.value.to_bytes()
@@ -142,7 +142,7 @@ class _Reader:
             chunks.append(chunk)
             self.progress.received(len(chunk))
 
-    def failure(self, error: JsException, directive: str) -> TransportError:
+    def failure(self, error: Rejected, directive: str) -> TransportError:
         """What is known of a request that was rejected: to a page, causes look all alike."""
         if directive:
             return TransportError(FailureKind.CSP, f"blocked by {directive} of the page's policy")
@@ -150,8 +150,7 @@ class _Reader:
             return cut_off(self.received)
         if _says_offline(self.request.url):
             return TransportError(FailureKind.OFFLINE, "the browser is offline")
-        message = str(getattr(error, "message", error))
-        return TransportError(FailureKind.NETWORK, f"the browser says {message!r}")
+        return TransportError(FailureKind.NETWORK, f"the browser says {error.message!r}")
 
 
 def _length(headers: dict[str, str]) -> int | None:
@@ -218,6 +217,31 @@ async def _next_task() -> None:
     await js.Promise.new(create_once_callable(start))
 
 
+class Rejected(Exception):
+    """A JavaScript promise was rejected, with an error of this ``name`` and ``message``."""
+
+    def __init__(self, js_reason: Any) -> None:
+        self.name = str(getattr(js_reason, "name", ""))
+        self.message = str(getattr(js_reason, "message", js_reason))
+        super().__init__(self.name, self.message)
+
+
+async def settle(js_function: Any, js_this: Any, *arguments: Any) -> Any:
+    """Call a JavaScript function and wait for its promise: its value, or :class:`Rejected`.
+
+    A promise that may be rejected must not reach Pyodide: it takes a reason without a ``stack``,
+    as all of WebKit's network errors are, for no exception, and whoever awaits it waits for ever.
+    So JavaScript makes the call (``Array.from`` with the bound function as its map function), and
+    what is awaited is never rejected.
+    """
+    js_bound = js_function.bind(js_this, *arguments)
+    js_promises = js.Array.from_(js.Array.of(0), js_bound)
+    (js_outcome,) = await js.Promise.allSettled(js_promises)
+    if js_outcome.status == "rejected":
+        raise Rejected(js_outcome.reason)
+    return js_outcome.value
+
+
 def to_js_object(**members: object) -> Any:
     """A plain JavaScript object."""
     return to_js(members, dict_converter=js.Object.fromEntries)
@@ -258,7 +282,7 @@ class IndexedDBStore:
                 return Choice.from_json(await _result(js_store.get(_CHOICE)))
             finally:
                 js_database.close()
-        except JsException as error:
+        except (Rejected, JsException) as error:
             _log.warning("nothing can be remembered on this page: %s", error)
             return None
 
@@ -271,7 +295,7 @@ class IndexedDBStore:
                 await _event(js_transaction, "complete", ("error", "abort"))
             finally:
                 js_database.close()
-        except JsException as error:
+        except (Rejected, JsException) as error:
             _log.warning("nothing can be remembered on this page: %s", error)
 
 
@@ -298,12 +322,10 @@ async def _result(js_request: Any) -> Any:
 async def _event(js_target: Any, good: str, bad: tuple[str, ...]) -> None:
     """Wait for one event of an IndexedDB object; a bad one raises its error."""
 
-    def start(js_resolve: Any, js_reject: Any) -> None:
-        js_target.addEventListener(good, js_resolve)
-        for name in bad:
-            js_target.addEventListener(name, js_reject)
+    def start(js_resolve: Any, _js_reject: Any) -> None:
+        for name in (good, *bad):
+            js_target.addEventListener(name, js_resolve)
 
-    try:
-        await js.Promise.new(create_once_callable(start))
-    except JsException:
-        raise js_target.error from None
+    js_event = await js.Promise.new(create_once_callable(start))
+    if js_event.type != good:
+        raise Rejected(js_target.error)

@@ -72,7 +72,10 @@ def _check_mirror(mirror: object) -> Mirror:
 
 
 def _unique(mirrors: Iterable[Mirror]) -> tuple[Mirror, ...]:
-    return tuple({mirror.index_url: mirror for mirror in reversed(list(mirrors))}.values())[::-1]
+    found: dict[str, Mirror] = {}
+    for mirror in mirrors:
+        found.setdefault(mirror.index_url, mirror)
+    return tuple(found.values())
 
 
 def check_canary(canary: object) -> str:

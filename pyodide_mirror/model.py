@@ -149,7 +149,7 @@ class Request:
     url: str
     timeout: float
     max_bytes: int
-    headers: Mapping[str, str] = NO_HEADERS
+    headers: Mapping[str, str] = field(default_factory=dict)
     credentials: Credentials = "omit"
     opaque: bool = False
 
@@ -160,13 +160,23 @@ class Response:
 
     url: str
     status: int
-    headers: Mapping[str, str] = NO_HEADERS
+    headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
 
     @property
     def ok(self) -> bool:
         """Whether the status is a success (Fetch standard: ok status)."""
         return 200 <= self.status <= 299
+
+    @property
+    def is_short(self) -> bool:
+        """Whether less came than Content-Length says.
+
+        Only a hint where something else is wrong: with a Content-Encoding, which pages cannot
+        see, it may be so of a complete body. WebKit reports a cut-off body in no other way.
+        """
+        length = self.headers.get("content-length", "")
+        return length.isdecimal() and len(self.body) < int(length)
 
 
 class FailureKind(StrEnum):
@@ -189,6 +199,11 @@ class Failure:
 
     kind: FailureKind
     detail: str
+
+    @classmethod
+    def cut_off(cls, received: int) -> Failure:
+        """A body that ended too early, after ``received`` bytes."""
+        return cls(FailureKind.CUT_OFF, f"the answer was cut off after {received:,} bytes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from .verdict import (
     explain_failure,
     file_failure,
     judge,
+    page_finding,
     refuse_file_url,
     refuse_mirror,
     status_finding,
@@ -75,7 +76,7 @@ class _Probe:
         try:
             page = parse_page(response.body, content_type, response.url, self.canary)
         except PageError as error:
-            return [error.finding]
+            return [page_finding(error.finding, response)]
         return _repair_findings(page, content_type) + await self._look_at_files(page)
 
     async def _look_at_files(self, page: ProjectPage) -> list[Finding]:

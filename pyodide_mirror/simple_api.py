@@ -203,7 +203,7 @@ class _Files:
             upload_time=_string(fields.get("upload-time")),
         )
         # micropip resolves nothing: a URL needs scheme and host (PEP 691 allows relative ones).
-        if added and not re.match("https?://", url, re.IGNORECASE):
+        if added and not re.match("https?://[^/]", url, re.IGNORECASE):
             self.relative = True
 
     def add(self, filename: str, url: str, **fields: Any) -> bool:

@@ -71,4 +71,4 @@ def timed_out(seconds: float, received: int | None) -> TransportError:
 
 def cut_off(received: int) -> TransportError:
     """The error for a body that ends too early."""
-    return TransportError(FailureKind.CUT_OFF, f"the answer was cut off after {received:,} bytes")
+    return TransportError(FailureKind.CUT_OFF, Failure.cut_off(received).detail)

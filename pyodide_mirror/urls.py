@@ -70,7 +70,7 @@ def check_index_url(index_url: str) -> str:
 
 def hide_user_info(url: str) -> str:
     """The URL with what stands before an @ in it replaced by ``***``, and cut to a line."""
-    return re.sub(r"(?<=//)[^/]*@", "***@", url)[:200]
+    return re.sub(r"(?<=//).*@", "***@", url)[:200]
 
 
 def origin(url: str | SplitResult) -> str:

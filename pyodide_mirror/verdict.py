@@ -14,17 +14,6 @@ if TYPE_CHECKING:
 
     from .model import File, Mirror, Response
 
-__all__ = [
-    "check_bytes",
-    "explain_failure",
-    "file_failure",
-    "judge",
-    "rank",
-    "refuse_file_url",
-    "refuse_mirror",
-    "status_finding",
-]
-
 PRECEDENCE: Final = (
     # the request of the page
     Reason.BAD_URL,
@@ -136,6 +125,13 @@ def status_finding(response: Response, project: str) -> Finding | None:
     return Finding(Reason.HTTP_STATUS, what)
 
 
+def page_finding(finding: Finding, response: Response) -> Finding:
+    """What a page that cannot be read means; less when it was cut off than when it came whole."""
+    if response.is_short:
+        return Finding(Reason.UNREACHABLE, Failure.cut_off(len(response.body)).detail)
+    return finding
+
+
 def file_failure(failure: Failure, file: File) -> Finding:
     """A file that could not be read; whatever the cause, it is ``files-blocked``."""
     return Finding(Reason.FILES_BLOCKED, f"{file.filename}: {failure.detail}")
@@ -148,6 +144,8 @@ def check_bytes(file: File, response: Response) -> Finding | None:
     if not file.sha256:
         return Finding(Reason.NO_HASHES, f"{file.filename} is listed without a SHA-256")
     got = hashlib.sha256(response.body).hexdigest()
+    if got != file.sha256 and response.is_short:
+        return file_failure(Failure.cut_off(len(response.body)), file)
     if got != file.sha256:
         return Finding(
             Reason.HASH_MISMATCH, f"{file.filename}: promised {file.sha256[:16]}…, got {got[:16]}…"

@@ -1,0 +1,101 @@
+"""Reports show themselves, and nothing hostile through them."""
+
+import json
+
+from pyodide_mirror import (
+    Event,
+    Installed,
+    InstallReport,
+    Mirror,
+    NoUsableMirror,
+    Outcome,
+    Reason,
+    Report,
+    Support,
+)
+from pyodide_mirror.report import printable
+
+GOOD = Mirror("https://good.example/simple", headers={"Authorization": "Bearer secret"})
+BAD = Mirror("https://bad.example/simple", name="<b>Bad</b>")
+SLOW = Mirror("https://slow.example/simple")
+HOSTILE = "<script>alert(1)</script>\x1b[31m\r\n\u202eevil\u2066"
+
+
+def report():
+    outcomes = (
+        Outcome(mirror=GOOD, reason=Reason.OK, elapsed_ms=12.34, detail="fine", hint="Nothing."),
+        Outcome(mirror=BAD, reason=Reason.CORS, elapsed_ms=3.0, detail=HOSTILE, hint="Do that."),
+    )
+    return Report(GOOD, outcomes, (SLOW,))
+
+
+def test_the_terminal_sees_a_table_with_hints():
+    lines = str(report()).splitlines()
+    assert lines[0].split() == ["mirror", "verdict", "ms", "what", "was", "seen"]
+    assert lines[1].startswith("*  good.example")
+    assert lines[3].split()[0] == "slow.example"
+    assert lines[4] == "<b>Bad</b>: Do that."
+
+
+def test_nothing_from_the_network_controls_the_terminal():
+    text = str(report())
+    assert "\x1b" not in text
+    assert "\r" not in text
+    assert "\u202e" not in text
+    assert len(text.splitlines()) == 5
+
+
+def test_the_notebook_sees_an_escaped_table():
+    bundle = report()._repr_mimebundle_(include=None, exclude=None)
+    assert set(bundle) == {"text/plain", "text/html"}
+    page = bundle["text/html"]
+    assert "<table>" in page
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert "<b>Bad" not in page
+
+
+def test_to_dict_is_json_without_secrets():
+    text = json.dumps(report().to_dict())
+    loaded = json.loads(text)
+    assert loaded["chosen"] == "https://good.example/simple"
+    assert loaded["outcomes"][1]["reason"] == "cors"
+    assert loaded["pending"][0]["index_url"] == "https://slow.example/simple"
+    assert "secret" not in text + str(report()) + repr(report())
+
+
+def test_the_error_is_the_table():
+    lost = Report(None, report().outcomes[1:], ())
+    error = NoUsableMirror(lost)
+    assert error.report is lost
+    assert "Do that." in str(error)
+
+
+def test_an_install_report_shows_what_came_from_where():
+    installed = (
+        Installed(
+            name="demo", version="1.0", source="mirror", mirror=GOOD.index_url, url="u", size=1234
+        ),
+        Installed(name="numpy", version="2.0", source="lockfile"),
+    )
+    event = Event("file", "demo.whl: 1,234 bytes", url="u", size=1234)
+    whole = InstallReport(installed=installed, events=(event,), report=report())
+    lines = str(whole).splitlines()
+    assert lines[1].split() == ["demo", "1.0", "https://good.example/simple", "1,234"]
+    assert lines[2].split() == ["numpy", "2.0", "lockfile"]
+    assert json.loads(json.dumps(whole.to_dict()))["installed"][0]["size"] == 1234
+    page = whole._repr_mimebundle_()["text/html"]
+    assert "numpy" in page
+    assert "<script>" not in page
+    nothing = InstallReport(installed=(), events=(), report=report())
+    assert "everything is there" in str(nothing)
+
+
+def test_long_text_is_cut_and_lone_surrogates_are_replaced():
+    assert len(printable("x" * 1000)) == 300
+    printable("a\ud800b").encode()
+
+
+def test_support_and_reason_are_strings():
+    assert f"{Reason.NOT_AN_INDEX}" == "not-an-index"
+    assert Support.FULL == "full"

@@ -1,0 +1,92 @@
+"""Which URLs may be used, and where their hosts are."""
+
+import pytest
+
+from pyodide_mirror.urls import HostKind, check_index_url, hide_user_info, host_kind, origin
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("https://mirror.example/simple", "https://mirror.example/simple"),
+        ("https://mirror.example/simple///", "https://mirror.example/simple"),
+        ("HTTPS://Mirror.Example:443/simple", "https://mirror.example/simple"),
+        ("http://127.0.0.1:8000/simple/", "http://127.0.0.1:8000/simple"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+        ("https://xn--fiqs8s.example/simple", "https://xn--fiqs8s.example/simple"),
+    ],
+)
+def test_index_urls_are_kept_in_one_spelling(given, kept):
+    assert check_index_url(given) == kept
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ("", "does not start"),
+        ("mirror.example/simple", "does not start"),
+        ("ftp://mirror.example/simple", "does not start"),
+        ("file:///simple", "does not start"),
+        ("https://", "names no host"),
+        ("https:///simple", "names no host"),
+        ("https://user:secret@mirror.example/simple", "user name or password"),
+        ("https://mirror.example/simple?x=1", "query"),
+        ("https://mirror.example/simple#x", "fragment"),
+        ("https://mirror.example/{package_name}/json", "'{'"),
+        ("https://mirror.example/a b", "' '"),
+        ("https://mirror.example\\@evil.example/", "'\\\\'"),
+        ("https://mirror.example:99999/", "cannot be parsed"),
+        ("https://mirror.example:0/", "port is 0"),
+        ("https://[::1/simple", "cannot be parsed"),
+        ("https://m\u00fcller.example/simple", "punycode"),
+        ("https://mirror%2eexample/simple", "punycode"),
+        ("https://mirror.example/" + "x" * 3000, "longer"),
+    ],
+)
+def test_unusable_index_urls_say_why(given, why):
+    with pytest.raises(ValueError, match="not a usable index URL") as caught:
+        check_index_url(given)
+    assert why in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "kind"),
+    [
+        ("localhost", HostKind.LOOPBACK),
+        ("app.localhost.", HostKind.LOOPBACK),
+        ("127.0.0.1", HostKind.LOOPBACK),
+        ("127.1", HostKind.LOOPBACK),
+        ("0x7f000001", HostKind.LOOPBACK),
+        ("2130706433", HostKind.LOOPBACK),
+        ("0.0.0.0", HostKind.LOOPBACK),
+        ("[::1]", HostKind.LOOPBACK),
+        ("[::ffff:127.0.0.1]", HostKind.LOOPBACK),
+        ("10.1.2.3", HostKind.PRIVATE),
+        ("192.168.0.10", HostKind.PRIVATE),
+        ("172.16.0.1", HostKind.PRIVATE),
+        ("169.254.169.254", HostKind.PRIVATE),
+        ("100.64.0.1", HostKind.PRIVATE),
+        ("[fd00::1]", HostKind.PRIVATE),
+        ("[fe80::1]", HostKind.PRIVATE),
+        ("[::ffff:10.0.0.1]", HostKind.PRIVATE),
+        ("printer.local", HostKind.PRIVATE),
+        ("pypi", HostKind.PRIVATE),
+        ("mirror.example", HostKind.PUBLIC),
+        ("8.8.8.8", HostKind.PUBLIC),
+        ("[2606:4700::1111]", HostKind.PUBLIC),
+    ],
+)
+def test_where_hosts_are(host, kind):
+    assert host_kind(f"http://{host}/simple") is kind
+
+
+def test_origins_leave_out_default_ports():
+    assert origin("https://Mirror.Example:443/x") == "https://mirror.example"
+    assert origin("http://mirror.example:443/x") == "http://mirror.example:443"
+    assert origin("http://[::1]:80/x") == "http://[::1]"
+
+
+def test_what_stands_before_an_at_sign_is_hidden():
+    assert hide_user_info("https://a:b@c.example/") == "https://***@c.example/"
+    assert hide_user_info("https://a:b/c@d.example/") == "https://***@d.example/"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import js
@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 
 # In a window `globalThis` is `window`, in a worker its global scope; in Node neither exists.
 _IN_BROWSER: Final = hasattr(js, "location") and hasattr(js, "addEventListener")
+_REPORT_SECONDS: Final = 0.1
 
 
 # --- facts about the page -----------------------------------------------------------------------
@@ -69,15 +70,16 @@ def _says_offline(url: str) -> bool:
 class FetchTransport:
     """:class:`~pyodide_mirror.transport.Transport` by the browser's ``fetch``."""
 
-    def __init__(self, page: PageFacts) -> None:
+    def __init__(self, page: PageFacts, policies: Policies) -> None:
         self.page = page
+        self._policies = policies
 
     async def fetch(self, request: Request, progress: Progress = NO_PROGRESS) -> Response:
         """See :class:`~pyodide_mirror.transport.Transport`."""
         js_controller = js.AbortController.new()
         reader = _Reader(request, progress)
         try:
-            with _watch_policies(request.url) as blocked:
+            with self._policies.watch(request.url) as blocked:
                 try:
                     async with asyncio.timeout(request.timeout):
                         return await reader.read(js_controller.signal)
@@ -86,7 +88,7 @@ class FetchTransport:
                 except Rejected as error:
                     # Policy violations are reported a task later than the rejection.
                     await _next_task()
-                    if blocked.coep and request.opaque:
+                    if request.opaque and await blocked.withheld(wait=self.page.isolated):
                         return Response(url=request.url, status=0)
                     raise reader.failure(error, blocked.csp) from None
         finally:
@@ -159,29 +161,48 @@ def _length(headers: dict[str, str]) -> int | None:
     return int(text) if text.isdecimal() and "content-encoding" not in headers else None
 
 
-@contextmanager
-def _watch_policies(url: str) -> Iterator[_Blocked]:
-    """Learn which of the page's own policies stop the request of ``url``."""
-    blocked = _Blocked(url)
-    if not _IN_BROWSER:
-        yield blocked
-        return
-    js_target = js.document if hasattr(js, "document") else js
-    js_violation = create_proxy(blocked.on_violation)
-    js_reports = create_proxy(blocked.on_reports)
-    js_observer = None
-    if hasattr(js, "ReportingObserver"):
-        js_observer = js.ReportingObserver.new(js_reports, to_js_object(types=["coep"]))
-        js_observer.observe()
-    js_target.addEventListener("securitypolicyviolation", js_violation)
-    try:
-        yield blocked
-    finally:
-        js_target.removeEventListener("securitypolicyviolation", js_violation)
-        if js_observer is not None:
-            js_observer.disconnect()
-        js_violation.destroy()
-        js_reports.destroy()
+class Policies:
+    """Learns which requests the page's own policies stop. One for the life of the page.
+
+    Its listeners are never removed: browsers deliver what was queued even after that, and would
+    call into proxies that are gone.
+    """
+
+    def __init__(self) -> None:
+        self._watched: list[_Blocked] = []
+        if not _IN_BROWSER:
+            return
+        js_target = js.document if hasattr(js, "document") else js
+        js_target.addEventListener("securitypolicyviolation", create_proxy(self._on_violation))
+        if hasattr(js, "ReportingObserver"):
+            js_options = to_js_object(types=["coep"])
+            js.ReportingObserver.new(create_proxy(self._on_reports), js_options).observe()
+
+    @contextmanager
+    def watch(self, url: str) -> Iterator[_Blocked]:
+        """Note what is said about one URL meanwhile."""
+        blocked = _Blocked(url)
+        self._watched.append(blocked)
+        try:
+            yield blocked
+        finally:
+            self._watched.remove(blocked)
+
+    def _on_violation(self, js_event: Any) -> None:
+        if js_event.disposition != "enforce":
+            return
+        # After a redirect only the origin is given.
+        url = str(js_event.blockedURI)
+        for blocked in self._watched:
+            if url == blocked.url or url.rstrip("/") == origin(blocked.url):
+                blocked.csp = str(js_event.effectiveDirective)
+
+    def _on_reports(self, js_reports: Any, _js_observer: Any) -> None:
+        for js_report in js_reports:
+            js_body = js_report.toJSON().body
+            for blocked in self._watched:
+                if js_body.disposition == "enforce" and str(js_body.blockedURL) == blocked.url:
+                    blocked.coep.set()
 
 
 class _Blocked:
@@ -191,21 +212,18 @@ class _Blocked:
         self.url = url
         self.csp = ""
         """The directive of the Content-Security-Policy that forbids it (CSP3, section 5)."""
-        self.coep = False
+        self.coep = asyncio.Event()
         """An answer came, and the embedder policy withheld it (HTML standard, 7.1.4)."""
 
-    def on_violation(self, js_event: Any) -> None:
-        blocked = str(js_event.blockedURI)
-        # After a redirect only the origin is given.
-        ours = blocked == self.url or blocked.rstrip("/") == origin(self.url)
-        if ours and js_event.disposition == "enforce":
-            self.csp = str(js_event.effectiveDirective)
+    async def withheld(self, *, wait: bool) -> bool:
+        """Whether the embedder policy withheld an answer.
 
-    def on_reports(self, js_reports: Any, _js_observer: Any) -> None:
-        for js_report in js_reports:
-            js_body = js_report.body
-            if js_body.disposition == "enforce" and str(js_body.blockedURL) == self.url:
-                self.coep = True
+        Only Chromium tells; with ``wait`` the report gets some time, for workers get it late.
+        """
+        if wait and hasattr(js, "ReportingObserver"):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.coep.wait(), _REPORT_SECONDS)
+        return self.coep.is_set()
 
 
 async def _next_task() -> None:

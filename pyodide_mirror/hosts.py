@@ -20,11 +20,12 @@ class BrowserHost:
         from . import _browser  # noqa: PLC0415  # exists in Pyodide only
 
         self._browser = _browser
+        self._policies = _browser.Policies()
         self.store: ChoiceStore = _browser.open_store()
 
     async def transport(self) -> Transport:
         """The browser's fetch. The page's permissions are asked for anew each time."""
-        return self._browser.FetchTransport(await self._browser.page_facts())
+        return self._browser.FetchTransport(await self._browser.page_facts(), self._policies)
 
 
 class CPythonHost:

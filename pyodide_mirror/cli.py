@@ -1,0 +1,170 @@
+"""The command ``pyodide-mirror``, for CPython.
+
+Exit codes of ``check``: 0 when all mirrors are usable, 1 when some are not, 2 for bad usage, 130
+when it was interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from . import __version__
+from ._cors import CorsTransport
+from .arguments import ENVIRONMENT_VARIABLE, check_canary, check_timeout
+from .errors import Support
+from .hosts import CPythonHost
+from .model import Mirror, Outcome, PageFacts
+from .probe import DEFAULT_CANARY
+from .report import Report, printable
+from .session import Session
+from .urls import hide_user_info, host_kind, origin, split_http_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+DEFAULT_ORIGIN: Final = "https://app.example"
+"""Stands for any public https page (RFC 2606: no such host exists)."""
+
+_INTERRUPTED: Final = 130
+"""What shells make of a program that SIGINT has ended: 128 + 2."""
+
+_T = TypeVar("_T")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command with ``sys.argv`` or the given arguments, and return its exit code.
+
+    Bad usage raises SystemExit(2), as argparse has it.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # what a mirror says may not suit this terminal
+    given = _parser().parse_args(arguments)
+    try:
+        return int(given.run(given))
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pyodide-mirror",
+        description="Find package indexes that work from the browser, inside Pyodide.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    _add_check(parser.add_subparsers(required=True, metavar="COMMAND"))
+    return parser
+
+
+# --- check --------------------------------------------------------------------------------------
+
+
+def _add_check(commands: Any) -> None:
+    check = commands.add_parser(
+        "check",
+        help="say which mirrors a page could use, and why not the others",
+        description="Give the verdicts that a page of some origin would reach, by applying the"
+        " browser's CORS rules to the answers, redirects hop by hop.",
+        epilog="Exit code: 0 when all mirrors are usable, 1 when some are not, 2 for bad usage.",
+    )
+    check.add_argument(
+        "mirrors",
+        nargs="*",
+        metavar="URL",
+        type=_argument(Mirror),
+        help=f"index URLs; by default those of {ENVIRONMENT_VARIABLE}, else the known mirrors",
+    )
+    check.add_argument(
+        "--origin",
+        type=_argument(_check_origin),
+        default=DEFAULT_ORIGIN,
+        help="origin of the page that would ask, such as http://localhost:8888"
+        " (default: %(default)s, like any public https page)",
+    )
+    check.add_argument("--json", action="store_true", help="print the report as JSON")
+    check.add_argument(
+        "--timeout",
+        type=_argument(_seconds),
+        default=5.0,
+        metavar="SECONDS",
+        help="for each request, body included (default: %(default)g)",
+    )
+    check.add_argument(
+        "--canary",
+        type=_argument(check_canary),
+        default=DEFAULT_CANARY,
+        metavar="PROJECT",
+        help="the project to look up (default: %(default)s)",
+    )
+    check.set_defaults(run=_check)
+
+
+def _check(given: argparse.Namespace) -> int:
+    page = PageFacts(origin=given.origin, host_kind=host_kind(given.origin))
+    watch = _tell if sys.stderr.isatty() and not given.json else None
+    report: Report = asyncio.run(
+        Session(_PageHost(page)).probe(
+            given.mirrors or None, canary=given.canary, timeout=given.timeout, on_outcome=watch
+        )
+    )
+    if given.json:
+        found = {"origin": given.origin, "canary": given.canary, **report.to_dict()}
+        print(json.dumps(found, indent=2))  # noqa: T201  # a command prints
+    else:
+        print(report)  # noqa: T201
+    return int(any(outcome.support is Support.NONE for outcome in report.outcomes))
+
+
+class _PageHost(CPythonHost):
+    """CPython, asking as a page would."""
+
+    def __init__(self, page: PageFacts) -> None:
+        super().__init__()
+        self._page = page
+
+    async def transport(self) -> CorsTransport:
+        """The one that applies the browser's rules for the page."""
+        return CorsTransport(self._page)
+
+
+def _tell(outcome: Outcome) -> None:
+    """Show a verdict as it arrives."""
+    verdict = " + ".join(outcome.repairs or (outcome.reason,))
+    line = f"{outcome.mirror.name}: {verdict} ({outcome.elapsed_ms:.0f} ms)"
+    print(printable(line), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _check_origin(text: str) -> str:
+    try:
+        parts = split_http_url(text)
+        if parts.path or "?" in text or "#" in text:
+            raise ValueError("it has more than scheme, host and port")  # noqa: TRY301
+    except ValueError as error:
+        shown = hide_user_info(text)
+        raise ValueError(f"{shown!r} is no origin like https://app.example: {error}") from None
+    return origin(parts)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a number of seconds") from None
+    return check_timeout(seconds)
+
+
+def _argument(check: Callable[[str], _T]) -> Callable[[str], _T]:
+    """Let argparse show what a check says; it names the argument itself."""
+
+    def checked(text: str) -> _T:
+        try:
+            return check(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return checked

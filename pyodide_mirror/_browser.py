@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import js
 from pyodide.ffi import JsException, create_once_callable, create_proxy, to_js
@@ -18,6 +17,9 @@ from .model import FailureKind, PageFacts, Request, Response
 from .store import Choice, ChoiceStore, MemoryStore
 from .transport import NO_PROGRESS, Progress, TransportError, cut_off, timed_out, too_large
 from .urls import HostKind, host_kind, origin
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
 
 _log = logging.getLogger(__name__)
 
@@ -156,7 +158,7 @@ class _Reader:
 
 
 def _length(headers: dict[str, str]) -> int | None:
-    # Content-Length counts encoded bytes; with an encoding it says nothing about the body.
+    # With a Content-Encoding, which pages see only where it is exposed, it counts other bytes.
     text = headers.get("content-length", "")
     return int(text) if text.isdecimal() and "content-encoding" not in headers else None
 

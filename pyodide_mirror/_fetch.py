@@ -7,6 +7,7 @@ request cannot meet: the preflight cache, cookies, HSTS.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urljoin, urlsplit
@@ -62,7 +63,7 @@ class Head:
     @property
     def ok(self) -> bool:
         """Whether the status is a success (2.2.3, "ok status")."""
-        return 200 <= self.status <= 299  # noqa: PLR2004
+        return 200 <= self.status <= 299
 
     def get_all(self, name: str) -> list[str]:
         """All values of a header, line by line."""
@@ -90,13 +91,12 @@ class Travel:
         self.page = page
         self.opaque = request.opaque
         self.include = request.credentials == "include"
-        self.headers = {name.lower(): value for name, value in request.headers.items()}
-        if page.origin:
-            self.headers = {
-                name: value
-                for name, value in self.headers.items()
-                if not _FORBIDDEN.fullmatch(name) and (not self.opaque or _is_safe(name, value))
-            }
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        self.headers = {
+            name: value
+            for name, value in headers.items()
+            if not _FORBIDDEN.fullmatch(name) and (not self.opaque or _is_safe(name, value))
+        }
         self._cross_origin = False  # the response tainting is "cors"
         self._tainted = False  # the redirect-taint is not "same-origin"
         self._redirects = 0
@@ -238,7 +238,7 @@ class Travel:
         if not self._cross_origin:
             return []
         safe = {name: len(value) for name, value in self.headers.items() if _is_safe(name, value)}
-        too_much = sum(safe.values()) > 1024  # noqa: PLR2004  # safelistValueSize
+        too_much = sum(safe.values()) > 1024  # safelistValueSize
         return sorted(name for name in self.headers if too_much or name not in safe)
 
     def _of_url(self) -> str:
@@ -248,7 +248,7 @@ class Travel:
 def _is_safe(name: str, value: str) -> bool:
     """CORS-safelisted request-header (2.2.2)."""
     pattern = _SAFE.get(name)
-    return pattern is not None and len(value) <= 128 and bool(pattern.fullmatch(value))  # noqa: PLR2004
+    return pattern is not None and len(value) <= 128 and bool(pattern.fullmatch(value))
 
 
 def _resolve(location: str, base: str) -> str:
@@ -259,8 +259,10 @@ def _resolve(location: str, base: str) -> str:
     text = re.sub(r"[\t\r\n]", "", location.strip("".join(map(chr, range(0x21)))))
     head, mark, tail = re.split(r"([?#]|$)", text, maxsplit=1)
     text = head.replace("\\", "/") + mark + tail
-    url = urljoin(base, quote(text.encode("latin-1"), safe="%/:=&?~#+!$,;'@()*[]"))
-    return url.partition("#")[0]
+    text = quote(text.encode("latin-1"), safe="%/:=&?~#+!$,;'@()*[]")
+    with suppress(ValueError):  # what cannot be parsed is refused a moment later
+        text = urljoin(base, text)
+    return text.partition("#")[0]
 
 
 def _without_user_info(url: str) -> str:
@@ -272,7 +274,7 @@ def _shown(values: list[str]) -> str:
 
 
 def _network(detail: str) -> TransportError:
-    return TransportError(FailureKind.NETWORK, detail)
+    return TransportError(FailureKind.UNREACHABLE, detail)
 
 
 def _cors(detail: str) -> TransportError:

@@ -9,15 +9,17 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import micropip
 from micropip import package_index
 
-from .model import Mirror
 from .report import Installed
 from .simple_api import normalize
 from .urls import origin, split_http_url
+
+if TYPE_CHECKING:
+    from .model import Mirror
 
 _log = logging.getLogger(__name__)
 
@@ -132,7 +134,7 @@ class FetchSeam:
             self._module = self._original = None
 
     async def _fetch(self, url: str, **options: Any) -> Any:
-        assert self._original is not None  # noqa: S101  # set whenever this is reachable
+        assert self._original is not None  # set whenever this is reachable
         if self.mirror is not None and _is_http(url):
             options = _with_identity(options, self.mirror, url)
         return _Watched(await self._original(url, **options), url, self._tell)

@@ -14,7 +14,6 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from . import __version__
-from ._cors import CorsTransport
 from .arguments import ENVIRONMENT_VARIABLE, check_canary, check_timeout
 from .errors import Support
 from .hosts import CPythonHost
@@ -108,42 +107,30 @@ def _check(given: argparse.Namespace) -> int:
     page = PageFacts(origin=given.origin, host_kind=host_kind(given.origin))
     watch = _tell if sys.stderr.isatty() and not given.json else None
     report: Report = asyncio.run(
-        Session(_PageHost(page)).probe(
+        Session(CPythonHost(page)).probe(
             given.mirrors or None, canary=given.canary, timeout=given.timeout, on_outcome=watch
         )
     )
     if given.json:
         found = {"origin": given.origin, "canary": given.canary, **report.to_dict()}
-        print(json.dumps(found, indent=2))  # noqa: T201  # a command prints
+        print(json.dumps(found, indent=2))  # a command prints
     else:
-        print(report)  # noqa: T201
+        print(report)
     return int(any(outcome.support is Support.NONE for outcome in report.outcomes))
-
-
-class _PageHost(CPythonHost):
-    """CPython, asking as a page would."""
-
-    def __init__(self, page: PageFacts) -> None:
-        super().__init__()
-        self._page = page
-
-    async def transport(self) -> CorsTransport:
-        """The one that applies the browser's rules for the page."""
-        return CorsTransport(self._page)
 
 
 def _tell(outcome: Outcome) -> None:
     """Show a verdict as it arrives."""
     verdict = " + ".join(outcome.repairs or (outcome.reason,))
     line = f"{outcome.mirror.name}: {verdict} ({outcome.elapsed_ms:.0f} ms)"
-    print(printable(line), file=sys.stderr, flush=True)  # noqa: T201
+    print(printable(line), file=sys.stderr, flush=True)
 
 
 def _check_origin(text: str) -> str:
     try:
         parts = split_http_url(text)
         if parts.path or "?" in text or "#" in text:
-            raise ValueError("it has more than scheme, host and port")  # noqa: TRY301
+            raise ValueError("it has more than scheme, host and port")
     except ValueError as error:
         shown = hide_user_info(text)
         raise ValueError(f"{shown!r} is no origin like https://app.example: {error}") from None

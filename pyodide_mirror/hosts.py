@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from .model import PageFacts
 from .store import ChoiceStore, MemoryStore
@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from .transport import Transport
 
 
+_NO_PAGE: Final = PageFacts()
+
+
 class BrowserHost:
     """Pyodide, in a window, a worker or Node."""
 
     def __init__(self) -> None:
-        from . import _browser  # noqa: PLC0415  # exists in Pyodide only
+        from . import _browser  # exists in Pyodide only
 
         self._browser = _browser
         self._policies = _browser.Policies()
@@ -29,16 +32,17 @@ class BrowserHost:
 
 
 class CPythonHost:
-    """CPython outside the browser, where no rule of the web applies."""
+    """CPython; ``page`` is the page in whose name it asks, by default none."""
 
-    def __init__(self) -> None:
+    def __init__(self, page: PageFacts = _NO_PAGE) -> None:
+        self._page = page
         self.store: ChoiceStore = MemoryStore()
 
     async def transport(self) -> Transport:
-        """The one of the command line, for no page at all."""
-        from ._cors import CorsTransport  # noqa: PLC0415  # not needed in a browser
+        """The one that applies the browser's rules by itself."""
+        from ._cors import CorsTransport  # not needed in a browser
 
-        return CorsTransport(PageFacts())
+        return CorsTransport(self._page)
 
 
 def this_host() -> Host:

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal, get_args
 from urllib.parse import urlsplit
 
-from .errors import Reason, Support
 from .urls import HostKind, check_index_url, hide_user_info, origin
+
+if TYPE_CHECKING:
+    from .errors import Reason, Support
 
 Credentials = Literal["omit", "same-origin", "include"]
 """The Fetch standard's credentials modes."""
@@ -184,8 +186,10 @@ class FailureKind(StrEnum):
 
     NETWORK = "network"
     """No readable answer; a browser does not say why (Fetch standard: network error)."""
+    UNREACHABLE = "unreachable"
+    """No answer, and the detail says why. Only our CPython transport knows."""
     CORS = "cors"
-    """Answered, but not readable. Only our CPython transport can tell it by itself."""
+    """Answered, but not readable, and the detail says why. Only our CPython transport knows."""
     TIMEOUT = "timeout"
     CSP = "csp"
     OFFLINE = "offline"

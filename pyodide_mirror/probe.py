@@ -37,7 +37,7 @@ async def probe_mirror(
     transport: Transport,
     *,
     canary: str,
-    timeout: float,  # noqa: ASYNC109  # bounds each request, not this call
+    timeout: float,  # bounds each request, not this call
     named: bool,
     progress: Progress = NO_PROGRESS,
 ) -> Outcome:

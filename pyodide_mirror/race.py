@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from .errors import Support
@@ -21,6 +21,7 @@ STAGGER: Final = 0.05
 GRACE: Final = 0.1
 """Seconds that earlier mirrors get to finish when a later one is verified before them."""
 MAX_AT_ONCE: Final = 8
+_RESOLUTION: Final = 0.001
 
 Check = Callable[[Mirror, Progress], Awaitable[Outcome]]
 Watcher = Callable[[Outcome], None]
@@ -86,7 +87,7 @@ class _Headers:
 
     here: bool = False
 
-    def headers(self, status: int, length: int | None) -> None:  # noqa: ARG002  # Progress
+    def headers(self, status: int, length: int | None) -> None:  # Progress
         self.here = True
 
     def received(self, size: int) -> None:
@@ -137,12 +138,16 @@ class _Race:
 
     def _start_due(self) -> None:
         while self.waiting and self._may_start():
-            if self._running() and self.loop.time() < self.next_start:
+            if self._running() and not self._is_past(self.next_start):
                 return
             mirror, progress = self.waiting.pop(0), _Headers()
             task = asyncio.ensure_future(self.check(mirror, progress))
             self.runners.append(_Runner(mirror, task, progress))
             self.next_start = self.loop.time() + STAGGER
+
+    def _is_past(self, time: float) -> bool:
+        # As in asyncio, a timer may fire this much too early.
+        return time - self.loop.time() < _RESOLUTION
 
     def _may_start(self) -> bool:
         return self.grace_ends is None and len(self._running()) < MAX_AT_ONCE
@@ -168,7 +173,7 @@ class _Race:
             graced = any(
                 runner.outcome is None and runner.progress.here for runner in self.runners[:first]
             )
-            if graced and self.loop.time() < self.grace_ends:
+            if graced and not self._is_past(self.grace_ends):
                 return None, self.grace_ends
             return self.runners[first].outcome, None
         if self.waiting:

@@ -6,13 +6,16 @@ Whatever came from the network is shown without control characters, and escaped 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import Support
-from .model import Mirror, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from .model import Mirror, Outcome
 
 __all__ = ["Event", "InstallReport", "Installed", "Report"]
 
@@ -53,12 +56,15 @@ class Report:
         rows = [self._text_row(outcome) for outcome in self.outcomes]
         rows += [(" ", mirror.name, "(no verdict yet)", "", "") for mirror in self.pending]
         table = _text_table(("", "mirror", "verdict", "ms", "what was seen"), rows)
-        hints = [
-            f"{printable(outcome.mirror.name)}: {outcome.hint}"
-            for outcome in self.outcomes
-            if outcome.support is not Support.FULL
-        ]
-        return "\n".join([*table, *hints])
+        return "\n".join([*table, *self._hints()])
+
+    def _hints(self) -> list[str]:
+        """Each advice once, with the mirrors it is for."""
+        mirrors: dict[str, list[str]] = {}
+        for outcome in self.outcomes:
+            if outcome.support is not Support.FULL:
+                mirrors.setdefault(outcome.hint, []).append(printable(outcome.mirror.name))
+        return [f"{', '.join(names)}: {hint}" for hint, names in mirrors.items()]
 
     def _text_row(self, outcome: Outcome) -> tuple[str, ...]:
         mark = "*" if outcome.mirror == self.chosen else " "
@@ -68,8 +74,8 @@ class Report:
 
     def _repr_mimebundle_(
         self,
-        include: Iterable[str] | None = None,  # noqa: ARG002  # IPython's protocol
-        exclude: Iterable[str] | None = None,  # noqa: ARG002
+        include: Iterable[str] | None = None,  # IPython's protocol
+        exclude: Iterable[str] | None = None,
     ) -> dict[str, str]:
         rows = [self._html_row(outcome) for outcome in self.outcomes]
         rows += [
@@ -174,15 +180,15 @@ class InstallReport:
 
     def _repr_mimebundle_(
         self,
-        include: Iterable[str] | None = None,  # noqa: ARG002  # IPython's protocol
-        exclude: Iterable[str] | None = None,  # noqa: ARG002
+        include: Iterable[str] | None = None,  # IPython's protocol
+        exclude: Iterable[str] | None = None,
     ) -> dict[str, str]:
         rows = [
             "<tr>" + "".join(f"<td>{_html(cell)}</td>" for cell in self._row(item)) + "</tr>"
             for item in self.installed
         ]
         table = _html_table(("installed", "version", "from", "bytes"), rows)
-        mirrors = self.report._repr_mimebundle_()["text/html"]  # noqa: SLF001  # our own
+        mirrors = self.report._repr_mimebundle_()["text/html"]  # our own
         details = f"<details><summary>mirrors</summary>{mirrors}</details>"
         return {"text/plain": str(self), "text/html": table + details}
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import sys
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,7 +25,7 @@ from .model import Mirror, Outcome
 from .probe import DEFAULT_CANARY, probe_mirror
 from .race import Result, check_all, race, tell
 from .report import Event, Installed, InstallReport, Report
-from .store import Choice, ChoiceStore, MemoryStore
+from .store import Choice, ChoiceStore
 from .verdict import UNUSABLE, rank, tier
 
 if TYPE_CHECKING:
@@ -87,7 +85,7 @@ class Session:
         mirrors: MirrorsArgument = None,
         *,
         canary: str = DEFAULT_CANARY,
-        timeout: float = 5.0,  # noqa: ASYNC109  # of a request, not of this call
+        timeout: float = 5.0,  # of a request, not of this call
         on_outcome: OnOutcome = None,
     ) -> Report:
         """Look at every mirror and say of each what it can be used for; changes nothing.
@@ -111,7 +109,7 @@ class Session:
         mirrors: MirrorsArgument = None,
         *,
         canary: str = DEFAULT_CANARY,
-        timeout: float = 5.0,  # noqa: ASYNC109  # of a request, not of this call
+        timeout: float = 5.0,  # of a request, not of this call
         prefer: _micropip.Prefer = "lockfile",
         remember: bool = True,
         on_outcome: OnOutcome = None,
@@ -132,18 +130,18 @@ class Session:
         standing = await self._configure(question, prefer, on_outcome, remember=remember)
         return standing.report
 
-    async def install(  # noqa: PLR0913  # micropip's signature, and ours
+    async def install(  # micropip's signature, and ours
         self,
         requirements: str | Iterable[str],
-        keep_going: bool = False,  # noqa: FBT001, FBT002  # micropip's signature
-        deps: bool = True,  # noqa: FBT001, FBT002
+        keep_going: bool = False,  # micropip's signature
+        deps: bool = True,
         credentials: str | None = None,
-        pre: bool = False,  # noqa: FBT001, FBT002
+        pre: bool = False,
         index_urls: MirrorsArgument = None,
         *,
         mirrors: MirrorsArgument = None,
         canary: str = DEFAULT_CANARY,
-        timeout: float = 5.0,  # noqa: ASYNC109  # of a request, not of this call
+        timeout: float = 5.0,  # of a request, not of this call
         prefer: _micropip.Prefer = "lockfile",
         remember: bool = True,
         verify: Verify = "index",
@@ -242,7 +240,7 @@ class Session:
             return standing
 
     def _apply(self, question: Question, prefer: _micropip.Prefer, report: Report) -> Standing:
-        assert report.chosen is not None  # noqa: S101  # NoUsableMirror was raised otherwise
+        assert report.chosen is not None  # NoUsableMirror was raised otherwise
         self._index_urls.use(report.chosen, prefer)
         self._seam.install(report.chosen)
         self._standing = Standing(question, prefer, report, report.chosen)

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import accumulate
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from .errors import Reason
 from .model import File, Finding, ProjectPage
 from .urls import split_http_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, */*;q=0.01"
 """What micropip sends: the Fetch standard lets it pass without a preflight."""
@@ -245,7 +247,7 @@ def _digests(value: object) -> Mapping[str, str]:
         for name, digest in pairs
         if _DIGEST_NAME.fullmatch(name)
         and _DIGEST.fullmatch(digest)
-        and (name != "sha256" or len(digest) == 64)  # noqa: PLR2004  # SHA-256 in hexadecimal
+        and (name != "sha256" or len(digest) == 64)  # SHA-256 in hexadecimal
     }
 
 

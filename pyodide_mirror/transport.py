@@ -27,7 +27,10 @@ class Progress(Protocol):
     """Is told how a request gets on. It must not raise."""
 
     def headers(self, status: int, length: int | None) -> None:
-        """The status and headers of the final answer are here; ``length`` in bytes if known."""
+        """The status and headers of the final answer are here.
+
+        ``length``: Content-Length in bytes, a hint only, for the body may have been encoded.
+        """
 
     def received(self, size: int) -> None:
         """``size`` more bytes of the body are here."""

@@ -103,7 +103,7 @@ def explain_failure(failure: Failure, url: str, page: PageFacts, opaque: Failure
             return Finding(Reason.MALFORMED, failure.detail)
         case FailureKind.CORS:
             return Finding(Reason.CORS, failure.detail)
-        case FailureKind.CUT_OFF:
+        case FailureKind.UNREACHABLE | FailureKind.CUT_OFF:
             return Finding(Reason.UNREACHABLE, failure.detail)
     if opaque is None:
         return Finding(Reason.CORS, "an opaque request succeeds, a readable one does not")
@@ -120,7 +120,7 @@ def status_finding(response: Response, project: str) -> Finding | None:
     if response.ok:
         return None
     what = f"HTTP {response.status}"
-    if response.status == 404:  # noqa: PLR2004  # RFC 9110, section 15.5.5
+    if response.status == 404:  # RFC 9110, section 15.5.5
         what += f" for project {project!r}"
     return Finding(Reason.HTTP_STATUS, what)
 

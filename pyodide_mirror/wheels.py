@@ -29,8 +29,8 @@ def smallest_suitable_wheel(page: ProjectPage) -> File | None:
 
 def _suitable(wheels: list[File]) -> Iterator[File]:
     # packaging is needed here only, and costs some 20 ms to import in a browser.
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415
-    from packaging.utils import InvalidWheelFilename, parse_wheel_filename  # noqa: PLC0415
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
     python = _python_version()
     for file in wheels:
@@ -45,12 +45,12 @@ def _suitable(wheels: list[File]) -> Iterator[File]:
 
 @functools.cache
 def _supported_tags() -> frozenset[Tag]:
-    from packaging.tags import sys_tags  # noqa: PLC0415
+    from packaging.tags import sys_tags
 
     return frozenset(sys_tags())
 
 
 def _python_version() -> str:
-    import platform  # noqa: PLC0415
+    import platform
 
     return platform.python_version()

@@ -99,7 +99,7 @@ def test_choices_flags_and_functions():
     check_choice("prefer", "index", ("lockfile", "index"))
     with pytest.raises(ValueError, match="prefer must be one of 'lockfile', 'index'"):
         check_choice("prefer", "pypi", ("lockfile", "index"))
-    check_flag("remember", False)  # noqa: FBT003  # the value under test
+    check_flag("remember", False)  # the value under test
     with pytest.raises(TypeError, match="remember"):
         check_flag("remember", 1)
     check_callback("on_event", print)

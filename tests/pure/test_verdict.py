@@ -1,6 +1,7 @@
 """Verdicts from what was seen, and their order."""
 
 import hashlib
+import itertools
 
 import pytest
 
@@ -63,7 +64,7 @@ def test_a_blocked_file_wins_over_repairs():
 
 
 def test_precedence_is_that_of_the_documentation():
-    for better, worse in zip(PRECEDENCE, PRECEDENCE[1:], strict=False):
+    for better, worse in itertools.pairwise(PRECEDENCE):
         found = [Finding(worse, "worse"), Finding(better, "better")]
         assert judge(MIRROR, found, 0.0).reason is better
 
@@ -139,6 +140,7 @@ NETWORK = Failure(FailureKind.NETWORK, "failed")
         (FailureKind.CORS, Reason.CORS),
         (FailureKind.TOO_LARGE, Reason.MALFORMED),
         (FailureKind.CUT_OFF, Reason.UNREACHABLE),
+        (FailureKind.UNREACHABLE, Reason.UNREACHABLE),
         (FailureKind.NETWORK, Reason.UNREACHABLE),
     ],
 )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import js
 from pyodide.ffi import JsException, create_once_callable, create_proxy, to_js
+from pyodide.http import FetchResponse
 
 from .model import FailureKind, PageFacts, Request, Response
 from .store import Choice, ChoiceStore, MemoryStore
@@ -265,6 +266,13 @@ async def settle(js_function: Any, js_this: Any, *arguments: Any) -> Any:
 def to_js_object(**members: object) -> Any:
     """A plain JavaScript object."""
     return to_js(members, dict_converter=js.Object.fromEntries)
+
+
+def as_fetched(response: Response) -> FetchResponse:
+    """The response as ``pyfetch`` would have returned it."""
+    js_options = to_js_object(status=response.status, headers=dict(response.headers))
+    js_body = to_js(response.body) if response.body else None
+    return FetchResponse(response.url, js.Response.new(js_body, js_options))
 
 
 # --- what is remembered -------------------------------------------------------------------------

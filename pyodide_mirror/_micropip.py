@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import micropip
 from micropip import package_index
@@ -19,14 +19,13 @@ from .simple_api import normalize
 from .urls import origin, split_http_url
 
 if TYPE_CHECKING:
-    from .model import Mirror
+    from .model import Mirror, Response
+    from .router import Router
 
 _log = logging.getLogger(__name__)
 
 Prefer = Literal["lockfile", "index"]
 Fetch = Callable[..., Awaitable[Any]]
-FileWatcher = Callable[[str, int], None]
-"""Is called with the URL and the size in bytes of each file that micropip has read."""
 Files = Mapping[str, int]
 """Sizes in bytes of files by their URL."""
 
@@ -95,31 +94,46 @@ class IndexUrls:
         return list(manager.index_urls), list(package_index.DEFAULT_INDEX_URLS)
 
 
+class Watcher(Protocol):
+    """Is told what micropip's requests came to."""
+
+    def on_file(self, url: str, size: int) -> None:
+        """A file of so many bytes was read."""
+        ...
+
+    def on_problem(self, url: str, text: str) -> None:
+        """There is no usable page at this URL, and why."""
+        ...
+
+
 # --- the fetch seam -----------------------------------------------------------------------------
 
 
 class FetchSeam:
     """Stands between micropip and its ``pyfetch`` for the URLs of one mirror.
 
-    Adds the mirror's headers and credentials, and tells how large the files were. All other URLs
-    pass through untouched.
+    Pages come from the router; files get the mirror's headers and credentials, and their sizes
+    are told. All other URLs pass through untouched. ``as_fetched`` makes a response into what
+    micropip's fetch returns.
     """
 
-    def __init__(self) -> None:
-        self.mirror: Mirror | None = None
-        self.watchers: list[FileWatcher] = []
+    def __init__(self, as_fetched: Callable[[Response], Any]) -> None:
+        self.watchers: list[Watcher] = []
+        self._as_fetched = as_fetched
+        self._router: Router | None = None
         self._module: Any = None
         self._original: Fetch | None = None
 
-    def install(self, mirror: Mirror) -> None:
-        """Serve this mirror from now on; again and again if need be."""
-        self.mirror = mirror
+    def install(self, router: Router) -> None:
+        """Serve this router's mirror from now on; again and again if need be."""
+        self._router = router
         if self._module is not None:
             return
         module = _compat_module()
         if module is None:
             _log.warning(
-                "this micropip (%s) is not known: headers and credentials of mirrors are not sent",
+                "this micropip (%s) is not known: pages are not repaired, and headers and "
+                "credentials of mirrors are not sent",
                 getattr(micropip, "__version__", "?"),
             )
             return
@@ -128,20 +142,41 @@ class FetchSeam:
 
     def remove(self) -> None:
         """Put micropip's own fetch back, unless someone else has replaced ours since."""
-        self.mirror = None
+        self._router = None
         if self._module is not None and self._module.pyfetch == self._fetch:
             self._module.pyfetch = self._original
             self._module = self._original = None
 
     async def _fetch(self, url: str, **options: Any) -> Any:
-        assert self._original is not None  # set whenever this is reachable
-        if self.mirror is not None and _is_http(url):
-            options = _with_identity(options, self.mirror, url)
+        assert self._original is not None  # noqa: S101  # set whenever this is reachable
+        router = self._router
+        if router is None or not _is_http(url):
+            return await self._original(url, **options)
+        project = router.project_of(url)
+        if project is not None:
+            return self._as_fetched(await self._page(router, url, project, options))
+        options = _with_identity(options, router.mirror, url)
         return _Watched(await self._original(url, **options), url, self._tell)
+
+    async def _page(
+        self, router: Router, url: str, project: str, options: Mapping[str, Any]
+    ) -> Response:
+        problem = ""
+        try:
+            response = await router.page(url, project, options)
+            if not response.ok:
+                problem = f"{router.mirror.name}: HTTP {response.status} for project {project!r}"
+            return response
+        except OSError as error:
+            problem = str(error)
+            raise
+        finally:
+            for watcher in self.watchers if problem else ():
+                watcher.on_problem(url, problem)
 
     def _tell(self, url: str, size: int) -> None:
         for watcher in self.watchers:
-            watcher(url, size)
+            watcher.on_file(url, size)
 
 
 def _compat_module() -> Any:
@@ -179,7 +214,7 @@ def _with_identity(options: Mapping[str, Any], mirror: Mirror, url: str) -> dict
 class _Watched:
     """A response whose ``bytes`` are counted."""
 
-    def __init__(self, response: Any, url: str, tell: FileWatcher) -> None:
+    def __init__(self, response: Any, url: str, tell: Callable[[str, int], None]) -> None:
         self._response = response
         self._url = url
         self._tell = tell

@@ -101,11 +101,11 @@ class Report:
 class Event:
     """Something that happened during an install; ``text`` says it in a sentence.
 
-    ``kind``: ``outcome`` (a verdict was reached), ``chosen``, ``remembered``, ``forgotten`` (the
-    remembered mirror fails), ``file`` (a file was read).
+    ``kind``: ``outcome`` (a verdict was reached), ``chosen`` (this mirror is used), ``file`` (a
+    file was read), ``problem`` (the mirror has no usable page of a project).
     """
 
-    kind: Literal["outcome", "chosen", "remembered", "forgotten", "file"]
+    kind: Literal["outcome", "chosen", "file", "problem"]
     text: str
     mirror: str = ""
     """Index URL of the mirror, if it is about one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -24,11 +24,14 @@ from .errors import NoUsableMirror
 from .model import Mirror, Outcome
 from .probe import DEFAULT_CANARY, probe_mirror
 from .race import Result, check_all, race, tell
-from .report import Event, Installed, InstallReport, Report
+from .report import Event, Installed, InstallReport, Report, printable
+from .router import Router
 from .store import Choice, ChoiceStore
 from .verdict import UNUSABLE, rank, tier
 
 if TYPE_CHECKING:
+    from .model import Response
+    from .race import Check
     from .transport import Progress, Transport
 
 OnOutcome = Callable[[Outcome], None] | None
@@ -48,6 +51,21 @@ class Question:
         """Whether the other's answer serves here; the time-out does not matter for that."""
         return (self.mirrors, self.canary) == (other.mirrors, other.canary)
 
+    def check(self, transport: Transport) -> Check:
+        """How a mirror is looked at."""
+
+        def check(mirror: Mirror, progress: Progress) -> Awaitable[Outcome]:
+            return probe_mirror(
+                mirror,
+                transport,
+                canary=self.canary,
+                timeout=self.timeout,
+                named=self.mirrors.named,
+                progress=progress,
+            )
+
+        return check
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -56,7 +74,12 @@ class Standing:
     question: Question
     prefer: _micropip.Prefer
     report: Report
-    mirror: Mirror
+    router: Router
+
+    @property
+    def mirror(self) -> Mirror:
+        """The mirror in use."""
+        return self.router.mirror
 
 
 class Host(Protocol):
@@ -68,6 +91,10 @@ class Host(Protocol):
         """The way to make requests from here."""
         ...
 
+    def as_fetched(self, response: Response) -> object:
+        """The response as Pyodide's ``pyfetch`` would have returned it."""
+        ...
+
 
 class Session:
     """The state behind the public functions; there is one, in ``__init__``."""
@@ -76,7 +103,7 @@ class Session:
         self._host = host
         self._standing: Standing | None = None
         self._index_urls = _micropip.IndexUrls()
-        self._seam = _micropip.FetchSeam()
+        self._seam = _micropip.FetchSeam(host.as_fetched)
         self._forgetting: Awaitable[None] | None = None
         self._configuring = asyncio.Lock()
 
@@ -100,7 +127,7 @@ class Session:
         question = _question(mirrors, canary, timeout)
         check_callback("on_outcome", on_outcome)
         await self._forgotten()
-        check = await self._check(question)
+        check = question.check(await self._host.transport())
         result = await check_all(question.mirrors.mirrors, check, on_outcome)
         return _report(result)
 
@@ -125,7 +152,7 @@ class Session:
         Raises TypeError or ValueError for bad arguments, before any request.
         """
         question = _question(mirrors, canary, timeout)
-        _check_preferences(prefer, remember)
+        _check_preferences(question, prefer, remember)
         check_callback("on_outcome", on_outcome)
         standing = await self._configure(question, prefer, on_outcome, remember=remember)
         return standing.report
@@ -163,7 +190,7 @@ class Session:
         if index_urls is not None and mirrors is not None:
             raise TypeError("mirrors and index_urls mean the same: give one of them")
         question = _question(index_urls if mirrors is None else mirrors, canary, timeout)
-        _check_preferences(prefer, remember)
+        _check_preferences(question, prefer, remember)
         check_choice("verify", verify, ("index", "quorum"))
         if verify == "quorum":
             raise NotImplementedError('verify="quorum" is not implemented yet; use verify="index"')
@@ -208,11 +235,11 @@ class Session:
         standing = self._standing
         if standing is None or not standing.question.is_same(question):
             standing = await self._configure(question, prefer, events.on_outcome, remember=remember)
-        elif standing.prefer != prefer:
-            standing = self._apply(standing.question, prefer, standing.report)
-        events.add(
-            Event("chosen", f"installs through {standing.mirror.name}", standing.mirror.index_url)
-        )
+        else:
+            router = replace(standing.router, timeout=question.timeout)
+            standing = self._apply(Standing(question, prefer, standing.report, router))
+        text = f"installs through {standing.mirror.name}"
+        events.add(Event("chosen", text, standing.mirror.index_url))
         return standing
 
     async def _configure(
@@ -228,23 +255,23 @@ class Session:
             choice = await self._host.store.load() if remember else None
             if choice is not None and not choice.is_fresh(datetime.now(UTC)):
                 choice = None
-            check = await self._check(question)
+            transport = await self._host.transport()
             ordered = question.mirrors.with_first(choice)
-            report = _report(await race(ordered.mirrors, check, on_outcome))
+            report = _report(await race(ordered.mirrors, question.check(transport), on_outcome))
             if report.chosen is None:
                 raise NoUsableMirror(report)
-            standing = self._apply(question, prefer, report)
+            router = Router(report.chosen, report.outcomes[0].repairs, transport, question.timeout)
+            standing = self._apply(Standing(question, prefer, report, router))
             if remember:
                 chosen = Choice(standing.mirror.index_url, datetime.now(UTC))
                 await self._host.store.save(chosen)
             return standing
 
-    def _apply(self, question: Question, prefer: _micropip.Prefer, report: Report) -> Standing:
-        assert report.chosen is not None  # NoUsableMirror was raised otherwise
-        self._index_urls.use(report.chosen, prefer)
-        self._seam.install(report.chosen)
-        self._standing = Standing(question, prefer, report, report.chosen)
-        return self._standing
+    def _apply(self, standing: Standing) -> Standing:
+        self._index_urls.use(standing.mirror, standing.prefer)
+        self._seam.install(standing.router)
+        self._standing = standing
+        return standing
 
     async def _install(
         self,
@@ -254,27 +281,17 @@ class Session:
         events: _Events,
     ) -> tuple[Installed, ...]:
         before = _micropip.installed()
-        self._seam.watchers.append(events.on_file)
+        self._seam.watchers.append(events)
         try:
             await _micropip.install(requirements, options)
+        except Exception as error:
+            # micropip's own words name neither the mirror nor what it said.
+            for problem in events.problems:
+                error.add_note(printable(problem))
+            raise
         finally:
-            self._seam.watchers.remove(events.on_file)
+            self._seam.watchers.remove(events)
         return _micropip.newly_installed(before, requirements, standing.mirror, events.files)
-
-    async def _check(self, question: Question) -> Callable[[Mirror, Progress], Awaitable[Outcome]]:
-        transport = await self._host.transport()
-
-        def check(mirror: Mirror, progress: Progress) -> Awaitable[Outcome]:
-            return probe_mirror(
-                mirror,
-                transport,
-                canary=question.canary,
-                timeout=question.timeout,
-                named=question.mirrors.named,
-                progress=progress,
-            )
-
-        return check
 
     async def _forgotten(self) -> None:
         forgetting, self._forgetting = self._forgetting, None
@@ -288,6 +305,7 @@ class _Events:
     def __init__(self, on_event: OnEvent) -> None:
         self.all: list[Event] = []
         self.files: dict[str, int] = {}
+        self.problems: list[str] = []
         self._on_event = on_event
 
     def add(self, event: Event) -> None:
@@ -304,14 +322,21 @@ class _Events:
         name = url.partition("?")[0].rpartition("/")[2]
         self.add(Event("file", f"{name}: {size:,} bytes", url=url, size=size))
 
+    def on_problem(self, url: str, text: str) -> None:
+        self.problems.append(text)
+        self.add(Event("problem", text, url=url))
+
 
 def _question(mirrors: MirrorsArgument, canary: str, timeout: float) -> Question:
     return Question(check_mirrors(mirrors), check_canary(canary), check_timeout(timeout))
 
 
-def _check_preferences(prefer: object, remember: object) -> None:
+def _check_preferences(question: Question, prefer: object, remember: object) -> None:
     check_choice("prefer", prefer, ("lockfile", "index"))
     check_flag("remember", remember)
+    if any(mirror.projects for mirror in question.mirrors.mirrors):
+        # Rather none than a wrong answer: another mirror must never be asked for these projects.
+        raise NotImplementedError("mirrors: a Mirror with projects=… can be probed, not used, yet")
 
 
 def _report(result: Result) -> Report:

@@ -46,7 +46,7 @@ class Wheel(Sdist):
         return hashlib.sha256(self.metadata).hexdigest()
 
 
-def make_wheel(  # noqa: PLR0913 - each is a field of the metadata, named at every call
+def make_wheel(
     name: str,
     version: str,
     *,

@@ -274,7 +274,7 @@ class _Sender:
         return self._closed.is_set()
 
 
-def _pieces(body: bytes, half: bytes, whole: bool) -> Iterator[bytes]:  # noqa: FBT001
+def _pieces(body: bytes, half: bytes, whole: bool) -> Iterator[bytes]:
     """Cut a body in two, and leave out what is empty: an empty chunk would be the last one."""
     yield from filter(None, (half, body[len(half) :] if whole else b""))
 

@@ -7,7 +7,7 @@ from pytest_pyodide import run_in_pyodide
 
 from tests.ground.engines import BROWSERS, Engine
 from tests.wheels import INSTALLED
-from tests.zoo import Zoo
+from tests.zoo import ANIMALS, Zoo
 
 FIVE = ("closed-port", "no-cors", "html-no-cors", "hangs", "healthy")
 
@@ -19,6 +19,7 @@ async def clean(selenium: Engine) -> None:
     import sys
 
     import micropip
+
     import pyodide_mirror
     from pyodide_mirror import _micropip
 
@@ -100,8 +101,9 @@ def test_one_that_hangs_is_not_waited_for(page: Engine, zoo: Zoo) -> None:
 async def fail_to_install(selenium: Engine, urls: list[str]) -> tuple[str, list[str], bool]:
     """Return the error's text, the reasons in it, and whether micropip is as it was."""
     import micropip
-    import pyodide_mirror
     from micropip import package_index
+
+    import pyodide_mirror
     from pyodide_mirror import _micropip
 
     def state() -> tuple[object, ...]:
@@ -138,8 +140,9 @@ def test_without_a_usable_mirror_the_error_is_the_table_and_nothing_changed(
 async def configure_and_reset(selenium: Engine, url: str, prefer: str) -> dict:
     """Configure, look at micropip, install with it, and reset."""
     import micropip
-    import pyodide_mirror
     from micropip import package_index
+
+    import pyodide_mirror
     from pyodide_mirror import _micropip
 
     def state() -> dict:
@@ -181,8 +184,9 @@ def test_plain_micropip_uses_the_configured_mirror_until_reset(
 async def prefers_the_default_mirror(selenium: Engine, url: str) -> tuple[bool, bool]:
     """Configure the very mirror that is micropip's default; is the lock file asked first?"""
     import micropip
-    import pyodide_mirror
     from micropip import package_index
+
+    import pyodide_mirror
 
     original = list(package_index.DEFAULT_INDEX_URLS)
     package_index.DEFAULT_INDEX_URLS[:] = [url]
@@ -194,7 +198,7 @@ async def prefers_the_default_mirror(selenium: Engine, url: str) -> tuple[bool, 
             urls = micropip.set_index_urls.__self__.index_urls
             first.append(urls == package_index.DEFAULT_INDEX_URLS)
             pyodide_mirror.reset()
-            assert package_index.DEFAULT_INDEX_URLS == [url]
+            assert [url] == package_index.DEFAULT_INDEX_URLS
     finally:
         package_index.DEFAULT_INDEX_URLS[:] = original
         micropip.set_index_urls(original)
@@ -211,6 +215,7 @@ def test_the_index_can_be_preferred_even_where_it_is_micropips_default(
 async def reset_after_own_urls(selenium: Engine, url: str) -> list[str]:
     """What a user sets after us stays."""
     import micropip
+
     import pyodide_mirror
 
     manager = micropip.set_index_urls.__self__
@@ -248,6 +253,91 @@ def test_a_standing_configuration_is_used_without_a_new_probe(page: Engine, zoo:
     assert install_twice(page, running.url) == (1, 0)
     canary = [one for one in running.requests if one.target == "/simple/zoo-canary/"]
     assert len(canary) == 1
+
+
+# --- imperfect mirrors --------------------------------------------------------------------------
+
+REPAIRED = [animal.name for animal in ANIMALS.values() if animal.support == "repaired"]
+
+
+@run_in_pyodide
+async def install_from_each(selenium: Engine, urls: dict[str, str]) -> dict[str, list[str] | str]:
+    """Install zoo-root from each mirror alone; return what was installed, or the error."""
+    import micropip
+    import pyodide_mirror
+
+    found: dict[str, list[str] | str] = {}
+    for name, url in urls.items():
+        try:
+            report = await pyodide_mirror.install(
+                "zoo-root", mirrors=url, canary="zoo-canary", timeout=2, remember=False
+            )
+        except Exception as error:
+            found[name] = repr(error)
+        else:
+            found[name] = [one.name for one in report.installed]
+            assert {one.mirror for one in report.installed} == {url}
+            micropip.uninstall(found[name])
+    return found
+
+
+@pytest.mark.driver_timeout(60)
+def test_every_mirror_that_is_repaired_installs_alone(
+    page: Engine, engine: str, zoo: Zoo
+) -> None:
+    kind = engine.removesuffix("-worker")
+    names = [name for name in REPAIRED if ANIMALS[name].alone_in(kind)]
+    found = install_from_each(page, {name: zoo.url(name) for name in names})
+    assert found == dict.fromkeys(names, sorted(INSTALLED))
+
+
+@run_in_pyodide
+async def failed_install(selenium: Engine, url: str, requirement: str) -> tuple[str, list[str]]:
+    """Return the notes of the error, and the kinds of events."""
+    import pyodide_mirror
+
+    events = []
+    try:
+        await pyodide_mirror.install(
+            requirement, mirrors=url, canary="zoo-canary", timeout=1, on_event=events.append
+        )
+    except ValueError as error:
+        return "; ".join(getattr(error, "__notes__", [])), [event.kind for event in events]
+    raise AssertionError("it installed")
+
+
+@pytest.mark.parametrize(
+    ("name", "requirement", "note"),
+    [
+        ("healthy", "zoo-missing", "HTTP 404 for project 'zoo-missing'"),
+        ("dep-page-hangs", "zoo-root", "no answer within 1 s"),
+        ("dep-page-welcome", "zoo-root", "has no usable page of 'zoo-dep-"),
+    ],
+)
+def test_micropips_error_gets_a_note_of_what_the_mirror_said(
+    page: Engine, zoo: Zoo, name: str, requirement: str, note: str
+) -> None:
+    notes, kinds = failed_install(page, zoo.url(name), requirement)
+    assert note in notes
+    assert "problem" in kinds
+
+
+def test_an_index_for_some_projects_only_is_not_used_yet(page: Engine, zoo: Zoo) -> None:
+    running = zoo.start("healthy")
+    assert "projects" in private_index(page, running.url)
+    assert running.requests == ()
+
+
+@run_in_pyodide
+async def private_index(selenium: Engine, url: str) -> str:
+    """Configure with an index that has projects of its own."""
+    import pyodide_mirror
+
+    try:
+        await pyodide_mirror.configure(pyodide_mirror.Mirror(url, projects=["acme-*"]))
+    except NotImplementedError as error:
+        return str(error)
+    return "accepted"
 
 
 # --- headers and credentials --------------------------------------------------------------------
@@ -324,6 +414,7 @@ def test_the_choice_outlives_the_page_as_a_reordering(
 async def write_choice(selenium: Engine, text: str) -> str:
     """Write what a hostile page of the same origin could; return what is made of it."""
     import js
+
     from pyodide_mirror import _browser
 
     js_database = await _browser._open_database()

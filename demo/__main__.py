@@ -1,0 +1,71 @@
+"""Run the demonstration: ``python -m demo``, or ``python -m demo --check`` without a screen."""
+
+import argparse
+import sys
+import threading
+import time
+import webbrowser
+from pathlib import Path
+
+from demo.check import check
+from demo.stage import set_stage
+from tests.ground.browsers import MissingBrowser
+from tests.ground.provision import ProvisionError
+
+_SCREENSHOT = Path(__file__).parent / "out" / "demo.png"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m demo", description="A page that finds a working mirror among six."
+    )
+    parser.add_argument("--port", type=int, default=0, help="of the page (default: any free one)")
+    parser.add_argument(
+        "--no-open", action="store_true", help="only print the address, open no browser"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="let a headless Chromium check that all is as promised"
+    )
+    parser.add_argument(
+        "--screenshot", type=Path, default=_SCREENSHOT, metavar="PATH", help="of the check (.png)"
+    )
+    return parser.parse_args()
+
+
+def _check(address: str, screenshot: Path) -> int:
+    started = time.monotonic()
+    report, broken = check(address, screenshot)
+    print(report or "The page has no report.")
+    for sentence in broken:
+        print(f"Broken: {sentence}", file=sys.stderr)
+    seconds = time.monotonic() - started
+    print(f"\n{len(broken)} broken promises, {seconds:.1f} s" if broken else f"\n{seconds:.1f} s")
+    return 1 if broken else 0
+
+
+def _show(address: str, *, open_it: bool) -> int:
+    print(f"{address}\nCtrl-C ends it.", flush=True)
+    if open_it:
+        webbrowser.open(address)
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        print()
+    return 0
+
+
+def main() -> int:
+    """Run it; return the exit code."""
+    arguments = _arguments()
+    try:
+        with set_stage(arguments.port) as address:
+            if arguments.check:
+                return _check(address, arguments.screenshot)
+            return _show(address, open_it=not arguments.no_open)
+    except (MissingBrowser, ProvisionError, OSError, OverflowError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

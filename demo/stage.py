@@ -1,0 +1,29 @@
+"""Everything the page needs: our wheel, Pyodide, real wheels, the mirrors and the web server."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from demo.mirrors import serve_mirrors
+from demo.server import Files, serve_page
+from tests.ground import provision
+
+# Pyodide has neither; the canary of the probes is on every mirror.
+WHEELS = ("iniconfig", "pygal", "textual")
+TIMEOUT = 3.0
+"""Seconds a mirror has for one request; a second or two show that the page waits for it."""
+
+
+@contextmanager
+def set_stage(port: int = 0) -> Iterator[str]:
+    """Build, fetch and start everything; the value is the page's address.
+
+    Raises `tests.ground.provision.ProvisionError` and, when the port is taken, OSError.
+    """
+    wheel, dist = provision.project_wheel(), provision.pyodide_dist()
+    with ExitStack() as stack:
+        urls = stack.enter_context(serve_mirrors(provision.real_wheels(WHEELS)))
+        settings = {
+            "timeout": TIMEOUT,
+            "mirrors": [{"name": name, "url": url} for name, url in urls.items()],
+        }
+        yield stack.enter_context(serve_page(Files(dist, wheel, settings), port))

@@ -1,0 +1,90 @@
+"""All that is done to this project by machine: ``nox -l`` lists it, ``nox`` runs the tests."""
+
+import nox
+
+nox.needs_version = ">=2025.2"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["tests"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+ENGINES = (
+    "chromium",
+    "chromium-worker",
+    "firefox",
+    "firefox-worker",
+    "webkit",
+    "webkit-worker",
+    "node",
+)
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """Install the project, editable, with dependency groups."""
+    session.install("-e", ".", *nox.project.dependency_groups(PROJECT, *groups), silent=True)
+
+
+def check(session: nox.Session) -> None:
+    """Run the linters and the type checker."""
+    session.run("ruff", "check", "--quiet")
+    session.run("ruff", "format", "--check", "--quiet")
+    types = session.run("python", "-m", "tests.ground.provision", "--types", silent=True)
+    session.run("mypy", "--no-error-summary", env={"MYPYPATH": str(types).strip()})
+
+
+def ground(session: nox.Session) -> None:
+    """Make Pyodide and the browsers be there."""
+    session.run("python", "-m", "tests.ground.provision", silent=True)
+    session.run("python", "-m", "tests.ground.browsers", "--install")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run what CI runs: linters, types, then all tests in all engines."""
+    install(session, "lint")
+    check(session)
+    ground(session)
+    session.run("pytest", "-q", "--engine=all", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Run ruff and mypy."""
+    install(session, "lint")
+    check(session)
+
+
+@nox.session
+def tests_pure(session: nox.Session) -> None:
+    """Run the pure tests in CPython."""
+    install(session, "test")
+    session.run("pytest", "-q", "tests/pure", *session.posargs)
+
+
+@nox.session
+def tests_host(session: nox.Session) -> None:
+    """Run the tests of what lives in CPython."""
+    install(session, "test")
+    session.run("pytest", "-q", "tests/host", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("engine", ENGINES)
+def tests_browser(session: nox.Session, engine: str) -> None:
+    """Run the tests that need a real engine, in one."""
+    install(session, "test")
+    ground(session)
+    session.run("pytest", "-q", "tests/browser", f"--engine={engine}", *session.posargs)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Run the demonstration; arguments after ``--`` are its own."""
+    install(session, "test")
+    session.run("python", "-m", "demo", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation into docs/_build; a warning is an error."""
+    install(session, "docs")
+    session.run("sphinx-build", "-W", "-q", "-b", "html", "docs", "docs/_build/html")

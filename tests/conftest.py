@@ -1,0 +1,38 @@
+"""What all tests share: the choice of engines."""
+
+import inspect
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from tests.zoo import Zoo
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--engine``."""
+    parser.addoption(
+        "--engine",
+        action="append",
+        default=[],
+        metavar="NAMES",
+        help="engines for tests/browser, separated by commas, or `all` (default: chromium)",
+    )
+
+
+@pytest.fixture(scope="session")
+def zoo() -> Iterator[Zoo]:
+    """The zoo: its shared animals start at first use and live until the last test."""
+    with Zoo() as zoo:
+        yield zoo
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Keep looptime 0.9 away from synchronous tests.
+
+    It asks pytest-asyncio's policy for the loop in each test, and in a synchronous one Python
+    3.11 answers with a new loop that nobody closes: a ResourceWarning, which is an error here.
+    """
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        pyfuncitem.funcargs.pop("event_loop_policy", None)
+    return (yield)

@@ -54,7 +54,7 @@ class _Handler(SimpleHTTPRequestHandler):
     disable_nagle_algorithm = True  # with it on, each response waits some 40 ms for an ACK
     wbufsize = 64 * 1024  # headers and a small body leave in one packet
     # The registry of the machine knows these for sure as little as a browser forgives them.
-    extensions_map = {
+    extensions_map = {  # noqa: RUF012  # the base class has it so
         **SimpleHTTPRequestHandler.extensions_map,
         ".css": "text/css; charset=utf-8",
         ".html": "text/html; charset=utf-8",
@@ -93,7 +93,7 @@ class _Handler(SimpleHTTPRequestHandler):
         self.send_header("Cache-Control", "no-cache")
         super().end_headers()
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name
         """Log nothing: the terminal is for the page's address."""
 
 

@@ -76,7 +76,7 @@ class CorsTransport:
             result: Response | Exception
             try:
                 result = worker.read(Travel(request, self.page))
-            except Exception as error:  # it is raised again where it is awaited
+            except Exception as error:  # noqa: BLE001  # it is raised again where it is awaited
                 result = error
             with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(settle, result)
@@ -135,18 +135,18 @@ class _Worker:
     def _exchange(
         self, method: str, url: str, headers: Mapping[str, str]
     ) -> http.client.HTTPResponse:
-        request = UrllibRequest(
-            url, headers={**_EVERY_REQUEST, **headers}, method=method
-        )  # Travel lets http(s) through only
+        everything = {**_EVERY_REQUEST, **headers}
+        # Travel lets http(s) through only.
+        request = UrllibRequest(url, headers=everything, method=method)  # noqa: S310
         try:
             answer = self._opener(url).open(request, timeout=self.request.timeout)
         except (OSError, UnicodeError, http.client.HTTPException) as error:
             raise _network(error) from error
-        assert isinstance(answer, http.client.HTTPResponse)  # of our handlers
+        assert isinstance(answer, http.client.HTTPResponse)  # noqa: S101  # of our handlers
         return answer
 
     def _opener(self, url: str) -> OpenerDirector:
-        """urllib without its redirects, errors and cookies: those are decided in Travel."""
+        """Urllib without its redirects, errors and cookies: those are decided in Travel."""
         opener = OpenerDirector()
         handlers = [_Http(self._note), _Https(self._note), UnknownHandler()]
         if host_kind(url) is not HostKind.LOOPBACK:

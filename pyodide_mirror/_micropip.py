@@ -78,7 +78,10 @@ class IndexUrls:
         self._ours = (urls, defaults)
 
     def restore(self) -> None:
-        """Put back what was there before the first :meth:`use`, except what others have set since."""
+        """Put back what was there before the first :meth:`use`.
+
+        What others have set since stays.
+        """
         if self._before is None or self._ours is None:
             return
         urls, defaults = self._current()
@@ -161,18 +164,19 @@ class FetchSeam:
     async def _page(
         self, router: Router, url: str, project: str, options: Mapping[str, Any]
     ) -> Response:
-        problem = ""
         try:
             response = await router.page(url, project, options)
-            if not response.ok:
-                problem = f"{router.mirror.name}: HTTP {response.status} for project {project!r}"
-            return response
         except OSError as error:
-            problem = str(error)
+            self._complain(url, str(error))
             raise
-        finally:
-            for watcher in self.watchers if problem else ():
-                watcher.on_problem(url, problem)
+        if not response.ok:
+            what = f"{router.mirror.name}: HTTP {response.status} for project {project!r}"
+            self._complain(url, what)
+        return response
+
+    def _complain(self, url: str, text: str) -> None:
+        for watcher in self.watchers:
+            watcher.on_problem(url, text)
 
     def _tell(self, url: str, size: int) -> None:
         for watcher in self.watchers:
@@ -246,7 +250,7 @@ class Distribution:
 
 
 def installed() -> dict[str, Distribution]:
-    """All installed distributions by normalized name; the first on the path counts, as in import."""
+    """All installed distributions by normalized name; of two the first on the path counts."""
     found: dict[str, Distribution] = {}
     for entry in sys.path:
         for folder in Path(entry).glob("*.dist-info") if entry else ():

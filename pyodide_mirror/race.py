@@ -77,7 +77,7 @@ def tell(watch: Callable[..., None] | None, value: object) -> None:
         return
     try:
         watch(value)
-    except Exception:
+    except Exception:  # noqa: BLE001  # the user's own; it is logged, and stops nothing
         _log.exception("the function that watches %s failed", type(value).__name__)
 
 

@@ -27,7 +27,7 @@ _LONGEST = 300
 
 
 def printable(text: str) -> str:
-    """The text on one line, with control and direction characters shown as ``\\ufffd``, cut."""
+    """The text on one line, control and direction characters replaced, cut to its length."""
     clean = _UNPRINTABLE.sub("\ufffd", text)
     return clean if len(clean) <= _LONGEST else clean[: _LONGEST - 1] + "…"
 

@@ -182,7 +182,7 @@ def test_plain_micropip_uses_the_configured_mirror_until_reset(
 
 @run_in_pyodide
 async def prefers_the_default_mirror(selenium: Engine, url: str) -> tuple[bool, bool]:
-    """Configure the very mirror that is micropip's default; is the lock file asked first?"""
+    """Configure the very mirror that is micropip's default; tell when the lock file is first."""
     import micropip
     from micropip import package_index
 
@@ -264,6 +264,7 @@ REPAIRED = [animal.name for animal in ANIMALS.values() if animal.support == "rep
 async def install_from_each(selenium: Engine, urls: dict[str, str]) -> dict[str, list[str] | str]:
     """Install zoo-root from each mirror alone; return what was installed, or the error."""
     import micropip
+
     import pyodide_mirror
 
     found: dict[str, list[str] | str] = {}
@@ -282,9 +283,7 @@ async def install_from_each(selenium: Engine, urls: dict[str, str]) -> dict[str,
 
 
 @pytest.mark.driver_timeout(60)
-def test_every_mirror_that_is_repaired_installs_alone(
-    page: Engine, engine: str, zoo: Zoo
-) -> None:
+def test_every_mirror_that_is_repaired_installs_alone(page: Engine, engine: str, zoo: Zoo) -> None:
     kind = engine.removesuffix("-worker")
     names = [name for name in REPAIRED if ANIMALS[name].alone_in(kind)]
     found = install_from_each(page, {name: zoo.url(name) for name in names})

@@ -707,7 +707,7 @@ async def gone(server: Server) -> bool:
 async def test_a_cancelled_fetch_leaves_nothing_behind(serve: Serve, manner: Manner) -> None:
     server = serve(allowing(body=b"x" * 100, manner=manner))
     fetching = asyncio.create_task(get(url_of(server), timeout=60))
-    while not server.requests:  # it is in another thread
+    while not server.requests:  # noqa: ASYNC110  # it is in another thread
         await asyncio.sleep(0.01)
     fetching.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -121,7 +121,7 @@ async def test_scenarios(runners: list[Runner], winner: int | None, seconds: flo
     started = loop.time()
     result = await race(ground.mirrors, ground.check)
     assert index_of(result) == winner
-    assert loop.time() - started == pytest.approx(seconds, abs=0.002)
+    assert loop.time() - started == pytest.approx(seconds, abs=0.005)
     assert ground.running == 0
     judged = {outcome.mirror for outcome in result.outcomes}
     assert judged.isdisjoint(result.pending)
@@ -133,7 +133,7 @@ async def test_starts_are_staggered_in_order() -> None:
     origin = asyncio.get_running_loop().time()
     result = await race(ground.mirrors, ground.check)
     starts = [ground.started[index] - origin for index in range(3)]
-    assert starts == pytest.approx([0, STAGGER, 2 * STAGGER], abs=0.002)
+    assert starts == pytest.approx([0, STAGGER, 2 * STAGGER], abs=0.005)
     assert ground.cancelled == [0, 1]
     assert [mirror.name for mirror in result.pending] == ["m0.example", "m1.example"]
 

@@ -1,5 +1,7 @@
 """Bad arguments are refused, by name."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from pyodide_mirror import MIRRORS, Mirror
@@ -69,10 +71,9 @@ def test_mirrors_that_are_unusable(bad):
 
 def test_remembering_reorders_and_never_adds():
     mirrors = check_mirrors([A, B])
-    now = Choice.from_json('{"index_url": "%s", "date": "2026-01-01T00:00:00+00:00"}' % B)
-    other = Choice.from_json('{"index_url": "https://c.example", "date": "2026-01-01T00:00Z"}')
-    assert urls(mirrors.with_first(now)) == [B, A]
-    assert urls(mirrors.with_first(other)) == [A, B]
+    now = datetime.now(UTC)
+    assert urls(mirrors.with_first(Choice(B, now))) == [B, A]
+    assert urls(mirrors.with_first(Choice("https://c.example", now))) == [A, B]
     assert urls(mirrors.with_first(None)) == [A, B]
 
 

@@ -59,7 +59,7 @@ def test_unusable_index_urls_say_why(given, why):
         ("127.1", HostKind.LOOPBACK),
         ("0x7f000001", HostKind.LOOPBACK),
         ("2130706433", HostKind.LOOPBACK),
-        ("0.0.0.0", HostKind.LOOPBACK),
+        ("0", HostKind.LOOPBACK),
         ("[::1]", HostKind.LOOPBACK),
         ("[::ffff:127.0.0.1]", HostKind.LOOPBACK),
         ("10.1.2.3", HostKind.PRIVATE),

@@ -8,7 +8,7 @@ from demo.server import Files, serve_page
 from tests.ground import provision
 
 # Pyodide has neither; the canary of the probes is on every mirror.
-WHEELS = ("iniconfig", "pygal", "textual")
+WHEELS = ("iniconfig", "pygal", "importlib-metadata<10", "textual")
 TIMEOUT = 3.0
 """Seconds a mirror has for one request; a second or two show that the page waits for it."""
 

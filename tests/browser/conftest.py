@@ -11,6 +11,7 @@ from pytest_pyodide.hook import pytest_wrapper
 from selenium.common.exceptions import TimeoutException
 from urllib3.exceptions import HTTPError
 
+from tests.browser import figures
 from tests.ground import provision
 from tests.ground.engines import ENGINES, Engine
 from tests.ground.pages import PageServer
@@ -74,6 +75,8 @@ def pytest_terminal_summary(
     if counts := config.stash[INNER_TESTS]:
         text = ", ".join(f"{engine} {count}" for engine, count in counts.items())
         terminalreporter.write_line(f"tests/pure passed inside Pyodide: {text}")
+    for line in figures.lines():
+        terminalreporter.write_line(line)
 
 
 def _chosen(config: pytest.Config) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from pytest_pyodide import run_in_pyodide
 
+from tests.browser import figures
 from tests.ground.engines import BROWSERS, Engine
 from tests.wheels import INSTALLED
 from tests.zoo import ANIMALS, Zoo
@@ -65,12 +66,10 @@ async def install(selenium: Engine, urls: list[str], **options: object) -> dict:
     return report.to_dict() | {"seconds": seconds, "text": str(report)}
 
 
-def test_installs_through_the_one_of_five_that_works(
-    page: Engine, engine: str, zoo: Zoo, record_property: Callable[[str, object], None]
-) -> None:
+def test_installs_through_the_one_of_five_that_works(page: Engine, engine: str, zoo: Zoo) -> None:
     urls = [zoo.url(name) for name in FIVE]
     result = install(page, urls)
-    record_property("seconds", result["seconds"])
+    figures.SECONDS[engine]["install through five mirrors"] = result["seconds"]
     found = {one["name"]: one["version"] for one in result["installed"]}
     assert found == INSTALLED
     assert {one["source"] for one in result["installed"]} == {"mirror"}
@@ -500,3 +499,33 @@ def test_a_hundred_mirrors_do_not_open_a_hundred_connections(page: Engine, zoo: 
     assert pending == 99
     asked = [one for one in crowd if one.connections]
     assert len(asked) <= 7
+
+
+# --- the import ---------------------------------------------------------------------------------
+
+
+@run_in_pyodide
+async def seconds_of_import(selenium: Engine) -> float:
+    """Import the package, after what it builds on, and return the seconds."""
+    import time
+
+    import micropip  # noqa: F401
+
+    started = time.perf_counter()
+    import pyodide_mirror  # noqa: F401
+
+    return time.perf_counter() - started
+
+
+def test_importing_takes_little_time_and_makes_no_request(
+    open_page: Callable[..., Engine], engine: str
+) -> None:
+    page = open_page()
+    if engine != "node":
+        page.run_js("performance.clearResourceTimings()")
+    seconds = seconds_of_import(page)
+    figures.SECONDS[engine]["import after micropip"] = seconds
+    assert seconds < 1  # a bound for slow machines; the figure is printed
+    if engine != "node":
+        names = page.run_js("return performance.getEntriesByType('resource').map((e) => e.name)")
+        assert names == []

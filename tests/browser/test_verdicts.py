@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from pytest_pyodide import run_in_pyodide
 
+from tests.browser import figures
 from tests.ground.engines import BROWSERS, Engine
 from tests.ground.pages import PageServer
 from tests.zoo import ANIMALS, Zoo
@@ -18,9 +19,21 @@ ISOLATED = {
 }
 
 
-@run_in_pyodide
-async def probe(selenium: Engine, urls: list[str], timeout: float = 2.0) -> dict[str, str]:
+def probe(page: Engine, urls: list[str], timeout: float = 2.0) -> dict[str, str]:
     """Return the verdict of each mirror, as the zoo writes it, by index URL."""
+    found: dict[str, str] = probe_inside(page, urls, timeout)
+    note(page, found)
+    return found
+
+
+def note(page: Engine, found: dict[str, str]) -> None:
+    """Note which reasons were seen in which engine."""
+    figures.VERDICTS[page.name].update(*(verdict.split() for verdict in found.values()))
+
+
+@run_in_pyodide
+async def probe_inside(selenium: Engine, urls: list[str], timeout: float) -> dict[str, str]:
+    """Probe in the page."""
     import json
 
     import pyodide_mirror
@@ -138,7 +151,7 @@ def test_chromium_tells_cors_even_where_opaque_requests_are_withheld(
 
 
 @run_in_pyodide
-async def probe_unnamed(selenium: Engine, url: str) -> list[str]:
+async def probe_unnamed(selenium: Engine, url: str) -> dict[str, str]:
     """Probe a mirror that only the built-in table names."""
     import pyodide_mirror
     from pyodide_mirror import arguments
@@ -149,12 +162,14 @@ async def probe_unnamed(selenium: Engine, url: str) -> list[str]:
         report = await pyodide_mirror.probe(canary="zoo-canary", timeout=2)
     finally:
         arguments.MIRRORS = table
-    return [str(outcome.reason) for outcome in report.outcomes]
+    return {outcome.mirror.index_url: str(outcome.reason) for outcome in report.outcomes}
 
 
 def test_a_private_address_that_nobody_named_is_not_asked(page: Engine, zoo: Zoo) -> None:
     running = zoo.start("healthy")
-    assert probe_unnamed(page, running.url) == ["local-network"]
+    found = probe_unnamed(page, running.url)
+    note(page, found)
+    assert found == {running.url: "local-network"}
     assert running.requests == ()
 
 
@@ -177,7 +192,9 @@ def test_the_environment_names_mirrors_and_its_bad_ones_are_verdicts(
     page: Engine, zoo: Zoo
 ) -> None:
     url = zoo.url("healthy")
-    assert probe_environment(page, f"{url}, not-a-url") == {url: "ok", "not-a-url": "bad-url"}
+    found = probe_environment(page, f"{url}, not-a-url")
+    note(page, found)
+    assert found == {url: "ok", "not-a-url": "bad-url"}
 
 
 @pytest.mark.engines("chromium")

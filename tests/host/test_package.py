@@ -1,0 +1,64 @@
+"""The wheel, the public face, and what an import brings along."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from types import ModuleType
+
+import pyodide_mirror
+from tests.ground import provision
+
+IMPORT = """
+import json, socket, sys
+
+def no_network(*_, **__):
+    raise AssertionError("importing made a connection")
+
+socket.socket.connect = no_network
+import micropip
+before = set(sys.modules)
+import pyodide_mirror
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+
+def test_the_wheel_is_small_and_holds_nothing_but_the_package() -> None:
+    wheel = provision.project_wheel()
+    assert wheel.stat().st_size < 64_000
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"pyodide_mirror"}
+    assert "pyodide_mirror/py.typed" in names
+
+
+def test_importing_makes_no_request_and_loads_no_code_of_the_host() -> None:
+    command = [sys.executable, "-c", IMPORT]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    loaded = set(json.loads(printed))
+    ours = {name for name in loaded if name.startswith("pyodide_mirror.")}
+    host = {"_browser", "_cors", "_fetch", "cli", "__main__"}
+    assert not ours & {f"pyodide_mirror.{name}" for name in host}
+    assert not loaded & {"urllib.request", "http.client", "http.server", "packaging.requirements"}
+
+
+def test_all_is_sorted_and_complete() -> None:
+    def order(name: str) -> tuple[bool, bool, str]:
+        return not name.isupper(), name.islower(), name
+
+    assert pyodide_mirror.__all__ == sorted(pyodide_mirror.__all__, key=order)
+    public = {
+        name
+        for name, value in vars(pyodide_mirror).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+    assert set(pyodide_mirror.__all__) == public - {"this_host", "Session"}
+    assert callable(pyodide_mirror.probe), "the room of that name must not hide it"
+
+
+def test_the_table_of_mirrors_starts_with_micropips_own_default() -> None:
+    from micropip.package_index import DEFAULT_INDEX_URLS
+
+    assert pyodide_mirror.MIRRORS[0].index_url == DEFAULT_INDEX_URLS[0]
+    assert pyodide_mirror.MIRRORS[0].name == "PyPI"
+    assert len({mirror.index_url for mirror in pyodide_mirror.MIRRORS}) >= 10
+    assert all(mirror.region and mirror.note for mirror in pyodide_mirror.MIRRORS)

@@ -80,7 +80,17 @@ def tests_browser(session: nox.Session, engine: str) -> None:
 def demo(session: nox.Session) -> None:
     """Run the demonstration; arguments after ``--`` are its own."""
     install(session, "test")
+    if "--check" in session.posargs:
+        ground(session)
     session.run("python", "-m", "demo", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure installs through us and through plain micropip, in turns."""
+    install(session, "test")
+    ground(session)
+    session.run("python", "-m", "tests.bench", *session.posargs)
 
 
 @nox.session

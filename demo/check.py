@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,16 +22,6 @@ _SECONDS = 90
 """How long the page may take for all that it does by itself, and for one more install."""
 _DESKTOP = {"width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": False}
 _PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
-_FLAGS = (
-    "--headless",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-)
 _NETWORK = {"http", "https", "ws", "wss"}
 _LOCK_FILE = "Pyodide"
 
@@ -251,9 +240,7 @@ def _chromium() -> Iterator[Chrome]:
         options = ChromeOptions()
         options.binary_location = str(browsers.find(browsers.CHROMIUM))
         options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-        # Chromium refuses to run as root inside its sandbox.
-        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-        for flag in [*_FLAGS, *sandbox, f"--user-data-dir={profile}"]:
+        for flag in [*browsers.chromium_flags(), f"--user-data-dir={profile}"]:
             options.add_argument(flag)
         driver = Chrome(options, ChromeService(str(browsers.find(browsers.CHROMEDRIVER))))
         try:

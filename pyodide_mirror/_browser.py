@@ -26,6 +26,7 @@ _log = logging.getLogger(__name__)
 
 # In a window `globalThis` is `window`, in a worker its global scope; in Node neither exists.
 _IN_BROWSER: Final = hasattr(js, "location") and hasattr(js, "addEventListener")
+_IN_WORKER: Final = _IN_BROWSER and not hasattr(js, "document")
 _REPORT_SECONDS: Final = 0.1
 
 
@@ -44,9 +45,16 @@ async def page_facts() -> PageFacts:
         origin=page_origin,
         host_kind=host_kind(page_origin) if page_origin else HostKind.PUBLIC,
         isolated=bool(getattr(js, "crossOriginIsolated", False)),
+        tells_policies=not (_is_webkit() and _IN_WORKER),
         local_network=await _permission("local-network"),
         loopback_network=await _permission("loopback-network"),
     )
+
+
+def _is_webkit() -> bool:
+    """Whether this is WebKit itself; Chromium names it, too."""
+    agent = str(js.navigator.userAgent)
+    return "AppleWebKit/" in agent and "Chrom" not in agent
 
 
 async def _permission(name: str) -> str:
@@ -91,7 +99,9 @@ class FetchTransport:
                 except Rejected as error:
                     # Policy violations are reported a task later than the rejection.
                     await _next_task()
-                    if request.opaque and await blocked.withheld(wait=self.page.isolated):
+                    if request.opaque:
+                        await blocked.wait(isolated=self.page.isolated)
+                    if blocked.coep and request.opaque:
                         return Response(url=request.url, status=0)
                     raise reader.failure(error, blocked.csp) from None
         finally:
@@ -199,13 +209,15 @@ class Policies:
         for blocked in self._watched:
             if url == blocked.url or url.rstrip("/") == origin(blocked.url):
                 blocked.csp = str(js_event.effectiveDirective)
+                blocked.told.set()
 
     def _on_reports(self, js_reports: Any, _js_observer: Any) -> None:
         for js_report in js_reports:
             js_body = js_report.toJSON().body
             for blocked in self._watched:
                 if js_body.disposition == "enforce" and str(js_body.blockedURL) == blocked.url:
-                    blocked.coep.set()
+                    blocked.coep = True
+                    blocked.told.set()
 
 
 class _Blocked:
@@ -213,20 +225,17 @@ class _Blocked:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.told = asyncio.Event()
         self.csp = ""
         """The directive of the Content-Security-Policy that forbids it (CSP3, section 5)."""
-        self.coep = asyncio.Event()
+        self.coep = False
         """An answer came, and the embedder policy withheld it (HTML standard, 7.1.4)."""
 
-    async def withheld(self, *, wait: bool) -> bool:
-        """Whether the embedder policy withheld an answer.
-
-        Only Chromium tells; with ``wait`` the report gets some time, for workers get it late.
-        """
-        if wait and hasattr(js, "ReportingObserver"):
+    async def wait(self, *, isolated: bool) -> None:
+        """Give what browsers tell late some time: policies to workers, and the embedder's."""
+        if isolated or _IN_WORKER:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.coep.wait(), _REPORT_SECONDS)
-        return self.coep.is_set()
+                await asyncio.wait_for(self.told.wait(), _REPORT_SECONDS)
 
 
 async def _next_task() -> None:

@@ -120,13 +120,15 @@ class PageFacts:
 
     ``origin``: its serialized origin, ``""`` outside a browser, where no rule of the web applies.
     ``host_kind``: where the page itself comes from. ``isolated``: it is cross-origin isolated, so
-    that opaque requests may be blocked by its own embedder policy. ``local_network`` and
+    that opaque requests may be blocked by its own embedder policy. ``tells_policies``: the browser
+    says so when the page's Content-Security-Policy stops a request. ``local_network`` and
     ``loopback_network``: the state of the permission, ``""`` where the browser knows none.
     """
 
     origin: str = ""
     host_kind: HostKind = HostKind.PUBLIC
     isolated: bool = False
+    tells_policies: bool = True
     local_network: str = ""
     loopback_network: str = ""
 

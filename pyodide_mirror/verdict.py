@@ -86,30 +86,36 @@ def _refuse_url(url: str, page: PageFacts, *, named: bool) -> Finding | None:
     return None
 
 
+_SPEAKING: Final = {
+    FailureKind.CSP: Reason.CSP,
+    FailureKind.TIMEOUT: Reason.TIMEOUT,
+    FailureKind.TOO_LARGE: Reason.MALFORMED,
+    FailureKind.CORS: Reason.CORS,
+    FailureKind.UNREACHABLE: Reason.UNREACHABLE,
+    FailureKind.CUT_OFF: Reason.UNREACHABLE,
+}
+"""Failures that speak for themselves."""
+
+
 def explain_failure(failure: Failure, url: str, page: PageFacts, opaque: Failure | None) -> Finding:
     """Which reason a failed page request has.
 
     ``opaque``: how the opaque (``no-cors``) request ended that was sent after it; None when it
     succeeded, which proves that something answers but may not be read (Fetch standard, 3.2).
     """
-    match failure.kind:
-        case FailureKind.CSP:
-            return Finding(Reason.CSP, failure.detail)
-        case FailureKind.TIMEOUT:
-            return Finding(Reason.TIMEOUT, failure.detail)
-        case FailureKind.OFFLINE if host_kind(url) is not HostKind.LOOPBACK:
-            return Finding(Reason.OFFLINE, failure.detail)
-        case FailureKind.TOO_LARGE:
-            return Finding(Reason.MALFORMED, failure.detail)
-        case FailureKind.CORS:
-            return Finding(Reason.CORS, failure.detail)
-        case FailureKind.UNREACHABLE | FailureKind.CUT_OFF:
-            return Finding(Reason.UNREACHABLE, failure.detail)
+    offline = failure.kind is FailureKind.OFFLINE and host_kind(url) is not HostKind.LOOPBACK
+    reason = Reason.OFFLINE if offline else _SPEAKING.get(failure.kind)
+    if reason is not None:
+        return Finding(reason, failure.detail)
+    if opaque is not None and opaque.kind is FailureKind.CSP:
+        return Finding(Reason.CSP, opaque.detail)
     if opaque is None:
         return Finding(Reason.CORS, "an opaque request succeeds, a readable one does not")
     detail = f"{failure.detail}; an opaque request fails as well"
     if page.isolated:
         detail += " (it may be CORS: this page's embedder policy blocks opaque requests too)"
+    elif not page.tells_policies:
+        detail += " (it may be the page's Content-Security-Policy: WebKit does not tell workers)"
     elif page.https and url.startswith("http:"):
         detail += " (some browsers block http on https pages even for this machine)"
     return Finding(Reason.UNREACHABLE, detail)

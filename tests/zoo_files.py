@@ -39,7 +39,7 @@ FILES: tuple[Animal, ...] = (
         "files are cut off, and no Content-Length tells",
         "files-blocked",
         # They hand the half file over as if it were whole; its digest is wrong.
-        MappingProxyType({"webkit": "hash-mismatch", "node": "hash-mismatch"}),
+        MappingProxyType({"webkit": "hash-mismatch"}),
         file=in_manner(Manner.CHUNKS_CUT),
     ),
     Animal("file-hangs", "files never come", "files-blocked", file=in_manner(Manner.HANG)),

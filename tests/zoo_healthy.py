@@ -191,6 +191,12 @@ HEALTHY: tuple[Animal, ...] = (
     ),
     Animal("echoed-origin", "allows the Origin that asks, with Vary", "ok", every=_echo_origin),
     Animal(
+        "wants-credentials",
+        "allows the Origin that asks, and credentials",
+        "ok",
+        every=then(_echo_origin, header("Access-Control-Allow-Credentials", "true")),
+    ),
+    Animal(
         "cors-on-success-only",
         "CORS on GET with 200 alone: neither on 404 nor on HEAD",
         "ok",

@@ -152,7 +152,7 @@ CONNECTION: tuple[Animal, ...] = (
         "pages break off half-way, without their last chunk",
         "unreachable",
         # They hand over the half page as if it were whole, and no length tells.
-        MappingProxyType({"webkit": "malformed", "node": "malformed"}),
+        MappingProxyType({"webkit": "malformed"}),
         page=in_manner(Manner.CHUNKS_CUT),
         doubt="As page-cut.",
     ),

@@ -7,10 +7,11 @@ on Debian (or a system made from it) to have it installed.
 import argparse
 import os
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.ground.processes import run_quietly
 
 
 class MissingBrowser(RuntimeError):
@@ -110,19 +111,30 @@ def _can_install() -> bool:
 
 
 def _apt_get(*arguments: str) -> None:
-    command = ["apt-get", "--quiet", *arguments]
-    done = subprocess.run(
-        command,
-        env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
-        check=False,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    if done.returncode:
-        message = f"{' '.join(command)} ended with status {done.returncode}:\n{done.stdout}"
-        raise MissingBrowser(message)
+    try:
+        run_quietly(
+            ["apt-get", "--quiet", *arguments],
+            env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
+        )
+    except RuntimeError as error:
+        raise MissingBrowser(str(error)) from error
+
+
+def chromium_flags() -> list[str]:
+    """Return what Chromium is started with, whoever drives it: headless, and alone in the world."""
+    flags = [
+        "--headless",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        # Containers give it 64 MB, less than a page with Pyodide may want.
+        "--disable-dev-shm-usage",
+    ]
+    # Chromium refuses to run as root inside its sandbox.
+    return [*flags, "--no-sandbox"] if os.geteuid() == 0 else flags
 
 
 def main() -> None:

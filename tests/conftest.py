@@ -1,6 +1,5 @@
 """What all tests share: the choice of engines."""
 
-import inspect
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -33,6 +32,6 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     It asks pytest-asyncio's policy for the loop in each test, and in a synchronous one Python
     3.11 answers with a new loop that nobody closes: a ResourceWarning, which is an error here.
     """
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+    if pyfuncitem.get_closest_marker("looptime") is None:
         pyfuncitem.funcargs.pop("event_loop_policy", None)
     return (yield)

@@ -1,6 +1,7 @@
 """The race, on a virtual clock: who wins, when exactly, and who was asked."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -136,6 +137,12 @@ async def test_starts_are_staggered_in_order() -> None:
     assert starts == pytest.approx([0, STAGGER, 2 * STAGGER], abs=0.005)
     assert ground.cancelled == [0, 1]
     assert [mirror.name for mirror in result.pending] == ["m0.example", "m1.example"]
+
+
+async def test_the_clock_is_virtual() -> None:
+    started = time.monotonic()
+    await asyncio.sleep(3600)
+    assert time.monotonic() - started < 5
 
 
 async def test_never_more_than_eight_run_and_a_hanging_crowd_is_passed_as_it_ends() -> None:

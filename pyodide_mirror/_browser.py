@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import js
 from pyodide.ffi import JsException, create_once_callable, create_proxy, to_js
-from pyodide.http import FetchResponse
 
 from .model import FailureKind, PageFacts, Request, Response
 from .store import Choice, ChoiceStore, MemoryStore
@@ -92,8 +91,8 @@ class FetchTransport:
         try:
             with self._policies.watch(request.url) as blocked:
                 try:
-                    async with asyncio.timeout(request.timeout):
-                        return await reader.read(js_controller.signal)
+                    async with asyncio.timeout(request.timeout) as limit:
+                        return await reader.read(js_controller.signal, limit)
                 except TimeoutError:
                     raise timed_out(request.timeout, reader.received) from None
                 except Rejected as error:
@@ -117,7 +116,7 @@ class _Reader:
         self.progress = progress
         self.received: int | None = None
 
-    async def read(self, js_signal: Any) -> Response:
+    async def read(self, js_signal: Any, limit: asyncio.Timeout) -> Response:
         request = self.request
         options = {
             "mode": "no-cors" if request.opaque else "cors",
@@ -138,10 +137,10 @@ class _Reader:
             url=str(js_response.url) or request.url,
             status=js_response.status,
             headers=headers,
-            body=await self._body(js_response),
+            body=await self._body(js_response, limit),
         )
 
-    async def _body(self, js_response: Any) -> bytes:
+    async def _body(self, js_response: Any, limit: asyncio.Timeout) -> bytes:
         if js_response.body is None:
             return b""
         js_reader = js_response.body.getReader()
@@ -156,6 +155,8 @@ class _Reader:
                 raise too_large(self.request.max_bytes)
             chunks.append(chunk)
             self.progress.received(len(chunk))
+            if self.request.stall:
+                limit.reschedule(asyncio.get_running_loop().time() + self.request.timeout)
 
     def failure(self, error: Rejected, directive: str) -> TransportError:
         """What is known of a request that was rejected: to a page, causes look all alike."""
@@ -275,13 +276,6 @@ async def settle(js_function: Any, js_this: Any, *arguments: Any) -> Any:
 def to_js_object(**members: object) -> Any:
     """A plain JavaScript object."""
     return to_js(members, dict_converter=js.Object.fromEntries)
-
-
-def as_fetched(response: Response) -> FetchResponse:
-    """The response as ``pyfetch`` would have returned it."""
-    js_options = to_js_object(status=response.status, headers=dict(response.headers))
-    js_body = to_js(response.body) if response.body else None
-    return FetchResponse(response.url, js.Response.new(js_body, js_options))
 
 
 # --- what is remembered -------------------------------------------------------------------------

@@ -84,7 +84,8 @@ class CorsTransport:
         # Not one of the loop's own threads: those are waited for when the program ends.
         Thread(target=work, name=f"fetch {request.url}", daemon=True).start()
         try:
-            async with asyncio.timeout(request.timeout):
+            async with asyncio.timeout(request.timeout) as limit:
+                worker.limit = limit
                 return await ended
         except TimeoutError:
             raise timed_out(request.timeout, worker.received) from None
@@ -102,6 +103,7 @@ class _Worker:
         self.progress = progress
         self.loop = loop
         self.received: int | None = None
+        self.limit: asyncio.Timeout | None = None
         self._socket: socket.socket | None = None
         self._stopped = False
 
@@ -173,7 +175,7 @@ class _Worker:
                     if self.received > self.request.max_bytes:
                         raise too_large(self.request.max_bytes)
                     chunks.append(chunk)
-                    self._tell(self.progress.received, len(chunk))
+                    self._tell(self._on_received, len(chunk))
             decoder.finish()
         except (OSError, EOFError, http.client.HTTPException) as error:
             raise cut_off(self.received) from error
@@ -183,6 +185,11 @@ class _Worker:
         if answer.length:  # what is left of Content-Length
             raise cut_off(self.received)
         return b"".join(chunks)
+
+    def _on_received(self, size: int) -> None:
+        self.progress.received(size)
+        if self.request.stall and self.limit and not self.limit.expired():
+            self.limit.reschedule(self.loop.time() + self.request.timeout)
 
     def _tell(self, listener: Callable[..., None], *arguments: object) -> None:
         """Progress is told in the loop's thread, like everything else."""

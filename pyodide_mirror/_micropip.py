@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import logging
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import micropip
 from micropip import package_index
 
+from .model import Response
 from .report import Installed
 from .simple_api import normalize
-from .urls import origin, split_http_url
 
 if TYPE_CHECKING:
-    from .model import Mirror, Response
-    from .router import Router
+    from .router import Delivery, Source
 
 _log = logging.getLogger(__name__)
 
 Prefer = Literal["lockfile", "index"]
 Fetch = Callable[..., Awaitable[Any]]
-Files = Mapping[str, int]
-"""Sizes in bytes of files by their URL."""
 
 # Where micropip's fetch lives: since 0.7, and before.
 _COMPAT_MODULES: Final = (
@@ -44,9 +44,62 @@ def check_options(options: Mapping[str, object]) -> None:
             raise TypeError(f"install() got an unexpected keyword argument {name!r}")
 
 
-async def install(requirements: list[str], options: Mapping[str, Any]) -> None:
-    """``micropip.install`` with the configured index URLs."""
-    await micropip.install(requirements, **options)
+# --- installing ---------------------------------------------------------------------------------
+
+
+class InstallHook:
+    """Puts our install in the place of ``micropip.install``, where users and ``%pip`` look it up.
+
+    The function keeps its signature and its ``__self__``. ``run`` gets the call's arguments by
+    name.
+    """
+
+    def __init__(self, run: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+        self._run = run
+        self._ours: Any = None
+        self.original: Any = None
+
+    def install(self) -> None:
+        """Put it there, unless it is there already."""
+        if self._ours is not None and micropip.install is self._ours:
+            return
+        original = self.original = micropip.install
+
+        @functools.wraps(original)
+        async def install(*arguments: Any, **options: Any) -> None:
+            bound = inspect.signature(original).bind(*arguments, **options)
+            await self._run(bound.arguments)
+
+        install.__self__ = original.__self__  # type: ignore[attr-defined]
+        self._ours = install
+        micropip.install = install
+
+    def remove(self) -> None:
+        """Put micropip's own back, unless someone else has replaced ours since."""
+        if self._ours is not None and micropip.install is self._ours:
+            micropip.install = self.original
+            self._ours = None
+
+    async def call(self, requirements: list[str], options: Mapping[str, Any]) -> None:
+        """Micropip's own install."""
+        await (self.original or micropip.install)(requirements, **options)
+
+
+def uninstall(names: list[str]) -> None:
+    """Remove distributions again, with their traces in Pyodide's list of loaded packages."""
+    micropip.uninstall(names)
+
+
+@contextmanager
+def hidden_from_lockfile(hide: Callable[[str], bool]) -> Iterator[None]:
+    """Let micropip not see some packages of Pyodide's lock file, so that it asks the mirrors."""
+    manager: Any = micropip.set_index_urls.__self__  # type: ignore[attr-defined]
+    packages = getattr(getattr(manager, "compat_layer", None), "lockfile_packages", {})
+    hidden = {name: packages.pop(name) for name in list(packages) if hide(normalize(name))}
+    try:
+        yield
+    finally:
+        packages.update(hidden)
 
 
 # --- index URLs ---------------------------------------------------------------------------------
@@ -59,23 +112,27 @@ class IndexUrls:
         self._before: tuple[list[str], list[str]] | None = None
         self._ours: tuple[list[str], list[str]] | None = None
 
-    def use(self, mirror: Mirror, prefer: Prefer) -> None:
-        """Let micropip look projects up at the mirror.
+    def use(self, urls: list[str], prefer: Prefer) -> None:
+        """Let micropip look projects up there.
 
         micropip asks Pyodide's lock file first only when its index URLs are its default ones; so
         to keep that order the default has to be the same list.
         """
         if self._before is None:
             self._before = self._current()
-        urls, defaults = [mirror.index_url], list(self._before[1])
+        defaults = list(self._before[1])
         if prefer == "lockfile":
             defaults = list(urls)
         elif urls == defaults:
-            # The mirror is micropip's default: named twice it is not *equal* to it any more.
-            urls *= 2
+            # They are micropip's default: named twice they are not *equal* to it any more.
+            urls = urls * 2
         micropip.set_index_urls(urls)
         package_index.DEFAULT_INDEX_URLS[:] = defaults
         self._ours = (urls, defaults)
+
+    def is_ours(self) -> bool:
+        """Whether micropip still has what :meth:`use` gave it."""
+        return self._ours is not None and self._current()[0] == self._ours[0]
 
     def restore(self) -> None:
         """Put back what was there before the first :meth:`use`.
@@ -97,90 +154,87 @@ class IndexUrls:
         return list(manager.index_urls), list(package_index.DEFAULT_INDEX_URLS)
 
 
-class Watcher(Protocol):
-    """Is told what micropip's requests came to."""
-
-    def on_file(self, url: str, size: int) -> None:
-        """A file of so many bytes was read."""
-        ...
-
-    def on_problem(self, url: str, text: str) -> None:
-        """There is no usable page at this URL, and why."""
-        ...
-
-
 # --- the fetch seam -----------------------------------------------------------------------------
+
+CURRENT: ContextVar[Delivery | None] = ContextVar("CURRENT", default=None)
+"""The delivery of the install that runs here; micropip's own tasks inherit it."""
 
 
 class FetchSeam:
-    """Stands between micropip and its ``pyfetch`` for the URLs of one mirror.
+    """Stands between micropip and its ``pyfetch``.
 
-    Pages come from the router; files get the mirror's headers and credentials, and their sizes
-    are told. All other URLs pass through untouched. ``as_fetched`` makes a response into what
-    micropip's fetch returns.
+    Pages of our mirrors, and files listed on them, come from the current delivery; all other URLs
+    pass through untouched.
     """
 
-    def __init__(self, as_fetched: Callable[[Response], Any]) -> None:
-        self.watchers: list[Watcher] = []
-        self._as_fetched = as_fetched
-        self._router: Router | None = None
+    def __init__(self) -> None:
+        self._default: Delivery | None = None
         self._module: Any = None
         self._original: Fetch | None = None
 
-    def install(self, router: Router) -> None:
-        """Serve this router's mirror from now on; again and again if need be."""
-        self._router = router
+    def install(self, default: Delivery) -> bool:
+        """Serve from now on, and say whether this micropip can be served.
+
+        ``default`` is for calls that come past ``micropip.install``.
+        """
+        self._default = default
         if self._module is not None:
-            return
+            return True
         module = _compat_module()
         if module is None:
             _log.warning(
-                "this micropip (%s) is not known: pages are not repaired, and headers and "
-                "credentials of mirrors are not sent",
+                "this micropip (%s) is not known: it gets plain index URLs; nothing is repaired, "
+                "verified or fetched elsewhere",
                 getattr(micropip, "__version__", "?"),
             )
-            return
+            return False
         self._module, self._original = module, module.pyfetch
         module.pyfetch = self._fetch
+        return True
 
     def remove(self) -> None:
         """Put micropip's own fetch back, unless someone else has replaced ours since."""
-        self._router = None
+        self._default = None
         if self._module is not None and self._module.pyfetch == self._fetch:
             self._module.pyfetch = self._original
             self._module = self._original = None
 
     async def _fetch(self, url: str, **options: Any) -> Any:
         assert self._original is not None  # noqa: S101  # set whenever this is reachable
-        router = self._router
-        if router is None or not _is_http(url):
-            return await self._original(url, **options)
-        project = router.project_of(url)
-        if project is not None:
-            return self._as_fetched(await self._page(router, url, project, options))
-        options = _with_identity(options, router.mirror, url)
-        return _Watched(await self._original(url, **options), url, self._tell)
+        delivery = CURRENT.get() or self._default
+        if delivery is not None:
+            project = delivery.router.project_of(url)
+            if project is not None:
+                return Fetched(await delivery.page(project))
+            if delivery.knows(url):
+                return Fetched(Response(url=url, status=200, body=await delivery.read(url)))
+        return await self._original(url, **options)
 
-    async def _page(
-        self, router: Router, url: str, project: str, options: Mapping[str, Any]
-    ) -> Response:
-        try:
-            response = await router.page(url, project, options)
-        except OSError as error:
-            self._complain(url, str(error))
-            raise
-        if not response.ok:
-            what = f"{router.mirror.name}: HTTP {response.status} for project {project!r}"
-            self._complain(url, what)
-        return response
 
-    def _complain(self, url: str, text: str) -> None:
-        for watcher in self.watchers:
-            watcher.on_problem(url, text)
+class Fetched:
+    """What micropip uses of a ``pyodide.http.FetchResponse``."""
 
-    def _tell(self, url: str, size: int) -> None:
-        for watcher in self.watchers:
-            watcher.on_file(url, size)
+    def __init__(self, response: Response) -> None:
+        self.url = response.url
+        self.status = response.status
+        self.ok = response.ok
+        self.headers = dict(response.headers)
+        self._body = response.body
+
+    def raise_for_status(self) -> None:
+        """OSError for an HTTP error."""
+        if not self.ok:
+            raise OSError(f"HTTP {self.status}: {self.url}")
+
+    async def bytes(self) -> bytes:
+        """The body."""
+        return self._body
+
+    async def string(self) -> str:
+        """The body as text."""
+        return self._body.decode()
+
+    text = string
 
 
 def _compat_module() -> Any:
@@ -192,44 +246,6 @@ def _compat_module() -> Any:
         if hasattr(module, "pyfetch"):
             return module
     return None
-
-
-def _is_http(url: str) -> bool:
-    try:
-        split_http_url(url)
-    except ValueError:
-        return False
-    return True
-
-
-def _with_identity(options: Mapping[str, Any], mirror: Mirror, url: str) -> dict[str, Any]:
-    """The options with the mirror's headers and credentials, if the URL is of its origin.
-
-    What the caller of micropip gave itself wins.
-    """
-    if origin(url) != origin(mirror.index_url):
-        return dict(options)
-    added = {**options, "headers": {**mirror.headers_for(url), **options.get("headers", {})}}
-    if mirror.credentials != "omit":
-        added.setdefault("credentials", mirror.credentials)
-    return added
-
-
-class _Watched:
-    """A response whose ``bytes`` are counted."""
-
-    def __init__(self, response: Any, url: str, tell: Callable[[str, int], None]) -> None:
-        self._response = response
-        self._url = url
-        self._tell = tell
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._response, name)
-
-    async def bytes(self) -> bytes:
-        data: bytes = await self._response.bytes()
-        self._tell(self._url, len(data))
-        return data
 
 
 # --- what is installed --------------------------------------------------------------------------
@@ -260,29 +276,27 @@ def installed() -> dict[str, Distribution]:
 
 
 def newly_installed(
-    before: Mapping[str, Distribution], requirements: Sequence[str], mirror: Mirror, files: Files
+    before: Mapping[str, Distribution], sources: Mapping[str, Source]
 ) -> tuple[Installed, ...]:
     """What has been added or changed since ``before``, and where it came from."""
     return tuple(
-        _describe(item, requirements, mirror, files)
+        _describe(item, sources)
         for name, item in sorted(installed().items())
         if before.get(name) != item
     )
 
 
-def _describe(
-    item: Distribution, requirements: Sequence[str], mirror: Mirror, files: Files
-) -> Installed:
+def _describe(item: Distribution, sources: Mapping[str, Source]) -> Installed:
     if item.note("PYODIDE_SOURCE") == "pyodide":
         return Installed(name=item.name, version=item.version, source="lockfile")
     url = item.note("PYODIDE_URL")
-    asked_for = any(url in requirement for requirement in requirements)
+    source = sources.get(url)
     return Installed(
         name=item.name,
         version=item.version,
-        source="url" if asked_for else "mirror",
-        mirror="" if asked_for else mirror.index_url,
-        url=url,
+        source="url" if source is None else "mirror",
+        mirror="" if source is None else source.mirror,
+        url=url if source is None else source.url,
         sha256=item.note("PYODIDE_SHA256"),
-        size=files.get(url),
+        size=None if source is None else source.size,
     )

@@ -31,6 +31,12 @@ class Mirrors:
     mirrors: tuple[Mirror, ...]
     named: bool
 
+    def racing(self) -> tuple[tuple[Mirror, ...], tuple[Mirror, ...]]:
+        """Those that the canary judges, and those that only answer for projects of their own."""
+        general = tuple(mirror for mirror in self.mirrors if not mirror.projects)
+        special = tuple(mirror for mirror in self.mirrors if mirror.projects)
+        return (general, special) if general else (special, ())
+
     def with_first(self, choice: Choice | None) -> Mirrors:
         """The same mirrors with a remembered one in front. Remembering never adds a mirror."""
         if choice is None:

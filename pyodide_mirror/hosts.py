@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
-from .model import PageFacts, Response
+from .model import PageFacts
 from .store import ChoiceStore, MemoryStore
 
 if TYPE_CHECKING:
@@ -30,10 +30,6 @@ class BrowserHost:
         """The browser's fetch. The page's permissions are asked for anew each time."""
         return self._browser.FetchTransport(await self._browser.page_facts(), self._policies)
 
-    def as_fetched(self, response: Response) -> object:
-        """The response as ``pyfetch`` would have returned it."""
-        return self._browser.as_fetched(response)
-
 
 class CPythonHost:
     """CPython; ``page`` is the page in whose name it asks, by default none."""
@@ -47,10 +43,6 @@ class CPythonHost:
         from ._cors import CorsTransport  # not needed in a browser
 
         return CorsTransport(self._page)
-
-    def as_fetched(self, response: Response) -> object:
-        """There is no ``pyfetch`` here, and so nobody who would ask."""
-        raise NotImplementedError("outside Pyodide, micropip has no pyfetch")
 
 
 def this_host() -> Host:

@@ -147,7 +147,8 @@ class Request:
     """A GET request.
 
     ``opaque``: the Fetch standard's ``no-cors`` mode; the answer only proves that there is one.
-    ``timeout``: seconds for headers and body together. ``max_bytes``: the largest body accepted.
+    ``timeout``: seconds for headers and body together; with ``stall`` for the first byte, and then
+    from each byte to the next. ``max_bytes``: the largest body accepted.
     """
 
     url: str
@@ -156,6 +157,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     credentials: Credentials = "omit"
     opaque: bool = False
+    stall: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

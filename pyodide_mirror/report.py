@@ -97,21 +97,38 @@ class Report:
         )
 
 
+EventKind = Literal[
+    "outcome",  # a verdict was reached
+    "chosen",  # this mirror is used
+    "page",  # a project page was read
+    "repaired",  # a page, or the promise of metadata, had to be repaired
+    "progress",  # some more bytes of a file are here
+    "file",  # a file was read and verified
+    "retry",  # a busy mirror is asked again
+    "problem",  # a mirror has no usable page or file
+    "failover",  # a file came from another mirror
+    "again",  # micropip runs again, with another mirror's page
+    "closure",  # something that is required was missing after the install
+    "undone",  # what a failed install had added was uninstalled
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened during an install; ``text`` says it in a sentence.
 
-    ``kind``: ``outcome`` (a verdict was reached), ``chosen`` (this mirror is used), ``file`` (a
-    file was read), ``problem`` (the mirror has no usable page of a project).
+    ``kind``: see :data:`EventKind`. Those of kind ``progress`` are told, but not kept in reports.
     """
 
-    kind: Literal["outcome", "chosen", "file", "problem"]
+    kind: EventKind
     text: str
     mirror: str = ""
     """Index URL of the mirror, if it is about one."""
     url: str = ""
     size: int | None = None
-    """Bytes."""
+    """Bytes; for ``progress``, those that are here."""
+    total: int | None = None
+    """Bytes that there will be, where the page says so."""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""
@@ -121,6 +138,7 @@ class Event:
             "mirror": self.mirror,
             "url": self.url,
             "size": self.size,
+            "total": self.total,
         }
 
 

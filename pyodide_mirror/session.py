@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,19 +21,31 @@ from .arguments import (
     check_requirements,
     check_timeout,
 )
-from .errors import NoUsableMirror
+from .errors import NoUsableMirror, Reason
+from .installing import Installation
 from .model import Mirror, Outcome
 from .probe import DEFAULT_CANARY, probe_mirror
 from .race import Result, check_all, race, tell
 from .report import Event, Installed, InstallReport, Report, printable
-from .router import Router
+from .router import Delivery, Ranked, Router
 from .store import Choice, ChoiceStore
 from .verdict import UNUSABLE, rank, tier
 
 if TYPE_CHECKING:
-    from .model import Response
     from .race import Check
     from .transport import Progress, Transport
+
+_log = logging.getLogger(__name__)
+
+_DOUBTFUL = frozenset(
+    {
+        Reason.TIMEOUT,
+        Reason.UNREACHABLE,
+        Reason.HTTP_STATUS,
+        Reason.NOT_AN_INDEX,
+        Reason.FILES_BLOCKED,
+    }
+)
 
 OnOutcome = Callable[[Outcome], None] | None
 OnEvent = Callable[[Event], None] | None
@@ -91,10 +104,6 @@ class Host(Protocol):
         """The way to make requests from here."""
         ...
 
-    def as_fetched(self, response: Response) -> object:
-        """The response as Pyodide's ``pyfetch`` would have returned it."""
-        ...
-
 
 class Session:
     """The state behind the public functions; there is one, in ``__init__``."""
@@ -103,7 +112,8 @@ class Session:
         self._host = host
         self._standing: Standing | None = None
         self._index_urls = _micropip.IndexUrls()
-        self._seam = _micropip.FetchSeam(host.as_fetched)
+        self._seam = _micropip.FetchSeam()
+        self._hook = _micropip.InstallHook(self._plain_install)
         self._forgetting: Awaitable[None] | None = None
         self._configuring = asyncio.Lock()
 
@@ -152,7 +162,7 @@ class Session:
         Raises TypeError or ValueError for bad arguments, before any request.
         """
         question = _question(mirrors, canary, timeout)
-        _check_preferences(question, prefer, remember)
+        _check_preferences(prefer, remember)
         check_callback("on_outcome", on_outcome)
         standing = await self._configure(question, prefer, on_outcome, remember=remember)
         return standing.report
@@ -179,21 +189,24 @@ class Session:
         """Install through a mirror that works from here; a drop-in for ``micropip.install``.
 
         Configures first, as :meth:`configure` does, unless that was done with the same mirrors
-        and canary. ``index_urls`` is taken as ``mirrors``. ``verify`` and ``cache`` are accepted
-        for later releases: ``"quorum"`` raises NotImplementedError, ``cache`` changes nothing yet.
-        ``on_event``: is called with each :class:`Event`. Other options go to micropip.
+        and canary. What a mirror cannot deliver comes from the next one, but only under the same
+        file name and SHA-256; what is still missing after the install is installed as well.
+        ``index_urls`` is taken as ``mirrors``. ``verify``: ``"quorum"`` demands that a second
+        mirror, on another host, publishes the same digest for each file. ``cache`` is accepted for
+        a later release and changes nothing yet. ``on_event``: is called with each :class:`Event`.
+        Other options go to micropip.
 
-        Raises :class:`NoUsableMirror` when no mirror works (nothing is installed then), what
-        micropip raises, and TypeError or ValueError for bad arguments, before any request.
+        Nothing stays installed of an install that fails. Raises :class:`NoUsableMirror` when no
+        mirror works, :class:`IncompleteInstall` when something cannot be had from any,
+        :class:`DigestMismatch` when no mirror has a file as its page says, what micropip raises,
+        and TypeError or ValueError for bad arguments, before any request.
         """
         wanted = check_requirements(requirements)
         if index_urls is not None and mirrors is not None:
             raise TypeError("mirrors and index_urls mean the same: give one of them")
         question = _question(index_urls if mirrors is None else mirrors, canary, timeout)
-        _check_preferences(question, prefer, remember)
+        _check_preferences(prefer, remember)
         check_choice("verify", verify, ("index", "quorum"))
-        if verify == "quorum":
-            raise NotImplementedError('verify="quorum" is not implemented yet; use verify="index"')
         check_flag("cache", cache)
         check_callback("on_event", on_event)
         _micropip.check_options(micropip_options)
@@ -206,7 +219,7 @@ class Session:
             "pre": pre,
             **micropip_options,
         }
-        installed = await self._install(standing, wanted, options, events)
+        installed = await self._install(standing, wanted, options, events, verify)
         return InstallReport(installed=installed, events=tuple(events.all), report=standing.report)
 
     def status(self) -> Report | None:
@@ -219,6 +232,7 @@ class Session:
         micropip is restored at once; forgetting is awaited by the next :meth:`probe`,
         :meth:`configure` or :meth:`install`.
         """
+        self._hook.remove()
         self._seam.remove()
         self._index_urls.restore()
         self._standing = None
@@ -257,10 +271,11 @@ class Session:
                 choice = None
             transport = await self._host.transport()
             ordered = question.mirrors.with_first(choice)
-            report = _report(await race(ordered.mirrors, question.check(transport), on_outcome))
+            racing, others = ordered.racing()
+            report = _report(await race(racing, question.check(transport), on_outcome), others)
             if report.chosen is None:
                 raise NoUsableMirror(report)
-            router = Router(report.chosen, report.outcomes[0].repairs, transport, question.timeout)
+            router = Router(_ranking(report), transport, question.timeout)
             standing = self._apply(Standing(question, prefer, report, router))
             if remember:
                 chosen = Choice(standing.mirror.index_url, datetime.now(UTC))
@@ -268,10 +283,25 @@ class Session:
             return standing
 
     def _apply(self, standing: Standing) -> Standing:
-        self._index_urls.use(standing.mirror, standing.prefer)
-        self._seam.install(standing.router)
+        router = standing.router
+        seamed = self._seam.install(Delivery(router, _log_event))
+        # Behind the seam one index URL stands for all mirrors; without it micropip needs them.
+        urls = [one.mirror.index_url for one in router.ranked[: 1 if seamed else None]]
+        self._index_urls.use(urls, standing.prefer)
+        self._hook.install()
         self._standing = standing
         return standing
+
+    async def _plain_install(self, arguments: dict[str, Any]) -> None:
+        """What ``micropip.install`` does once we are configured."""
+        requirements = arguments.pop("requirements")
+        standing = self._standing
+        ours = standing is not None and arguments.get("index_urls") is None
+        if standing is None or not ours or not self._index_urls.is_ours():
+            await self._hook.call(requirements, arguments)
+            return
+        wanted = check_requirements(requirements)
+        await self._install(standing, wanted, arguments, _Events(None), "index")
 
     async def _install(
         self,
@@ -279,19 +309,20 @@ class Session:
         requirements: list[str],
         options: dict[str, Any],
         events: _Events,
+        verify: Verify,
     ) -> tuple[Installed, ...]:
-        before = _micropip.installed()
-        self._seam.watchers.append(events)
+        credentials = options.get("credentials")
+        delivery = Delivery(
+            standing.router, events.add, credentials=credentials, quorum=verify == "quorum"
+        )
+        installation = Installation(delivery, self._hook.call, options, standing.report, events.add)
         try:
-            await _micropip.install(requirements, options)
+            return await installation.run(requirements)
         except Exception as error:
-            # micropip's own words name neither the mirror nor what it said.
-            for problem in events.problems:
-                error.add_note(printable(problem))
+            # micropip's own words name neither the mirrors nor what they said.
+            for text in dict.fromkeys(events.problems()):
+                error.add_note(printable(text))
             raise
-        finally:
-            self._seam.watchers.remove(events)
-        return _micropip.newly_installed(before, requirements, standing.mirror, events.files)
 
     async def _forgotten(self) -> None:
         forgetting, self._forgetting = self._forgetting, None
@@ -304,12 +335,11 @@ class _Events:
 
     def __init__(self, on_event: OnEvent) -> None:
         self.all: list[Event] = []
-        self.files: dict[str, int] = {}
-        self.problems: list[str] = []
         self._on_event = on_event
 
     def add(self, event: Event) -> None:
-        self.all.append(event)
+        if event.kind != "progress":
+            self.all.append(event)
         tell(self._on_event, event)
 
     def on_outcome(self, outcome: Outcome) -> None:
@@ -317,33 +347,43 @@ class _Events:
         text = f"{outcome.mirror.name}: {verdict} ({outcome.detail})"
         self.add(Event("outcome", text, outcome.mirror.index_url))
 
-    def on_file(self, url: str, size: int) -> None:
-        self.files[url] = size
-        name = url.partition("?")[0].rpartition("/")[2]
-        self.add(Event("file", f"{name}: {size:,} bytes", url=url, size=size))
+    def problems(self) -> list[str]:
+        return [event.text for event in self.all if event.kind == "problem"]
 
-    def on_problem(self, url: str, text: str) -> None:
-        self.problems.append(text)
-        self.add(Event("problem", text, url=url))
+
+def _log_event(event: Event) -> None:
+    _log.log(logging.WARNING if event.kind == "problem" else logging.DEBUG, "%s", event.text)
 
 
 def _question(mirrors: MirrorsArgument, canary: str, timeout: float) -> Question:
     return Question(check_mirrors(mirrors), check_canary(canary), check_timeout(timeout))
 
 
-def _check_preferences(question: Question, prefer: object, remember: object) -> None:
+def _check_preferences(prefer: object, remember: object) -> None:
     check_choice("prefer", prefer, ("lockfile", "index"))
     check_flag("remember", remember)
-    if any(mirror.projects for mirror in question.mirrors.mirrors):
-        # Rather none than a wrong answer: another mirror must never be asked for these projects.
-        raise NotImplementedError("mirrors: a Mirror with projects=… can be probed, not used, yet")
 
 
-def _report(result: Result) -> Report:
+def _report(result: Result, others: tuple[Mirror, ...] = ()) -> Report:
     """The report of a race or a probe; the winner stands first among the outcomes."""
     outcomes = rank(result.outcomes)
+    pending = (*result.pending, *others)
     best = result.winner or next((o for o in outcomes if tier(o) < UNUSABLE), None)
     if best is None:
-        return Report(None, outcomes, result.pending)
-    others = tuple(outcome for outcome in outcomes if outcome is not best)
-    return Report(best.mirror, (best, *others), result.pending)
+        return Report(None, outcomes, pending)
+    rest = tuple(outcome for outcome in outcomes if outcome is not best)
+    return Report(best.mirror, (best, *rest), pending)
+
+
+def _ranking(report: Report) -> tuple[Ranked, ...]:
+    """All mirrors that may be of use, in order.
+
+    The usable ones, the unknown ones, and last those whose trouble may pass or lie in the canary.
+    """
+    usable = [o for o in report.outcomes if tier(o) < UNUSABLE]
+    doubtful = [o for o in report.outcomes if o.reason in _DOUBTFUL]
+    return (
+        *(Ranked(outcome.mirror, outcome.repairs) for outcome in usable),
+        *(Ranked(mirror) for mirror in report.pending),
+        *(Ranked(outcome.mirror, outcome.repairs) for outcome in doubtful),
+    )

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import functools
+import io
+import platform
+import re
+import sys
+import zipfile
+import zlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +19,7 @@ if TYPE_CHECKING:
     from .model import File, ProjectPage
 
 _LARGEST = 1 << 62
+_MAX_METADATA_BYTES = 4 * 1024 * 1024
 
 
 def smallest_suitable_wheel(page: ProjectPage) -> File | None:
@@ -29,17 +36,14 @@ def smallest_suitable_wheel(page: ProjectPage) -> File | None:
 
 def _suitable(wheels: list[File]) -> Iterator[File]:
     # packaging is needed here only, and costs some 20 ms to import in a browser.
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
     from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-    python = _python_version()
     for file in wheels:
         try:
             tags = parse_wheel_filename(file.filename)[3]
-            allowed = SpecifierSet(file.requires_python).contains(python, prereleases=True)
-        except (InvalidWheelFilename, InvalidSpecifier):
+        except InvalidWheelFilename:
             continue
-        if allowed and not tags.isdisjoint(_supported_tags()):
+        if suits_this_python(file.requires_python) and not tags.isdisjoint(_supported_tags()):
             yield file
 
 
@@ -50,7 +54,32 @@ def _supported_tags() -> frozenset[Tag]:
     return frozenset(sys_tags())
 
 
-def _python_version() -> str:
-    import platform
+@functools.cache
+def suits_this_python(requires_python: str) -> bool:
+    """Whether this Python meets a page's ``requires-python``; what cannot be read excludes nothing.
 
-    return platform.python_version()
+    The common ``>=3.N`` needs no packaging, whose import takes some 20 ms in a browser.
+    """
+    at_least = re.fullmatch(r">= *3\.(\d{1,3})(\.0)?", requires_python)
+    if at_least or not requires_python:
+        return not at_least or sys.version_info >= (3, int(at_least[1]))
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        return SpecifierSet(requires_python).contains(platform.python_version(), prereleases=True)
+    except InvalidSpecifier:
+        return True
+
+
+def metadata_of(wheel: bytes) -> bytes:
+    """The METADATA of a wheel (PyPA: binary distribution format); ValueError if it has none."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
+            names = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+            if len(names) != 1:
+                raise ValueError(f"has {len(names)} METADATA files")
+            if archive.getinfo(names[0]).file_size > _MAX_METADATA_BYTES:
+                raise ValueError("its METADATA is too large")
+            return archive.read(names[0])
+    except (zipfile.BadZipFile, KeyError, RuntimeError, NotImplementedError, zlib.error) as error:
+        raise ValueError(f"is no readable wheel ({error})") from error

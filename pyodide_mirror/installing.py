@@ -1,0 +1,127 @@
+"""One install: as many tries as there are mirrors, complete or not at all."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from . import _micropip
+from .closure import gaps
+from .errors import IncompleteInstall
+from .report import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from .closure import Gap
+    from .report import Installed, Report
+    from .router import Delivery
+
+_log = logging.getLogger(__name__)
+
+
+class Installation:
+    """Installs requirements through a delivery; nothing stays of one that fails.
+
+    ``call`` is micropip's own install, ``options`` what it is called with besides the
+    requirements.
+    """
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        call: Callable[..., Any],
+        options: Mapping[str, Any],
+        report: Report,
+        tell: Callable[[Event], None],
+    ) -> None:
+        self.delivery = delivery
+        self._call = call
+        self._options = options
+        self._report = report
+        self._tell = tell
+
+    async def run(self, requirements: list[str]) -> tuple[Installed, ...]:
+        """Install, and say what was added. Raises what micropip raises, or a MirrorError."""
+        before = _micropip.installed()
+        token = _micropip.CURRENT.set(self.delivery)
+        try:
+            await self._install(requirements, lambda _: False)
+            await self._complete(requirements)
+        except BaseException:
+            self.delivery.stop()
+            self._undo(before)
+            raise
+        finally:
+            _micropip.CURRENT.reset(token)
+            self.delivery.stop()
+        return _micropip.newly_installed(before, self.delivery.sources)
+
+    async def _install(self, requirements: list[str], hide: Callable[[str], bool]) -> None:
+        router = self.delivery.router
+
+        def hidden(name: str) -> bool:
+            # A project that an index names as its own must not come from anywhere else.
+            return hide(name) or router.is_claimed(name)
+
+        while True:
+            try:
+                with _micropip.hidden_from_lockfile(hidden):
+                    await self._call(requirements, self._options)
+            except Exception as error:  # noqa: BLE001  # it is raised again, or mended
+                self.delivery.stop()
+                if self.delivery.fatal is None and self.delivery.next_try(error):
+                    continue
+                self._raise(error)
+            if self.delivery.fatal is not None:
+                # micropip takes a failed request for a missing project, and goes on elsewhere.
+                raise self.delivery.fatal
+            return
+
+    def _raise(self, error: Exception) -> None:
+        delivery = self.delivery
+        if delivery.fatal is not None:
+            raise delivery.fatal from error
+        if delivery.lost and delivery.mismatch is not None:
+            raise delivery.mismatch from error
+        if delivery.lost:
+            raise IncompleteInstall(sorted(delivery.lost), self._report) from error
+        raise error
+
+    async def _complete(self, requirements: list[str]) -> None:
+        """The closure check: what is required and not there is installed by name."""
+        tried: set[str] = set()
+        told: set[str] = set()
+        while missing := gaps(requirements, deps=self._options.get("deps", True)):
+            for gap in missing:
+                if gap.lenient and gap.name not in told:
+                    told.add(gap.name)
+                    self._tell(Event("closure", f"{_wanted(gap)}: left out by Pyodide"))
+            strict = [gap for gap in missing if not gap.lenient]
+            if not strict:
+                return
+            new = [gap for gap in strict if gap.name not in tried]
+            if not new:
+                raise self._incomplete(strict)
+            tried.update(gap.name for gap in new)
+            for gap in new:
+                self._tell(Event("closure", f"{_wanted(gap)}: it is missing, and installed now"))
+            names = {gap.name for gap in new}
+            try:
+                # What Pyodide's lock file could not deliver comes from the mirrors.
+                await self._install([gap.requirement for gap in new], names.__contains__)
+            except Exception as error:
+                raise self._incomplete(new) from error
+
+    def _incomplete(self, missing: Iterable[Gap]) -> IncompleteInstall:
+        return IncompleteInstall([gap.name for gap in missing], self._report)
+
+    def _undo(self, before: Mapping[str, _micropip.Distribution]) -> None:
+        added = sorted(set(_micropip.installed()) - set(before))
+        if added:
+            _micropip.uninstall(added)
+            self._tell(Event("undone", f"uninstalled again: {', '.join(added)}"))
+
+
+def _wanted(gap: Gap) -> str:
+    return f"{gap.name}, wanted by {gap.wanted_by or 'you'}"

@@ -11,6 +11,9 @@ from pyodide_mirror import Event, Mirror, Outcome, Report
 Tell = Callable[[str], object]
 """A function of the page that takes JSON."""
 
+_best_first: list[Mirror] = []
+"""The mirrors as the last probe ranked them: the one the page names is to be used."""
+
 
 async def probe(settings: str, tell: Tell) -> str:
     """Probe the mirrors of the settings; ``tell`` is called with each verdict as it arrives."""
@@ -22,6 +25,7 @@ async def probe(settings: str, tell: Tell) -> str:
     report = await pyodide_mirror.probe(
         _mirrors(given), timeout=given["timeout"], on_outcome=on_outcome
     )
+    _best_first[:] = [outcome.mirror for outcome in report.outcomes]
     return json.dumps({**report.to_dict(), "text": str(report)})
 
 
@@ -37,7 +41,10 @@ async def install(settings: str, requirement: str, tell: Tell) -> str:
 
     try:
         done = await pyodide_mirror.install(
-            requirement, mirrors=_mirrors(given), timeout=given["timeout"], on_event=on_event
+            requirement,
+            mirrors=_best_first or _mirrors(given),
+            timeout=given["timeout"],
+            on_event=on_event,
         )
     except Exception as error:  # noqa: BLE001  # whatever it is, the page shows it
         return json.dumps({"error": type(error).__name__, "text": str(error)})

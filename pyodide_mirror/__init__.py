@@ -8,6 +8,7 @@ from .errors import DigestMismatch, IncompleteInstall, MirrorError, NoUsableMirr
 from .hosts import this_host
 from .mirrors import MIRRORS
 from .model import Mirror, Outcome
+from .progress import show_progress
 from .report import Event, Installed, InstallReport, Report
 from .session import Session
 
@@ -29,6 +30,7 @@ __all__ = [
     "install",
     "probe",
     "reset",
+    "show_progress",
     "status",
 ]
 

@@ -90,11 +90,27 @@ def uninstall(names: list[str]) -> None:
     micropip.uninstall(names)
 
 
+def _lockfile_packages() -> dict[str, Any]:
+    manager: Any = micropip.set_index_urls.__self__  # type: ignore[attr-defined]
+    packages: dict[str, Any] = getattr(
+        getattr(manager, "compat_layer", None), "lockfile_packages", {}
+    )
+    return packages
+
+
+def without_distribution() -> set[str]:
+    """Normalized names in Pyodide's lock file that install no distribution: libraries and tests."""
+    return {
+        normalize(name)
+        for name, entry in _lockfile_packages().items()
+        if name.endswith("-tests") or entry.get("package_type", "package") != "package"
+    }
+
+
 @contextmanager
 def hidden_from_lockfile(hide: Callable[[str], bool]) -> Iterator[None]:
     """Let micropip not see some packages of Pyodide's lock file, so that it asks the mirrors."""
-    manager: Any = micropip.set_index_urls.__self__  # type: ignore[attr-defined]
-    packages = getattr(getattr(manager, "compat_layer", None), "lockfile_packages", {})
+    packages = _lockfile_packages()
     hidden = {name: packages.pop(name) for name in list(packages) if hide(normalize(name))}
     try:
         yield

@@ -60,7 +60,7 @@ def gaps(
         if found is not None and deps:
             # Reached again, a distribution is walked again for extras that are new only.
             done = walked.setdefault(name, set())
-            extras = {"", *map(normalize, want.requirement.extras)} - done
+            extras = {"", *want.requirement.extras} - done
             done |= extras
             if extras:
                 queue.extend(_wants(name, found, extras))

@@ -11,7 +11,7 @@ from .errors import IncompleteInstall
 from .report import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from .closure import Gap
     from .report import Installed, Report
@@ -91,37 +91,34 @@ class Installation:
     async def _complete(self, requirements: list[str]) -> None:
         """The closure check: what is required and not there is installed by name."""
         tried: set[str] = set()
-        told: set[str] = set()
-        while missing := gaps(requirements, deps=self._options.get("deps", True)):
-            for gap in missing:
-                if gap.lenient and gap.name not in told:
-                    told.add(gap.name)
-                    self._tell(Event("closure", f"{_wanted(gap)}: left out by Pyodide"))
-            strict = [gap for gap in missing if not gap.lenient]
-            if not strict:
-                return
-            new = [gap for gap in strict if gap.name not in tried]
-            if not new:
-                raise self._incomplete(strict)
-            tried.update(gap.name for gap in new)
+        while new := [gap for gap in self._gaps(requirements) if gap.name not in tried]:
             for gap in new:
-                self._tell(Event("closure", f"{_wanted(gap)}: it is missing, and installed now"))
-            names = {gap.name for gap in new}
-            try:
-                # What Pyodide's lock file could not deliver comes from the mirrors.
-                await self._install([gap.requirement for gap in new], names.__contains__)
-            except Exception as error:
-                raise self._incomplete(new) from error
+                tried.add(gap.name)
+                how = "left out by Pyodide" if gap.lenient else "missing, and installed now"
+                self._tell(
+                    Event("closure", f"{gap.name}, wanted by {gap.wanted_by or 'you'}: {how}")
+                )
+            strict = [gap for gap in new if not gap.lenient]
+            if strict:
+                await self._fill(strict)
 
-    def _incomplete(self, missing: Iterable[Gap]) -> IncompleteInstall:
-        return IncompleteInstall([gap.name for gap in missing], self._report)
+    def _gaps(self, requirements: list[str]) -> tuple[Gap, ...]:
+        deps = bool(self._options.get("deps", True))
+        return gaps(requirements, deps=deps, present=_micropip.without_distribution())
+
+    async def _fill(self, missing: list[Gap]) -> None:
+        names = {gap.name for gap in missing}
+        try:
+            # What Pyodide's lock file could not deliver comes from the mirrors.
+            await self._install([gap.requirement for gap in missing], names.__contains__)
+        except Exception as error:
+            raise IncompleteInstall(sorted(names), self._report) from error
+        lost = sorted(names - set(_micropip.installed()))
+        if lost:
+            raise IncompleteInstall(lost, self._report)
 
     def _undo(self, before: Mapping[str, _micropip.Distribution]) -> None:
         added = sorted(set(_micropip.installed()) - set(before))
         if added:
             _micropip.uninstall(added)
             self._tell(Event("undone", f"uninstalled again: {', '.join(added)}"))
-
-
-def _wanted(gap: Gap) -> str:
-    return f"{gap.name}, wanted by {gap.wanted_by or 'you'}"

@@ -11,10 +11,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .errors import Support
 from .model import Mirror, Outcome
 from .transport import Progress
-from .verdict import UNUSABLE, tier
+from .verdict import LAST_RESORT, UNUSABLE, tier
 
 STAGGER: Final = 0.05
 """Seconds between the starts of two mirrors (RFC 8305 recommends 0.25 for connections alone)."""
@@ -42,10 +41,9 @@ async def race(mirrors: Sequence[Mirror], check: Check, watch: Watcher | None = 
     """Start ``check`` for the mirrors in order until one is verified.
 
     The next mirror starts :data:`STAGGER` seconds after the one before, or at once when that one
-    has failed; never more than :data:`MAX_AT_ONCE` run. The first ``full`` one wins, except that
-    earlier ones whose response headers are here get :data:`GRACE` seconds. A ``repaired`` one wins
-    only when all have ended, a ``no-hashes`` one only when there is no other. ``watch`` is called
-    with each verdict.
+    has failed; never more than :data:`MAX_AT_ONCE` run. The first ``full`` or ``repaired`` one
+    wins, except that earlier ones whose response headers are here get :data:`GRACE` seconds. A
+    ``no-hashes`` one wins only when all others have ended. ``watch`` is called with each verdict.
     """
     runners = _Race(mirrors, check, watch)
     try:
@@ -160,7 +158,7 @@ class _Race:
             if not runner.task.done():
                 continue
             outcome = runner.outcome = runner.task.result()
-            if outcome.support is Support.FULL and self.grace_ends is None:
+            if tier(outcome) < LAST_RESORT and self.grace_ends is None:
                 self.grace_ends = self.loop.time() + GRACE
             if tier(outcome) == UNUSABLE and runner is self.runners[-1]:
                 self.next_start = self.loop.time()  # the one before has failed
@@ -169,7 +167,7 @@ class _Race:
     def _decide(self) -> tuple[Outcome | None, float | None]:
         """The winner, if there is one by now; else when to look again (None: at a verdict)."""
         if self.grace_ends is not None:
-            first = next(i for i, runner in enumerate(self.runners) if _is_full(runner))
+            first = next(i for i, runner in enumerate(self.runners) if _is_good(runner))
             graced = any(
                 runner.outcome is None and runner.progress.here for runner in self.runners[:first]
             )
@@ -189,5 +187,5 @@ class _Race:
         return Result(winner, ended, (*pending, *self.waiting))
 
 
-def _is_full(runner: _Runner) -> bool:
-    return runner.outcome is not None and runner.outcome.support is Support.FULL
+def _is_good(runner: _Runner) -> bool:
+    return runner.outcome is not None and tier(runner.outcome) < LAST_RESORT

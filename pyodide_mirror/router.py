@@ -305,9 +305,14 @@ class Delivery:
 
     # --- files ---
 
-    def _file(self, url: str, listed: _Listed) -> Awaitable[bytes]:
+    async def _file(self, url: str, listed: _Listed) -> bytes:
         key = listed.file.sha256 or url
-        return self._once(self._bytes, key, functools.partial(self._file_now, url, listed))
+        work = functools.partial(self._file_now, url, listed)
+        try:
+            return await self._once(self._bytes, key, work)
+        except OSError:
+            self.lost.add(listed.project)
+            raise
 
     async def _file_now(self, url: str, listed: _Listed) -> bytes:
         faults: list[tuple[Mirror, _NoFileError]] = []
@@ -330,7 +335,6 @@ class Delivery:
                 "file", f"{file.filename}: {len(data):,} bytes", ranked.mirror, file.url, len(data)
             )
             return data
-        self.lost.add(listed.project)
         wrong = [(mirror, error.got) for mirror, error in faults if error.got]
         if wrong:
             mirrors = [mirror for mirror, _ in wrong]

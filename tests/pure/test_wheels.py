@@ -27,7 +27,7 @@ def test_the_smallest_wheel_that_suits_is_chosen():
             ("demo-2.2-cp38-cp38-win_amd64.whl", {"size": 20}),
             ("demo-3.0-py3-none-any.whl", {"size": 30, "requires_python": "<3"}),
             ("demo-3.1-py3-none-any.whl", {"size": 40, "yanked": True}),
-            ("demo-3.2-py3-none-any.whl", {"size": 50, "requires_python": "nonsense"}),
+            ("demo-3.2-py3-none-any.whl", {"size": 400, "requires_python": "nonsense"}),
             ("demo-nonsense.whl", {"size": 2}),
         )
         == "demo-2.0-py2.py3-none-any.whl"

@@ -22,7 +22,7 @@ from .report import Installed
 from .simple_api import normalize
 
 if TYPE_CHECKING:
-    from .router import Delivery, Source
+    from .delivery import Delivery, Source
 
 _log = logging.getLogger(__name__)
 

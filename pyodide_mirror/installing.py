@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .closure import Gap
+    from .delivery import Delivery
     from .report import Installed, Report
-    from .router import Delivery
 
 _log = logging.getLogger(__name__)
 

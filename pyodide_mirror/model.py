@@ -74,6 +74,11 @@ class Mirror:
             bad._set("problem", str(error))
             return bad
 
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether nobody else may answer where this mirror fails."""
+        return self.private or bool(self.projects)
+
     def project_url(self, project: str) -> str:
         """URL of a project's page (PEP 503: normalized name, ends in a slash)."""
         return f"{self.index_url}/{project}/"

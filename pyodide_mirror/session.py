@@ -21,13 +21,14 @@ from .arguments import (
     check_requirements,
     check_timeout,
 )
+from .delivery import Delivery
 from .errors import NoUsableMirror, Reason
 from .installing import Installation
 from .model import Mirror, Outcome
 from .probe import DEFAULT_CANARY, probe_mirror
 from .race import Result, check_all, race, tell
 from .report import Event, Installed, InstallReport, Report, printable
-from .router import Delivery, Ranked, Router
+from .router import Ranked, Router
 from .store import Choice, ChoiceStore
 from .verdict import UNUSABLE, rank, tier
 

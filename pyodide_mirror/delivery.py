@@ -1,0 +1,396 @@
+"""The fail-over layer: what one install gets, from whichever mirror has it. Pure Python."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import urlsplit
+
+from .client import Client, FileProgress
+from .errors import DigestMismatch, MirrorError, Reason
+from .model import Failure, Response
+from .report import Event, EventKind
+from .simple_api import (
+    ACCEPT,
+    JSON_TYPE,
+    MAX_PAGE_BYTES,
+    PageError,
+    metadata_url,
+    normalize,
+    parse_page,
+    to_json,
+)
+from .verdict import check_bytes, check_metadata, refuse_file_url
+from .wheels import metadata_of, suits_this_python
+
+if TYPE_CHECKING:
+    from .model import Credentials, File, Mirror, ProjectPage
+    from .router import Ranked, Router
+
+_MAX_FILE_BYTES: Final = 2**31
+_MAX_METADATA_BYTES: Final = 4 * 1024 * 1024
+
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+
+
+class _NoPageError(Exception):
+    """A mirror has no usable page of a project. ``missing``: it says so itself (404)."""
+
+    def __init__(self, text: str, *, missing: bool = False) -> None:
+        super().__init__(text)
+        self.text = text
+        self.missing = missing
+
+
+class _NoFileError(Exception):
+    """A file could not be had from a mirror. ``got``: the wrong SHA-256 it had."""
+
+    def __init__(self, text: str, got: str = "") -> None:
+        super().__init__(text)
+        self.text = text
+        self.got = got
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A file on a page that was handed to micropip."""
+
+    file: File
+    project: str
+    ranked: Ranked
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a file really came from; ``size`` in bytes."""
+
+    mirror: str
+    url: str
+    size: int
+
+
+class Delivery:
+    """What one install gets: pages and verified files, from wherever they can be had.
+
+    ``tell`` is called with each event. ``credentials``: the Fetch standard's mode for this install,
+    instead of the mirrors' own. ``quorum``: every file must be listed with the same digest
+    by a second mirror on another host.
+    """
+
+    def __init__(
+        self,
+        router: Router,
+        tell: Callable[[Event], None],
+        *,
+        credentials: Credentials | None = None,
+        quorum: bool = False,
+    ) -> None:
+        self.router = router
+        self.sources: dict[str, Source] = {}
+        """Where the files came from, by the URL that micropip knows."""
+        self.fatal: MirrorError | None = None
+        """What must end the install, whatever micropip makes of the failed request."""
+        self.mismatch: DigestMismatch | None = None
+        """The last file that no mirror had as its page says."""
+        self.lost: set[str] = set()
+        """Projects of which a file that was chosen could not be had from anywhere."""
+        self._tell = tell
+        self._client = Client(router, tell, credentials)
+        self._quorum = quorum
+        self._files: dict[str, _Listed] = {}
+        self._metadata: dict[str, _Listed] = {}
+        self._pages: dict[tuple[str, str], asyncio.Task[ProjectPage]] = {}
+        self._bytes: dict[str, asyncio.Task[bytes]] = {}
+        self._origins: dict[str, Source] = {}
+        self._served: dict[str, Ranked] = {}
+        self._spent: set[tuple[str, str]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
+
+    # --- what micropip asks for ---
+
+    def knows(self, url: str) -> bool:
+        """Whether the URL is a file, or core metadata, that a page of ours lists."""
+        return url in self._files or url in self._metadata
+
+    async def page(self, project: str) -> Response:
+        """The project's page as exact PEP 691 JSON, or 404 when no mirror has the project.
+
+        Raises OSError, as a failed fetch does, when there might be one but none can be read.
+        """
+        failed = ""
+        for ranked in self.router.candidates(project):
+            mirror = ranked.mirror
+            if (project, mirror.index_url) in self._spent:
+                continue
+            try:
+                page = await self._load(ranked, project)
+            except _NoPageError as error:
+                self._event("problem", error.text, mirror)
+                if error.missing:
+                    continue
+                failed = error.text
+                if mirror.is_exclusive:
+                    raise self._end(MirrorError(f"{failed}; no other mirror may answer")) from None
+                continue
+            self._served[project] = ranked
+            body = to_json(self._listed(page, ranked))
+            headers = {"content-type": JSON_TYPE}
+            return Response(url=mirror.project_url(project), status=200, headers=headers, body=body)
+        if failed:
+            raise OSError(failed)
+        return Response(url=self.router.mirror.project_url(project), status=404)
+
+    async def read(self, url: str) -> bytes:
+        """A file, or core metadata, that :meth:`knows`; OSError when it cannot be had."""
+        listed = self._files.get(url)
+        if listed is not None:
+            return await self._file(url, listed)
+        listed = self._metadata[url]
+        mirror, place = listed.ranked.mirror, metadata_url(listed.file)
+        refused = refuse_file_url(place, mirror, self.router.transport.page)
+        if refused:
+            raise OSError(refused.detail)
+        response = await self._client.get(mirror, place, _MAX_METADATA_BYTES)
+        fault = check_metadata(listed.file, response)
+        if fault is None and isinstance(response, Response):
+            return response.body
+        detail = fault.detail if fault else ""
+        self._event("repaired", f"{detail}: taken from the wheel", mirror, place)
+        data = await self._file(listed.file.url, listed)
+        try:
+            return metadata_of(data)
+        except ValueError as error:
+            raise OSError(f"{listed.file.filename}: {error}") from error
+
+    # --- what the session asks ---
+
+    def next_try(self, error: Exception) -> bool:
+        """Whether it makes sense to run micropip again after this error, with other pages.
+
+        A page whose promised file cannot be had, or that does not have what was required, is not
+        served again; so there are at most as many tries as there are mirrors for a project.
+        """
+        blamed = {project for project in self._served if project in self.lost}
+        blamed |= set(self._served) & _projects_in(str(error))
+        again = False
+        for project in blamed:
+            mirror = self._served.pop(project).mirror
+            self._spent.add((project, mirror.index_url))
+            candidates = self.router.candidates(project)
+            if mirror.is_exclusive or all(self._is_spent(one, project) for one in candidates):
+                continue
+            again = True
+            self.lost.discard(project)
+            self._event("again", f"{project!r} once more, not from {mirror.name}", mirror)
+        return again
+
+    def stop(self) -> None:
+        """End what is still running: micropip leaves its own tasks behind when it fails."""
+        for task in list(self._tasks):
+            task.cancel()
+        self._pages = {key: task for key, task in self._pages.items() if task.done()}
+        self._bytes = {key: task for key, task in self._bytes.items() if task.done()}
+
+    def _is_spent(self, ranked: Ranked, project: str) -> bool:
+        """Whether the mirror's page was used in vain, or is known not to be there."""
+        key = (ranked.mirror.index_url, project)
+        known = self._pages.get(key)
+        ended = known is not None and known.done() and not known.cancelled()
+        if known is not None and ended and known.exception() is not None:
+            return True
+        return (project, ranked.mirror.index_url) in self._spent
+
+    # --- pages ---
+
+    def _load(self, ranked: Ranked, project: str) -> Awaitable[ProjectPage]:
+        return self._once(
+            self._pages,
+            (ranked.mirror.index_url, project),
+            functools.partial(self._load_now, ranked, project),
+        )
+
+    async def _load_now(self, ranked: Ranked, project: str) -> ProjectPage:
+        mirror, url = ranked.mirror, ranked.mirror.project_url(project)
+        response = await self._client.get(mirror, url, MAX_PAGE_BYTES, accept=ACCEPT)
+        if isinstance(response, Failure):
+            raise _NoPageError(f"{mirror.name}, page of {project!r}: {response.detail}")
+        if not response.ok:
+            missing = response.status == 404
+            text = f"{mirror.name}: HTTP {response.status} for project {project!r}"
+            raise _NoPageError(text, missing=missing)
+        content_type = response.headers.get("content-type", "")
+        try:
+            page = parse_page(response.body, content_type, response.url, project)
+        except PageError as error:
+            text = f"{mirror.name} has no usable page of {project!r}: {error.finding.detail}"
+            raise _NoPageError(text) from None
+        if page.repairs:
+            self._event("repaired", f"page of {project!r}: {' + '.join(page.repairs)}", mirror, url)
+        else:
+            self._event("page", f"page of {project!r} with {len(page.files)} files", mirror, url)
+        return page
+
+    def _listed(self, page: ProjectPage, ranked: Ranked) -> ProjectPage:
+        """The page with what micropip can use, its files noted."""
+        files = tuple(self._usable(page, ranked))
+        for file in files:
+            listed = _Listed(file, page.name, ranked)
+            self._files[file.url] = listed
+            if file.metadata is not None:
+                # micropip appends to the URL, even after a query.
+                self._metadata[f"{file.url}.metadata"] = listed
+        return replace(page, files=files)
+
+    def _usable(self, page: ProjectPage, ranked: Ranked) -> Iterator[File]:
+        for file in page.files:
+            if not file.filename.endswith(".whl"):
+                continue
+            if not suits_this_python(file.requires_python):
+                continue  # micropip ignores requires-python
+            # What cannot be verified is not better than what the wheel itself says.
+            verifiable = file.metadata is not None and "sha256" in file.metadata
+            broken = Reason.METADATA_BROKEN in ranked.repairs
+            yield replace(file, metadata=file.metadata if verifiable and not broken else None)
+
+    # --- files ---
+
+    async def _file(self, url: str, listed: _Listed) -> bytes:
+        key = listed.file.sha256 or url
+        work = functools.partial(self._file_now, url, listed)
+        try:
+            data = await self._once(self._bytes, key, work)
+        except OSError:
+            self.lost.add(listed.project)
+            raise
+        self.sources[url] = self._origins[key]
+        return data
+
+    async def _file_now(self, url: str, listed: _Listed) -> bytes:
+        faults: list[tuple[Mirror, _NoFileError]] = []
+        async for ranked, file in self._places(listed):
+            try:
+                data = await self._fetch(ranked.mirror, file)
+            except _NoFileError as error:
+                faults.append((ranked.mirror, error))
+                self._event(
+                    "problem", f"{ranked.mirror.name}: {error.text}", ranked.mirror, file.url
+                )
+                continue
+            if faults:
+                text = f"{file.filename} from {ranked.mirror.name} instead"
+                self._event("failover", text, ranked.mirror, file.url)
+            if self._quorum:
+                await self._confirm(listed)
+            key = listed.file.sha256 or url
+            self._origins[key] = Source(ranked.mirror.index_url, file.url, len(data))
+            self._event(
+                "file", f"{file.filename}: {len(data):,} bytes", ranked.mirror, file.url, len(data)
+            )
+            return data
+        raise self._nowhere(listed, faults)
+
+    def _nowhere(self, listed: _Listed, faults: list[tuple[Mirror, _NoFileError]]) -> OSError:
+        """The error for a file that no mirror delivers as its page says."""
+        text = f"{listed.file.filename} cannot be had: {faults[0][1].text}"
+        wrong = [(mirror, error.got) for mirror, error in faults if error.got]
+        if wrong:
+            mirrors = [mirror for mirror, _ in wrong]
+            filename, expected = listed.file.filename, listed.file.sha256
+            self.mismatch = DigestMismatch(filename, expected, wrong[0][1], mirrors)
+        if listed.ranked.mirror.is_exclusive:
+            self._end(self.mismatch or MirrorError(f"{text}; no other mirror may answer"))
+        return OSError(text)
+
+    async def _places(self, listed: _Listed) -> AsyncIterator[tuple[Ranked, File]]:
+        """Where a file may be had: its own mirror, then those that list the very same file."""
+        yield listed.ranked, listed.file
+        if listed.ranked.mirror.is_exclusive:
+            return  # what a private index cannot deliver must not come from a public one
+        async for ranked, file in self._same_name(listed):
+            if listed.file.sha256 and file.sha256 == listed.file.sha256:
+                yield ranked, file
+
+    async def _same_name(self, listed: _Listed) -> AsyncIterator[tuple[Ranked, File]]:
+        for ranked in self.router.candidates(listed.project):
+            if ranked == listed.ranked:
+                continue
+            try:
+                page = await self._load(ranked, listed.project)
+            except _NoPageError as error:
+                self._event("problem", error.text, ranked.mirror)
+                continue
+            for file in page.files:
+                if file.filename == listed.file.filename:
+                    yield ranked, file
+
+    async def _fetch(self, mirror: Mirror, file: File) -> bytes:
+        refused = refuse_file_url(file.url, mirror, self.router.transport.page)
+        if refused:
+            raise _NoFileError(refused.detail)
+        progress = FileProgress(self._tell, mirror, file)
+        response = await self._client.get(
+            mirror, file.url, _MAX_FILE_BYTES, stall=True, progress=progress
+        )
+        if isinstance(response, Failure):
+            raise _NoFileError(f"{file.filename}: {response.detail}")
+        fault = check_bytes(file, response)
+        if fault is None or fault.reason is Reason.NO_HASHES:
+            return response.body
+        got = sha256(response.body).hexdigest() if fault.reason is Reason.HASH_MISMATCH else ""
+        raise _NoFileError(fault.detail, got)
+
+    async def _confirm(self, listed: _Listed) -> None:
+        """Quorum: a second host must publish the same digest for the file."""
+        mirror, file = listed.ranked.mirror, listed.file
+        if not file.sha256:
+            what = f"{mirror.name} publishes no SHA-256 for {file.filename}"
+            raise self._end(MirrorError(f"verify='quorum': {what}"))
+        host = urlsplit(mirror.index_url).hostname
+        async for other, same in self._same_name(listed):
+            if urlsplit(other.mirror.index_url).hostname == host or not same.sha256:
+                continue
+            if same.sha256 == file.sha256:
+                return
+            mirrors = (mirror, other.mirror)
+            raise self._end(DigestMismatch(file.filename, file.sha256, same.sha256, mirrors))
+        what = f"only one mirror, {mirror.name}, has {file.filename}"
+        raise self._end(MirrorError(f"verify='quorum': {what}"))
+
+    # --- housekeeping ---
+
+    async def _once(
+        self, running: dict[K, asyncio.Task[T]], key: K, work: Callable[[], Awaitable[T]]
+    ) -> T:
+        """Do it once, however many ask; the work is the delivery's, not that of who asked first."""
+        task = running.get(key)
+        if task is None:
+            task = running[key] = asyncio.ensure_future(work())
+            self._tasks.add(task)
+            task.add_done_callback(self._done)
+        return await asyncio.shield(task)
+
+    def _done(self, task: asyncio.Task[object]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever asked may be gone; then nobody else would look at it
+
+    def _end(self, error: MirrorError) -> OSError:
+        """Note what must end the install; the OSError is for micropip."""
+        self.fatal = error
+        return OSError(str(error))
+
+    def _event(
+        self, kind: EventKind, text: str, mirror: Mirror, url: str = "", size: int | None = None
+    ) -> None:
+        self._tell(Event(kind, text, mirror.index_url, url, size))
+
+
+def _projects_in(text: str) -> set[str]:
+    """Normalized names of the requirements that micropip quotes in an error."""
+    return {normalize(name) for name in re.findall(r"'([A-Za-z0-9][A-Za-z0-9._-]*)", text)}

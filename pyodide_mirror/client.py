@@ -80,6 +80,7 @@ class FileProgress:
         """The page knows the size better than the headers."""
 
     def received(self, size: int) -> None:
+        """Tell of these bytes."""
         self._size += size
         file = self._file
         text = f"{file.filename}: {self._size:,} bytes so far"

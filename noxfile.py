@@ -94,6 +94,14 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def zoo(session: nox.Session) -> None:
+    """Install through every animal of the zoo, by us and by plain micropip, side by side."""
+    install(session, "test")
+    ground(session)
+    session.run("python", "-m", "tests.zoo_table", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation into docs/_build; a warning is an error."""
     install(session, "docs")

@@ -55,7 +55,7 @@ class Client:
             pause = _retry_after(response)
             if pause <= self._router.timeout:
                 text = f"{mirror.name} is busy; again in {pause:g} s"
-                self._tell(Event("retry", text, mirror.index_url, url))
+                self._tell(Event("retry", text, mirror.index_url, url.partition("?")[0]))
                 await asyncio.sleep(pause)
                 response = await self._once_more(request, progress)
         return response
@@ -74,6 +74,7 @@ class FileProgress:
         self._tell = tell
         self._mirror = mirror
         self._file = file
+        self._url = file.url.partition("?")[0]
         self._size = 0
 
     def headers(self, status: int, length: int | None) -> None:
@@ -84,7 +85,9 @@ class FileProgress:
         self._size += size
         file = self._file
         text = f"{file.filename}: {self._size:,} bytes so far"
-        self._tell(Event("progress", text, self._mirror.index_url, file.url, self._size, file.size))
+        self._tell(
+            Event("progress", text, self._mirror.index_url, self._url, self._size, file.size)
+        )
 
 
 def _retry_after(response: Response) -> float:

@@ -80,7 +80,8 @@ class Delivery:
 
     ``tell`` is called with each event. ``credentials``: the Fetch standard's mode for this install,
     instead of the mirrors' own. ``quorum``: every file must be listed with the same digest
-    by a second mirror on another host.
+    by a second mirror on another host. ``keep``: read nothing twice; without it nothing is kept, as
+    for one that outlives an install.
     """
 
     def __init__(
@@ -90,19 +91,21 @@ class Delivery:
         *,
         credentials: Credentials | None = None,
         quorum: bool = False,
+        keep: bool = True,
     ) -> None:
         self.router = router
         self.sources: dict[str, Source] = {}
         """Where the files came from, by the URL that micropip knows."""
         self.fatal: MirrorError | None = None
         """What must end the install, whatever micropip makes of the failed request."""
-        self.mismatch: DigestMismatch | None = None
-        """The last file that no mirror had as its page says."""
+        self.mismatches: dict[str, DigestMismatch] = {}
+        """Files that no mirror had as its page says, by project."""
         self.lost: set[str] = set()
         """Projects of which a file that was chosen could not be had from anywhere."""
         self._tell = tell
         self._client = Client(router, tell, credentials)
         self._quorum = quorum
+        self._keep = keep
         self._files: dict[str, _Listed] = {}
         self._metadata: dict[str, _Listed] = {}
         self._pages: dict[tuple[str, str], asyncio.Task[ProjectPage]] = {}
@@ -111,6 +114,7 @@ class Delivery:
         self._served: dict[str, Ranked] = {}
         self._spent: set[tuple[str, str]] = set()
         self._tasks: set[asyncio.Task[object]] = set()
+        self._told: set[str] = set()
 
     # --- what micropip asks for ---
 
@@ -131,7 +135,7 @@ class Delivery:
             try:
                 page = await self._load(ranked, project)
             except _NoPageError as error:
-                self._event("problem", error.text, mirror)
+                self._problem(error.text, mirror)
                 if error.missing:
                     continue
                 failed = error.text
@@ -153,13 +157,12 @@ class Delivery:
             return await self._file(url, listed)
         listed = self._metadata[url]
         mirror, place = listed.ranked.mirror, metadata_url(listed.file)
-        refused = refuse_file_url(place, mirror, self.router.transport.page)
-        if refused:
-            raise OSError(refused.detail)
-        response = await self._client.get(mirror, place, _MAX_METADATA_BYTES)
-        fault = check_metadata(listed.file, response)
-        if fault is None and isinstance(response, Response):
-            return response.body
+        fault = refuse_file_url(place, mirror, self.router.transport.page)
+        if fault is None:
+            response = await self._client.get(mirror, place, _MAX_METADATA_BYTES)
+            fault = check_metadata(listed.file, response)
+            if fault is None and isinstance(response, Response):
+                return response.body
         detail = fault.detail if fault else ""
         self._event("repaired", f"{detail}: taken from the wheel", mirror, place)
         data = await self._file(listed.file.url, listed)
@@ -180,10 +183,12 @@ class Delivery:
         blamed |= set(self._served) & _projects_in(str(error))
         again = False
         for project in blamed:
-            mirror = self._served.pop(project).mirror
+            mirror = self._served[project].mirror
+            if mirror.is_exclusive:
+                continue
             self._spent.add((project, mirror.index_url))
             candidates = self.router.candidates(project)
-            if mirror.is_exclusive or all(self._is_spent(one, project) for one in candidates):
+            if all(self._is_spent(one, project) for one in candidates):
                 continue
             again = True
             self.lost.discard(project)
@@ -288,7 +293,9 @@ class Delivery:
             if self._quorum:
                 await self._confirm(listed)
             key = listed.file.sha256 or url
-            self._origins[key] = Source(ranked.mirror.index_url, file.url, len(data))
+            self._origins[key] = Source(
+                ranked.mirror.index_url, file.url.partition("?")[0], len(data)
+            )
             self._event(
                 "file", f"{file.filename}: {len(data):,} bytes", ranked.mirror, file.url, len(data)
             )
@@ -299,12 +306,14 @@ class Delivery:
         """The error for a file that no mirror delivers as its page says."""
         text = f"{listed.file.filename} cannot be had: {faults[0][1].text}"
         wrong = [(mirror, error.got) for mirror, error in faults if error.got]
+        mismatch = None
         if wrong:
             mirrors = [mirror for mirror, _ in wrong]
             filename, expected = listed.file.filename, listed.file.sha256
-            self.mismatch = DigestMismatch(filename, expected, wrong[0][1], mirrors)
+            mismatch = DigestMismatch(filename, expected, wrong[0][1], mirrors)
+            self.mismatches[listed.project] = mismatch
         if listed.ranked.mirror.is_exclusive:
-            self._end(self.mismatch or MirrorError(f"{text}; no other mirror may answer"))
+            self._end(mismatch or MirrorError(f"{text}; no other mirror may answer"))
         return OSError(text)
 
     async def _places(self, listed: _Listed) -> AsyncIterator[tuple[Ranked, File]]:
@@ -317,13 +326,15 @@ class Delivery:
                 yield ranked, file
 
     async def _same_name(self, listed: _Listed) -> AsyncIterator[tuple[Ranked, File]]:
+        exclusive = listed.ranked.mirror.is_exclusive
         for ranked in self.router.candidates(listed.project):
-            if ranked == listed.ranked:
+            # Not even the name of what a private index has is for public ones.
+            if ranked == listed.ranked or (exclusive and not ranked.mirror.is_exclusive):
                 continue
             try:
                 page = await self._load(ranked, listed.project)
             except _NoPageError as error:
-                self._event("problem", error.text, ranked.mirror)
+                self._problem(error.text, ranked.mirror)
                 continue
             for file in page.files:
                 if file.filename == listed.file.filename:
@@ -373,6 +384,8 @@ class Delivery:
             task = running[key] = asyncio.ensure_future(work())
             self._tasks.add(task)
             task.add_done_callback(self._done)
+            if not self._keep:
+                task.add_done_callback(lambda _: running.pop(key, None))
         return await asyncio.shield(task)
 
     def _done(self, task: asyncio.Task[object]) -> None:
@@ -385,10 +398,16 @@ class Delivery:
         self.fatal = error
         return OSError(str(error))
 
+    def _problem(self, text: str, mirror: Mirror) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            self._event("problem", text, mirror)
+
     def _event(
         self, kind: EventKind, text: str, mirror: Mirror, url: str = "", size: int | None = None
     ) -> None:
-        self._tell(Event(kind, text, mirror.index_url, url, size))
+        # What follows the path may be a signature.
+        self._tell(Event(kind, text, mirror.index_url, url.partition("?")[0], size))
 
 
 def _projects_in(text: str) -> set[str]:

@@ -82,8 +82,8 @@ class Installation:
         delivery = self.delivery
         if delivery.fatal is not None:
             raise delivery.fatal from error
-        if delivery.lost and delivery.mismatch is not None:
-            raise delivery.mismatch from error
+        for project in sorted(delivery.lost & delivery.mismatches.keys()):
+            raise delivery.mismatches[project] from error
         if delivery.lost:
             raise IncompleteInstall(sorted(delivery.lost), self._report) from error
         raise error

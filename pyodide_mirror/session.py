@@ -285,7 +285,7 @@ class Session:
 
     def _apply(self, standing: Standing) -> Standing:
         router = standing.router
-        seamed = self._seam.install(Delivery(router, _log_event))
+        seamed = self._seam.install(Delivery(router, _log_event, keep=False))
         # Behind the seam one index URL stands for all mirrors; without it micropip needs them.
         urls = [one.mirror.index_url for one in router.ranked[: 1 if seamed else None]]
         self._index_urls.use(urls, standing.prefer)

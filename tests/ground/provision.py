@@ -101,9 +101,10 @@ def project_wheel() -> Path:
 
     Returns the wheel's path. Raises `ProvisionError` with hatchling's output when it fails.
     """
+    others = [ROOT / name for name in (*_METADATA_FILES, "hatch_build.py")]
     inputs = sorted(
         path
-        for path in [*(ROOT / "pyodide_mirror").rglob("*"), *map(ROOT.joinpath, _METADATA_FILES)]
+        for path in [*(ROOT / "pyodide_mirror").rglob("*"), *others]
         if path.is_file() and "__pycache__" not in path.parts
     )
     digest = hashlib.sha256()

@@ -112,7 +112,7 @@ async def test_a_file_that_cannot_be_had_comes_from_another_mirror(fault: Answer
         ("failover", "b.example"),
         ("file", "b.example"),
     ]
-    assert (delivery.lost, delivery.mismatch, delivery.fatal) == (set(), None, None)
+    assert (delivery.lost, delivery.mismatches, delivery.fatal) == (set(), {}, None)
 
 
 async def test_a_busy_mirror_is_asked_for_a_file_twice() -> None:
@@ -133,7 +133,7 @@ async def test_one_mirror_after_the_other_is_asked_for_a_file() -> None:
     await delivery.page("demo")
     assert await delivery.read(ON_A) == DEMO.data
     assert delivery.sources[ON_A].mirror == C.index_url
-    assert delivery.mismatch is None
+    assert not delivery.mismatches
 
 
 async def test_a_file_of_the_same_name_with_another_digest_is_never_taken() -> None:
@@ -205,7 +205,7 @@ async def test_a_file_that_nobody_can_give_is_lost(fault: Answer) -> None:
     delivery, _ = deliver(web, A, B)
     await lose(delivery)
     assert delivery.lost == {"demo"}
-    assert (delivery.sources, delivery.mismatch, delivery.fatal) == ({}, None, None)
+    assert (delivery.sources, delivery.mismatches, delivery.fatal) == ({}, {}, None)
 
 
 async def test_a_file_that_is_nowhere_what_it_should_be_is_a_mismatch() -> None:
@@ -215,7 +215,7 @@ async def test_a_file_that_is_nowhere_what_it_should_be_is_a_mismatch() -> None:
     web.answer(file_url(C, DEMO), WRONG)
     delivery, _ = deliver(web, A, B, C)
     await lose(delivery)
-    mismatch = delivery.mismatch
+    mismatch = delivery.mismatches["demo"]
     assert type(mismatch) is DigestMismatch
     assert (mismatch.filename, mismatch.expected) == (DEMO.filename, DEMO.sha256)
     assert mismatch.got == hashlib.sha256(WRONG.body).hexdigest()
@@ -243,6 +243,17 @@ async def test_nor_is_it_followed_for_metadata() -> None:
     with pytest.raises(OSError, match=r"."):
         await delivery.read(f"{url}.metadata")
     assert web.hosts == ["https://a.example"]
+
+
+async def test_metadata_that_is_refused_is_taken_from_the_wheel_of_another_mirror() -> None:
+    web = shop(B)
+    url = f"http://192.168.0.1/{DEMO.filename}"
+    web.publish(A, DEMO, url=url)
+    delivery, _ = deliver(web, A, B)
+    await delivery.page("demo")
+    assert await delivery.read(url) == DEMO.data
+    assert await delivery.read(f"{url}.metadata") == DEMO.metadata
+    assert web.hosts == ["https://a.example", "https://b.example"]
 
 
 async def test_a_private_page_that_points_into_its_own_network_is_followed() -> None:

@@ -3,6 +3,8 @@
 Private indexes, other pages after a failure, and ``verify="quorum"``.
 """
 
+from contextlib import suppress
+
 import pytest
 
 from pyodide_mirror.delivery import Delivery, Source
@@ -67,6 +69,33 @@ async def test_a_private_page_is_never_followed_by_a_public_one(lost: bool) -> N
     assert web.hosts == ["https://private.example"]
 
 
+async def test_nor_is_it_when_there_is_another_try_for_another_project() -> None:
+    web = shop(PRIVATE)
+    web.publish(A, NEWER)
+    web.publish(A, make_wheel("else", "1.0"))
+    web.publish(B, make_wheel("else", "2.0"))
+    delivery, _ = deliver(web, PRIVATE, A, B)
+    await delivery.page("demo")
+    await delivery.page("else")
+    error = ValueError("Can't find a pure Python 3 wheel for: 'demo>=2', 'else>=2'")
+    if delivery.next_try(error):
+        with suppress(OSError):
+            await delivery.page("demo")
+    assert A.project_url("demo") not in web.asked
+
+
+async def test_a_private_file_that_cannot_be_had_is_what_ends_the_install() -> None:
+    web = shop(PRIVATE)
+    other = make_wheel("else", "1.0")
+    web.publish(A, other)
+    web.answer(file_url(A, other), WRONG)
+    web.answer(file_url(PRIVATE, DEMO), GONE)
+    delivery, _ = deliver(web, PRIVATE, A)
+    await lose(delivery, "else")
+    await lose(delivery, "demo")
+    assert DEMO.filename in str(delivery.fatal)
+
+
 # --- another try ----------------------------------------------------------------------------------
 
 
@@ -129,7 +158,7 @@ async def test_there_are_as_many_tries_as_mirrors(same: bool) -> None:
         again = delivery.next_try(OSError("Failed to fetch"))
     assert tries == 3
     assert delivery.lost == {"demo"}
-    assert delivery.mismatch is not None
+    assert delivery.mismatches
 
 
 async def test_a_mirror_that_does_not_have_the_project_is_no_reason_for_another_try() -> None:

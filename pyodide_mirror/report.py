@@ -21,7 +21,7 @@ __all__ = ["Event", "InstallReport", "Installed", "Report"]
 
 # C0, C1, and what turns or hides text: bidirectional controls, zero-width and line separators.
 _UNPRINTABLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
 _LONGEST = 300
 

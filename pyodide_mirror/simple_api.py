@@ -10,7 +10,7 @@ import json
 import re
 from contextlib import suppress
 from dataclasses import replace
-from html.parser import HTMLParser
+from html import unescape
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
@@ -214,7 +214,7 @@ class _Files:
             if not _FILENAME.fullmatch(filename):
                 raise ValueError("not a file name of a distribution")
             absolute = urldefrag(urljoin(self.base_url, url)).url
-            split_http_url(absolute)
+            absolute = split_http_url(absolute).geturl()  # the scheme in lower case
         except ValueError as error:
             self.unusable.append(f"{filename[:100]!r}: {error}")
             return False
@@ -241,7 +241,11 @@ def _digests(value: object) -> Mapping[str, str]:
     """Digests by lower-case name, in lower case; what is no digest is as if it were not there."""
     if not isinstance(value, dict):
         return {}
-    pairs = ((str(name).lower(), str(digest).lower()) for name, digest in value.items())
+    pairs = (
+        (name.lower(), digest.lower())
+        for name, digest in value.items()
+        if isinstance(name, str) and isinstance(digest, str)
+    )
     return {
         name: digest
         for name, digest in pairs
@@ -268,23 +272,21 @@ def _with_repair(page: ProjectPage, repair: Reason) -> ProjectPage:
 
 
 def _parse_html(body: bytes, url: str, project: str, kind: str) -> ProjectPage:
-    parser = _IndexPage(url)
-    parser.feed(body.decode("utf-8", "replace"))
-    parser.close()
-    version = _API_VERSION.fullmatch(parser.api_version)
+    page = _read_html(body.decode("utf-8", "replace"), url)
+    version = _API_VERSION.fullmatch(page.api_version)
     if version and version[1] != "1":
         raise PageError(Reason.API_VERSION, f"repository-version {version[0]}")
-    files = _Files(parser.base_url)
-    for href, attributes, text in parser.anchors:
+    files = _Files(page.base_url)
+    for href, attributes, text in page.anchors:
         _add_anchor(files, href, attributes, text, project)
     if not files.files and not files.unusable:
-        what = f"no file of {project!r} among its {len(parser.anchors)} links"
+        what = f"no file of {project!r} among its {len(page.anchors)} links"
         raise PageError(Reason.NOT_AN_INDEX, f"{kind or 'a body without a media type'} with {what}")
     return files.page(project, versions=(), repairs=(Reason.HTML_ONLY,))
 
 
 def _add_anchor(
-    files: _Files, href: str, attributes: Mapping[str, str | None], text: str, project: str
+    files: _Files, href: str, attributes: Mapping[str, str], text: str, project: str
 ) -> None:
     try:
         path, fragment = urldefrag(href)
@@ -298,15 +300,15 @@ def _add_anchor(
     is_distribution = filename.endswith(_DISTRIBUTIONS)
     if not is_distribution or not normalize(filename).startswith(f"{project}-"):
         return
-    promised = attributes.get("data-core-metadata", attributes.get("data-dist-info-metadata"))
+    promised = attributes.get("data-core-metadata", attributes.get("data-dist-info-metadata", ""))
     named = "data-core-metadata" in attributes or "data-dist-info-metadata" in attributes
     yanked = attributes.get("data-yanked")
     files.add(
         filename,
         path,
         hashes=_fragment_digest(fragment),
-        requires_python=attributes.get("data-requires-python") or "",
-        metadata=_fragment_digest(promised or "") if named and promised != "false" else None,
+        requires_python=attributes.get("data-requires-python", ""),
+        metadata=_fragment_digest(promised) if named and promised != "false" else None,
         yanked=(yanked or True) if "data-yanked" in attributes else False,
     )
 
@@ -317,44 +319,81 @@ def _fragment_digest(text: str) -> Mapping[str, str]:
     return _digests({name: digest})
 
 
-class _IndexPage(HTMLParser):
+# html.parser takes quadratic time for markup that never ends, which would freeze a whole page. This
+# reader looks at each character once or twice, and gives up on what is not worth more.
+_TAG = re.compile(r"<(!--|/?[A-Za-z][A-Za-z0-9]*)")
+_REST_OF_TAG = re.compile(r"""((?:[^"'>]|"[^"]*"|'[^']*')*+)>""")
+_ATTRIBUTE = re.compile(r"""([^\s"'>/=]++)(?:\s*+=\s*+(?:"([^"]*)"|'([^']*)'|([^\s"'>]++)))?+""")
+_ENDS = {
+    "!--": re.compile("-->"),
+    "script": re.compile("</script", re.IGNORECASE),
+    "style": re.compile("</style", re.IGNORECASE),
+}
+_LONGEST_TAG = 4096
+_MAX_BROKEN_TAGS = 1000
+
+
+class _IndexPage:
     """Anchors with their text, ``<base href>`` and the repository version (PEP 629)."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(convert_charrefs=True)
         self.base_url = url
         self.api_version = ""
-        self.anchors: list[tuple[str, Mapping[str, str | None], str]] = []
+        self.anchors: list[tuple[str, Mapping[str, str], str]] = []
         self._based = False
-        self._open: tuple[str, Mapping[str, str | None]] | None = None
+        self._open: tuple[str, Mapping[str, str]] | None = None
         self._text: list[str] = []
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        attributes = dict(reversed(attrs))  # the first of two equal attributes counts
-        if tag == "a":
-            self._end_anchor()
+    def text(self, text: str) -> None:
+        """Text between tags."""
+        if self._open is not None:
+            self._text.append(text)
+
+    def tag(self, name: str, attributes: Mapping[str, str]) -> None:
+        """A tag; the name of an end tag begins with a slash."""
+        if name in ("a", "/a"):
+            self.end_anchor()
             if attributes.get("href"):
-                self._open = (attributes["href"] or "").strip(), attributes
-        elif tag == "base" and attributes.get("href") and not self._based:
+                self._open = attributes["href"].strip(), attributes
+        elif name == "base" and attributes.get("href") and not self._based:
             self._based = True  # HTML: only the first base counts
             with suppress(ValueError):  # HTML: a base that is no URL is ignored
-                self.base_url = urljoin(self.base_url, (attributes["href"] or "").strip())
-        elif tag == "meta" and attributes.get("name") == "pypi:repository-version":
-            self.api_version = attributes.get("content") or ""
+                self.base_url = urljoin(self.base_url, attributes["href"].strip())
+        elif name == "meta" and attributes.get("name") == "pypi:repository-version":
+            self.api_version = attributes.get("content", "")
 
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "a":
-            self._end_anchor()
-
-    def handle_data(self, data: str) -> None:
+    def end_anchor(self) -> None:
+        """An open anchor ends here."""
         if self._open is not None:
-            self._text.append(data)
-
-    def close(self) -> None:
-        super().close()
-        self._end_anchor()
-
-    def _end_anchor(self) -> None:
-        if self._open is not None:
-            self.anchors.append((*self._open, "".join(self._text)))
+            self.anchors.append((*self._open, unescape("".join(self._text))))
         self._open, self._text = None, []
+
+
+def _read_html(text: str, url: str) -> _IndexPage:
+    page, position, broken = _IndexPage(url), 0, 0
+    while found := _TAG.search(text, position):
+        page.text(text[position : found.start()])
+        position, name = found.end(), found[1].lower()
+        if name != "!--":
+            rest = _REST_OF_TAG.match(text[position : position + _LONGEST_TAG])
+            if rest is None:
+                broken += 1
+                if broken > _MAX_BROKEN_TAGS:
+                    raise PageError(Reason.MALFORMED, "markup that never ends")
+                continue
+            position += rest.end()
+            page.tag(name, _attributes(rest[1]))
+        if name in _ENDS:  # what it holds is no markup
+            end = _ENDS[name].search(text, position)
+            position = end.end() if end else len(text)
+    page.text(text[position:])
+    page.end_anchor()
+    return page
+
+
+def _attributes(text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for match in _ATTRIBUTE.finditer(text):
+        value = match[2] or match[3] or match[4] or ""
+        found.setdefault(match[1].lower(), unescape(value))  # the first of two equal ones counts
+    return found

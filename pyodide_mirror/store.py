@@ -15,6 +15,7 @@ __all__ = ["Choice", "ChoiceStore", "MemoryStore"]
 FRESH: Final = timedelta(days=30)
 """How long a remembered choice is put in front of the other mirrors."""
 _LONGEST: Final = 4096
+_MOST_BRACKETS: Final = 8
 
 T = TypeVar("T")
 
@@ -39,14 +40,16 @@ class Choice:
         """Read what any page of this origin may have written; None if it is not ours."""
         if not isinstance(text, str) or len(text) > _LONGEST:
             return None
+        if text.count("[") + text.count("{") > _MOST_BRACKETS:
+            return None  # deep nesting would overflow the stack
         try:
             record = json.loads(text)
             index_url, date = record["index_url"], datetime.fromisoformat(record["date"])
-        except (ValueError, KeyError, TypeError, RecursionError):
+            if not isinstance(index_url, str) or date.tzinfo is None:
+                return None
+            return cls(index_url, date.astimezone(UTC))
+        except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
             return None
-        if not isinstance(index_url, str) or date.tzinfo is None:
-            return None
-        return cls(index_url, date.astimezone(UTC))
 
 
 class ChoiceStore(Protocol):

@@ -14,8 +14,10 @@ from urllib.parse import SplitResult, urlsplit
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # Anything a browser strips, folds or reads differently from Python is not let through.
-_UNSAFE = re.compile(r"[\x00-\x20\x7f-\x9f\\<>\"`{}|^]")
-_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?|[0-9a-f:.]+")
+_UNSAFE = re.compile(r"[\x00-\x20\x7f-\x9f\\<>\"`{}|^\ud800-\udfff]")
+_NETLOC = re.compile(
+    r"([a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?|\[[0-9a-f:.]+\])(:[0-9]*)?", re.ASCII | re.IGNORECASE
+)
 _PRIVATE_SUFFIXES = (".local", ".lan", ".internal", ".home.arpa")
 _LONGEST = 2048
 
@@ -37,15 +39,16 @@ def split_http_url(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise ValueError(f"it cannot be parsed ({error})") from error
+    except ValueError:
+        # What Python says of it may quote a password.
+        raise ValueError("it cannot be parsed") from None
     if parts.scheme not in _DEFAULT_PORTS:
         raise ValueError("it does not start with https:// or http://")
     if not host or port == 0:
         raise ValueError("it names no host" if not host else "its port is 0")
     if "@" in parts.netloc:
         raise ValueError("it contains a user name or password")
-    if not _HOST.fullmatch(host):
+    if not _NETLOC.fullmatch(parts.netloc):
         raise ValueError("its host name is not plain ASCII (write it in punycode)")
     return parts
 
@@ -70,7 +73,7 @@ def check_index_url(index_url: str) -> str:
 
 def hide_user_info(url: str) -> str:
     """The URL with what stands before an @ in it replaced by ``***``, and cut to a line."""
-    return re.sub(r"(?<=//).*@", "***@", url)[:200]
+    return re.sub(r"(?s)^(\s*[A-Za-z][A-Za-z0-9+.-]*:[/\\]+)?.*@", r"\1***@", url)[:200]
 
 
 def origin(url: str | SplitResult) -> str:

@@ -92,10 +92,11 @@ def uninstall(names: list[str]) -> None:
 
 def _lockfile_packages() -> dict[str, Any]:
     manager: Any = micropip.set_index_urls.__self__  # type: ignore[attr-defined]
-    packages: dict[str, Any] = getattr(
-        getattr(manager, "compat_layer", None), "lockfile_packages", {}
+    compat = getattr(manager, "compat_layer", None)  # since 0.10; 0.9 has them in the manager
+    found: dict[str, Any] = getattr(compat, "lockfile_packages", None) or getattr(
+        manager, "repodata_packages", {}
     )
-    return packages
+    return found
 
 
 def without_distribution() -> set[str]:
@@ -221,10 +222,23 @@ class FetchSeam:
         if delivery is not None:
             project = delivery.router.project_of(url)
             if project is not None:
-                return Fetched(await delivery.page(project))
+                return await self._page(delivery, url, project)
             if delivery.knows(url):
                 return Fetched(Response(url=url, status=200, body=await delivery.read(url)))
         return await self._original(url, **options)
+
+    async def _page(self, delivery: Delivery, url: str, project: str) -> Fetched:
+        # Since 0.10 micropip goes on after any error; 0.9 only after its own error with a 404.
+        http_error = getattr(self._module, "HttpStatusError", None)
+        try:
+            response = await delivery.page(project)
+        except OSError:
+            if http_error is None:
+                raise
+            response = Response(url=url, status=404)  # what was seen is told by an event
+        if not response.ok and http_error is not None:
+            raise http_error(response.status, "", response.url)
+        return Fetched(response)
 
 
 class Fetched:

@@ -1,0 +1,195 @@
+"""What users of older Pyodides get: the same installs with micropip 0.9 to 0.11."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.browser import figures
+from tests.browser.test_install import FIVE
+from tests.browser.test_zoo_installs import differences
+from tests.ground import provision
+from tests.ground.engines import ENGINES, Engine
+from tests.ground.pages import PageServer
+from tests.wheels import INSTALLED
+from tests.zoo import ANIMALS, Zoo
+from tests.zoo_table import install, install_through, run_inside
+
+VERSIONS = {"0.27.8": "0.9.0", "0.28.3": "0.10.1", "0.29.5": "0.11.1"}
+"""Pyodide, and the micropip in it."""
+
+TELLING = ("no-cors", "relative-urls", "metadata-lies", "dep-file-tampered", "dep-page-hangs")
+
+# One engine is enough: what differs is Python's side.
+pytestmark = pytest.mark.engines("chromium")
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def version(request: pytest.FixtureRequest) -> str:
+    """Return the version of Pyodide."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="module")
+def _old(version: str, engine: str) -> Iterator[Engine]:
+    """Start an engine with that Pyodide."""
+    dist, wheel = provision.pyodide_dist(version), provision.project_wheel()
+    with PageServer(dist, wheel) as pages:
+        page = ENGINES[engine](pages)
+        try:
+            yield page
+        finally:
+            page.quit()
+
+
+@pytest.fixture
+def old(_old: Engine) -> Iterator[Engine]:
+    """Return a page with that Pyodide, with nothing of the zoo in it."""
+    run_inside(_old, "await clean()")
+    yield _old
+    run_inside(_old, "await clean()")
+
+
+def test_it_is_the_micropip_we_mean(old: Engine, version: str) -> None:
+    assert run_inside(old, "import micropip\nmicropip.__version__") == VERSIONS[version]
+
+
+# --- installs -----------------------------------------------------------------------------------
+
+
+def test_installs_through_the_one_of_five_that_works(old: Engine, version: str, zoo: Zoo) -> None:
+    result = install(old, [zoo.url(name) for name in FIVE], timeout=2)
+    assert result.word == "complete", result
+    assert result.versions == INSTALLED
+    assert result.seconds < 3
+    figures.SECONDS[f"Pyodide {version}"]["install through five mirrors"] = result.seconds
+
+
+@pytest.mark.parametrize("others", [(), ("healthy",)], ids=["alone", "beside a healthy one"])
+def test_the_zoo_installs_as_it_does_in_the_newest_pyodide(
+    old: Engine, version: str, others: tuple[str, ...]
+) -> None:
+    animals = [ANIMALS[name] for name in TELLING]
+    complete = [one.beside_healthy if others else one.alone_in("chromium") for one in animals]
+    assert differences(old, animals, complete, *others, where=f"Pyodide {version}") == {}
+
+
+def test_what_every_mirror_has_tampered_with_is_not_installed(old: Engine) -> None:
+    result = install_through(old, ["dep-file-tampered", "dep-file-tampered"])
+    assert result.error.startswith("DigestMismatch: "), result
+    assert result.traces == []
+
+
+# --- configure, plain micropip, reset -----------------------------------------------------------
+
+CONFIGURE = """
+import json
+import micropip
+import pyodide_mirror
+from micropip import package_index
+from pyodide_mirror import _micropip
+
+def state():
+    manager = micropip.set_index_urls.__self__
+    return [
+        list(manager.index_urls),
+        list(package_index.DEFAULT_INDEX_URLS),
+        id(_micropip._compat_module().pyfetch),
+        id(micropip.install),
+    ]
+
+before = state()
+report = await pyodide_mirror.configure({url!r}, canary="zoo-canary", timeout=2, prefer={prefer!r})
+configured = state()
+assert pyodide_mirror.status() is report
+assert micropip.install.__self__ is micropip.set_index_urls.__self__
+await micropip.install("zoo-root")
+found = versions()
+pyodide_mirror.reset()
+after = state()
+json.dumps([configured[:2], found, before == after, wrong()])
+"""
+
+
+@pytest.mark.parametrize("prefer", ["lockfile", "index"])
+@pytest.mark.parametrize("name", ["healthy", "relative-urls", "metadata-lies"])
+def test_plain_micropip_goes_through_the_mirror_until_reset(
+    old: Engine, zoo: Zoo, name: str, prefer: str
+) -> None:
+    url = zoo.url(name)
+    code = CONFIGURE.format(url=url, prefer=prefer)
+    (urls, defaults), found, restored, wrong = json.loads(run_inside(old, code))
+    assert urls == [url]
+    assert (urls == defaults) == (prefer == "lockfile")
+    assert found == INSTALLED
+    assert restored
+    assert wrong == []
+
+
+# --- Pyodide's own packages ---------------------------------------------------------------------
+
+LOCKED = """
+import json
+import micropip
+import pyodide_mirror
+from importlib.metadata import distributions
+
+# Of Pyodide's own packages, one that is not needed here: as if it had never been loaded.
+if any(one.name == "tblib" for one in distributions()):
+    micropip.uninstall("tblib")
+report = await pyodide_mirror.install(
+    "tblib", mirrors={url!r}, canary="zoo-canary", timeout=2, remember=False, prefer={prefer!r}
+)
+json.dumps([(one.name, one.source) for one in report.installed])
+"""
+
+
+@pytest.mark.parametrize("name", ["healthy", "masked-404"])
+@pytest.mark.parametrize("prefer", ["lockfile", "index"])
+def test_what_the_mirror_lacks_comes_from_the_lock_file(
+    old: Engine, zoo: Zoo, name: str, prefer: str
+) -> None:
+    code = LOCKED.format(url=zoo.url(name), prefer=prefer)
+    assert json.loads(run_inside(old, code)) == [["tblib", "lockfile"]]
+
+
+HIDDEN = """
+import micropip
+import pyodide_mirror
+from importlib.metadata import distributions
+from pyodide_mirror import _micropip
+
+if any(one.name == "tblib" for one in distributions()):
+    micropip.uninstall("tblib")
+await pyodide_mirror.configure({url!r}, canary="zoo-canary", timeout=2)
+with _micropip.hidden_from_lockfile("tblib".__eq__):
+    try:
+        await _micropip.micropip.install("tblib")
+    except Exception as error:
+        result = type(error).__name__
+    else:
+        result = "installed"
+result
+"""
+
+
+def test_what_is_hidden_from_the_lock_file_does_not_come_from_it(old: Engine, zoo: Zoo) -> None:
+    assert run_inside(old, HIDDEN.format(url=zoo.url("healthy"))) == "ValueError"
+
+
+MISSING = """
+import pyodide_mirror
+
+try:
+    await pyodide_mirror.install("zoo-missing", mirrors={url!r}, canary="zoo-canary", timeout=2)
+except Exception as error:
+    result = repr(error)
+result
+"""
+
+
+def test_a_project_that_no_mirror_has_is_micropips_own_error(old: Engine, zoo: Zoo) -> None:
+    error = run_inside(old, MISSING.format(url=zoo.url("healthy")))
+    assert error.startswith("ValueError"), error
+    assert "zoo-missing" in error

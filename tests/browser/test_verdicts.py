@@ -65,7 +65,7 @@ def test_every_animal_gets_its_verdict(page: Engine, engine: str, zoo: Zoo) -> N
 
 @pytest.mark.driver_timeout(60)
 @pytest.mark.parametrize("name", LARGE)
-def test_a_large_page_gets_its_verdict_in_the_end(page: Engine, engine: str, zoo: Zoo, name: str) -> None:
+def test_a_large_page_gets_its_verdict(page: Engine, engine: str, zoo: Zoo, name: str) -> None:
     url = zoo.url(name)
     assert probe(page, [url], 20.0) == {url: expected(name, engine)}
 

@@ -40,10 +40,11 @@ class Installation:
         self._options = options
         self._report = report
         self._tell = tell
+        self._known: Mapping[str, _micropip.Distribution] = {}
 
     async def run(self, requirements: list[str]) -> tuple[Installed, ...]:
         """Install, and say what was added. Raises what micropip raises, or a MirrorError."""
-        before = _micropip.installed()
+        before = self._known = _micropip.installed()
         token = _micropip.CURRENT.set(self.delivery)
         try:
             await self._install(requirements, lambda _: False)
@@ -76,7 +77,15 @@ class Installation:
             if self.delivery.fatal is not None:
                 # micropip takes a failed request for a missing project, and goes on elsewhere.
                 raise self.delivery.fatal
+            self._tell_unpacked()
             return
+
+    def _tell_unpacked(self) -> None:
+        now = _micropip.installed()
+        for name, item in sorted(now.items()):
+            if self._known.get(name) != item:
+                self._tell(Event("unpacked", f"{name} {item.version}"))
+        self._known = now
 
     def _raise(self, error: Exception) -> None:
         delivery = self.delivery

@@ -22,6 +22,7 @@ _SHOWN = {
     "failover": "got",
     "again": "trying",
     "closure": "completing:",
+    "unpacked": "installed",
 }
 
 

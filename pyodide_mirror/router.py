@@ -41,6 +41,15 @@ class Router:
         """The mirror whose index URL micropip knows."""
         return self.ranked[0].mirror
 
+    def plain_urls(self) -> list[str]:
+        """Index URLs for a micropip that we cannot stand behind.
+
+        It asks the next one after any failure; so beside a private index there must be no other.
+        """
+        mirrors = [one.mirror for one in self.ranked]
+        exclusive = [mirror for mirror in mirrors if mirror.is_exclusive]
+        return [mirror.index_url for mirror in exclusive or mirrors]
+
     def candidates(self, project: str) -> list[Ranked]:
         """The mirrors that may answer for a project, in order.
 

@@ -287,7 +287,7 @@ class Session:
         router = standing.router
         seamed = self._seam.install(Delivery(router, _log_event, keep=False))
         # Behind the seam one index URL stands for all mirrors; without it micropip needs them.
-        urls = [one.mirror.index_url for one in router.ranked[: 1 if seamed else None]]
+        urls = [router.mirror.index_url] if seamed else router.plain_urls()
         self._index_urls.use(urls, standing.prefer)
         self._hook.install()
         self._standing = standing

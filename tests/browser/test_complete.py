@@ -271,6 +271,45 @@ async def broken_lock(selenium: Engine, url: str) -> tuple[list[str], list[str]]
     return [f"{one.name} {one.source}" for one in report.installed], closure
 
 
+def test_a_lock_file_package_that_is_nowhere_takes_the_whole_install_back(
+    page: Engine, zoo: Zoo
+) -> None:
+    found = lost_lock(page, zoo.url("healthy"))
+    assert found == {"error": "IncompleteInstall", "missing": ["zoo-lost"], "left": []}
+
+
+@run_in_pyodide
+async def lost_lock(selenium: Engine, url: str) -> dict:
+    """Ask for a lock-file package whose file is gone, and that no mirror has."""
+    import js
+    import micropip
+    from pyodide.ffi import to_js
+    from pyodide_js._api import lockfile_packages
+
+    import pyodide_mirror
+    from pyodide_mirror import _micropip
+
+    packages = micropip.install.__self__.compat_layer.lockfile_packages
+    gone = {
+        **packages["packaging"],
+        "name": "zoo-lost",
+        "version": "1.0",
+        "file_name": "lost-1.0.whl",
+    }
+    packages["zoo-lost"] = gone
+    setattr(lockfile_packages, "zoo-lost", to_js(gone, dict_converter=js.Object.fromEntries))
+    options = {"mirrors": url, "canary": "zoo-canary", "timeout": 2}
+    try:
+        await pyodide_mirror.install(["zoo-root", "zoo-lost"], **options)
+    except pyodide_mirror.IncompleteInstall as error:
+        left = [name for name in _micropip.installed() if name.startswith("zoo-")]
+        return {"error": type(error).__name__, "missing": list(error.missing), "left": left}
+    finally:
+        packages.pop("zoo-lost", None)
+        delattr(lockfile_packages, "zoo-lost")
+    raise AssertionError("it installed")
+
+
 def test_a_lock_file_package_that_does_not_load_comes_from_the_mirror(
     page: Engine, zoo: Zoo
 ) -> None:
@@ -319,3 +358,54 @@ def test_a_cancelled_install_leaves_no_request_and_no_package(page: Engine, zoo:
     running = zoo.start("dep-file-hangs")
     left, tasks = cancelled(page, running.url)
     assert (left, tasks) == ([], 0)
+
+
+# --- a micropip that nobody knows ---------------------------------------------------------------
+
+
+@run_in_pyodide
+async def unknown_micropip(selenium: Engine, urls: list[str], private: str) -> dict:
+    """Configure a micropip whose fetch is not where it used to be."""
+    import logging
+
+    import micropip
+
+    import pyodide_mirror
+    from pyodide_mirror import _micropip
+
+    warnings = []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            warnings.append(record.getMessage())
+
+    handler = Handler()
+    logging.getLogger("pyodide_mirror").addHandler(handler)
+    modules, _micropip._COMPAT_MODULES = _micropip._COMPAT_MODULES, ("micropip.nowhere",)
+    found = {}
+    try:
+        for name, mirrors in (
+            ("public", urls),
+            ("private", [pyodide_mirror.Mirror(private, private=True), *urls]),
+        ):
+            await pyodide_mirror.configure(mirrors, canary="zoo-canary", timeout=2)
+            found[name] = list(micropip.set_index_urls.__self__.index_urls)
+            if name == "public":
+                await micropip.install("zoo-root")
+                found["listed"] = sorted(n for n in micropip.list() if n.startswith("zoo-"))
+            pyodide_mirror.reset()
+    finally:
+        _micropip._COMPAT_MODULES = modules
+        logging.getLogger("pyodide_mirror").removeHandler(handler)
+    found["warned"] = any("not known" in warning for warning in warnings)
+    return found
+
+
+def test_an_unknown_micropip_gets_plain_index_urls_and_a_warning(page: Engine, zoo: Zoo) -> None:
+    one, other, own = (zoo.start("healthy").url for _ in range(3))
+    assert unknown_micropip(page, [one, other], own) == {
+        "public": [one, other],
+        "listed": sorted(INSTALLED),
+        "private": [own],
+        "warned": True,
+    }

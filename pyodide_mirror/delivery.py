@@ -186,6 +186,8 @@ class Delivery:
             mirror = self._served[project].mirror
             if mirror.is_exclusive:
                 continue
+            # Blamed once: without a new page the same error must not lead to another try.
+            del self._served[project]
             self._spent.add((project, mirror.index_url))
             candidates = self.router.candidates(project)
             if all(self._is_spent(one, project) for one in candidates):

@@ -161,6 +161,14 @@ async def test_there_are_as_many_tries_as_mirrors(same: bool) -> None:
     assert delivery.mismatches
 
 
+async def test_a_page_that_was_not_asked_for_again_is_no_reason_for_a_third_try() -> None:
+    delivery, _ = deliver(shop(A, B), A, B)
+    await delivery.page("demo")
+    error = ValueError("Can't find a pure Python 3 wheel for 'demo>=2'")
+    assert delivery.next_try(error)
+    assert not delivery.next_try(error), "the same error for ever would be tried for ever"
+
+
 async def test_a_mirror_that_does_not_have_the_project_is_no_reason_for_another_try() -> None:
     web = shop(A)
     web.answer(ON_A, WRONG)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import sys
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 DEFAULT_ORIGIN: Final = "https://app.example"
 """Stands for any public https page (RFC 2606: no such host exists)."""
+
+UPSTREAMS_VARIABLE: Final = "PYODIDE_MIRROR_UPSTREAMS"
+"""Index URLs for ``serve``, with spaces or commas between them."""
 
 _INTERRUPTED: Final = 130
 """What shells make of a program that SIGINT has ended: 128 + 2."""
@@ -56,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Find package indexes that work from the browser, inside Pyodide.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    _add_check(parser.add_subparsers(required=True, metavar="COMMAND"))
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_check(commands)
+    _add_serve(commands)
     return parser
 
 
@@ -124,6 +130,86 @@ def _tell(outcome: Outcome) -> None:
     verdict = " + ".join(outcome.repairs or (outcome.reason,))
     line = f"{outcome.mirror.name}: {verdict} ({outcome.elapsed_ms:.0f} ms)"
     print(printable(line), file=sys.stderr, flush=True)
+
+
+# --- serve --------------------------------------------------------------------------------------
+
+
+def _add_serve(commands: Any) -> None:
+    serve = commands.add_parser(
+        "serve",
+        help="serve an index for browsers, over a folder of wheels and other indexes",
+        description="Serve http://HOST:PORT/simple/ for micropip, pip and uv. A project in FOLDER"
+        " is answered from it alone; any other goes to the upstreams in order.",
+        epilog=f"Upstreams that need a password: ~/.netrc, or {UPSTREAMS_VARIABLE} in the"
+        " environment, which may hold URLs with user:password@. Needs pyodide-mirror[serve].",
+    )
+    serve.add_argument("folder", nargs="?", metavar="FOLDER", help="folder of wheels and sdists")
+    serve.add_argument(
+        "--upstream",
+        action="append",
+        metavar="URL",
+        help=f"index URL, may be repeated (default: {UPSTREAMS_VARIABLE}, else PyPI)",
+    )
+    serve.add_argument("--offline", action="store_true", help="ask no upstream at all")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    serve.add_argument("--port", type=_argument(_port), default=8080, help="port (%(default)s)")
+    serve.add_argument("--cache", metavar="DIR", help="where to keep what was fetched")
+    serve.add_argument(
+        "--cache-size",
+        type=_argument(_size),
+        default=2_000_000_000,
+        metavar="SIZE",
+        help="bound of the cache, like 500M (default: 2G)",
+    )
+    serve.add_argument(
+        "--allow-origin",
+        action="append",
+        metavar="ORIGIN",
+        help="let only pages of this origin read, may be repeated (default: all)",
+    )
+    serve.add_argument(
+        "--public-url", metavar="URL", help="where clients see the server, behind a proxy"
+    )
+    serve.add_argument(
+        "--timeout",
+        type=_argument(_seconds),
+        default=15.0,
+        metavar="SECONDS",
+        help="in which an upstream must answer (default: %(default)g)",
+    )
+    serve.set_defaults(run=_serve)
+
+
+def _serve(given: argparse.Namespace) -> int:
+    try:
+        from .server import command
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("pyodide_mirror"):
+            raise
+        print(
+            f"pyodide-mirror serve needs {error.name}: pip install 'pyodide-mirror[serve]'",
+            file=sys.stderr,
+        )
+        return 2
+    code: int = command.run(given)
+    return code
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) < 65536):
+        raise ValueError(f"{text!r} is no port from 0 (any free one) to 65535")
+    return int(text)
+
+
+def _size(text: str) -> int:
+    match = re.fullmatch(r"(\d{1,15}) ?([KMGT]?)(i?)B?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise ValueError(f"{text!r} is not a size like 500M or 2G")
+    return int(match[1]) * (1024 if match[3] else 1000) ** " KMGT".index(match[2].upper() or " ")
+
+
+# ------------------------------------------------------------------------------------------------
 
 
 def _check_origin(text: str) -> str:

@@ -46,6 +46,10 @@ class PageError(Exception):
         self.finding = Finding(reason, detail)
 
 
+class EmptyPageError(PageError):
+    """A proper page of the project, in JSON, that lists no files: it has no release."""
+
+
 def normalize(name: str) -> str:
     """Normalized project name (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
@@ -86,8 +90,10 @@ def parse_page(body: bytes, content_type: str, url: str, project: str) -> Projec
 
 def to_json(page: ProjectPage) -> bytes:
     """The page as exact PEP 691 JSON: absolute URLs, lower-case digests, honest metadata keys."""
+    # PEP 700: with 1.1, the versions and all sizes must be there.
+    complete = page.versions and all(file.size is not None for file in page.files)
     document = {
-        "meta": {"api-version": "1.1"},
+        "meta": {"api-version": "1.1" if complete else "1.0"},
         "name": page.name,
         "versions": list(page.versions),
         "files": [_file_to_json(file) for file in page.files],
@@ -227,7 +233,7 @@ class _Files:
         if not self.files and self.unusable:
             raise PageError(Reason.MALFORMED, f"no usable file: {self.unusable[0]}")
         if not self.files:
-            raise PageError(Reason.NOT_AN_INDEX, f"lists no files of {project!r}")
+            raise EmptyPageError(Reason.NOT_AN_INDEX, f"lists no files of {project!r}")
         return ProjectPage(
             name=project,
             files=tuple(self.files),

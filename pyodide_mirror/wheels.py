@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from packaging.tags import Tag
 
@@ -71,10 +72,10 @@ def suits_this_python(requires_python: str) -> bool:
         return True
 
 
-def metadata_of(wheel: bytes) -> bytes:
+def metadata_of(wheel: bytes | Path) -> bytes:
     """The METADATA of a wheel (PyPA: binary distribution format); ValueError if it has none."""
     try:
-        with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
+        with zipfile.ZipFile(io.BytesIO(wheel) if isinstance(wheel, bytes) else wheel) as archive:
             names = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
             if len(names) != 1:
                 raise ValueError(f"has {len(names)} METADATA files")

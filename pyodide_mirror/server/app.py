@@ -1,0 +1,259 @@
+"""The routes of the server, and what goes wrong on them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+)
+from starlette.routing import Route
+
+from pyodide_mirror import __version__
+from pyodide_mirror.simple_api import normalize
+from pyodide_mirror.urls import split_http_url
+
+from . import files, landing
+from .library import Library, Missing
+from .negotiation import Form, is_unchanged, requested
+from .own import PROJECT, Own
+from .pages import UNVERIFIED, Rendered, Rendering, project_list
+from .web import UpstreamError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+    from starlette.requests import Request
+
+    from .download import Downloads
+    from .settings import Settings
+
+PREFIXES: Final = ("/simple", "/pypi/simple")
+"""The second one is where people of the well-known Cloudflare snippet have their index."""
+_NAME: Final = re.compile(
+    r"([A-Z0-9]|[A-Z0-9][A-Z0-9._-]{0,198}[A-Z0-9])", re.IGNORECASE
+)  # PEP 508
+_A_MINUTE: Final = "public, max-age=60"
+_FOR_EVER: Final = "public, max-age=31536000, immutable"
+_ASK_AGAIN: Final = "no-cache"
+_UNCACHED: Final = {"cache-control": "no-store"}
+
+
+class App:
+    """Answers requests from a library."""
+
+    def __init__(
+        self, library: Library, own: Own, settings: Settings, downloads: Downloads
+    ) -> None:
+        self.library = library
+        self.downloads = downloads
+        self.own = own
+        self.settings = settings
+        self._rendering = Rendering()
+
+    def build(self) -> Starlette:
+        """The ASGI application, without what makes its answers readable."""
+        routes = [
+            _route("/", self.landing),
+            _route("/healthz", self.health),
+            _route("/files/{digest}/{project}/{filename}", self.file),
+        ]
+        for prefix in PREFIXES:
+            routes += [
+                _route(f"{prefix}/", self.projects),
+                _route(f"{prefix}/{{project}}/", self.project),
+                _route(prefix, self.with_slash),
+                _route(f"{prefix}/{{project}}", self.with_slash),
+            ]
+        routes.append(_route("/{filename}", self.own_wheel))
+
+        @asynccontextmanager
+        async def lifespan(_: Starlette) -> AsyncIterator[None]:
+            yield
+            await self.downloads.close()
+            await self.library.close()
+
+        return Starlette(routes=routes, lifespan=lifespan, exception_handlers=_ERRORS)
+
+    # --- pages ----------------------------------------------------------------------------------
+
+    async def projects(self, request: Request) -> Response:
+        """The list of projects that are known here."""
+        form = _form(request)
+        rendered = project_list(await self.library.projects(), form)
+        return _rendered(request, form, rendered, _ASK_AGAIN)
+
+    async def project(self, request: Request) -> Response:
+        """A project page."""
+        name = _project(request)
+        if normalize(name) != name:
+            return self._moved(request, f"{_prefix(request)}/{normalize(name)}/")
+        form = _form(request)
+        found = await self.library.find(name)
+        rendered = await asyncio.to_thread(
+            self._rendering.page, found.page, form, self._base(request)
+        )
+        # What is dropped into the folder is to be seen at once.
+        caching = _A_MINUTE if found.source.immutable else _ASK_AGAIN
+        return _rendered(request, form, rendered, caching)
+
+    async def with_slash(self, request: Request) -> Response:
+        """PEP 503: URLs of pages end in a slash."""
+        name = f"{normalize(_project(request))}/" if request.path_params else ""
+        return self._moved(request, f"{_prefix(request)}/{name}")
+
+    # --- files ----------------------------------------------------------------------------------
+
+    async def file(self, request: Request) -> Response:
+        """A file of a page of this server, or its metadata (PEP 658)."""
+        digest, filename = request.path_params["digest"], request.path_params["filename"]
+        project = normalize(_project(request))
+        wanted = filename.removesuffix(".metadata")
+        found, file = await self.library.file(project, wanted)
+        if digest != (file.sha256[:16] or UNVERIFIED):
+            raise Missing("the file has changed since its page was read; read the page again")
+        lasting = found.source.immutable and bool(file.sha256)
+        caching = _FOR_EVER if lasting else _ASK_AGAIN
+        if wanted == filename:
+            blob = await self.library.blob(project, found, file)
+            return await files.answer(request, file, blob, caching=caching)
+        if not filename.endswith(".whl.metadata"):
+            raise Missing("only wheels have metadata here")
+        body = await found.source.metadata(project, file)
+        return _metadata(request, body)
+
+    async def own_wheel(self, request: Request) -> Response:
+        """Our own wheel, at a URL that one can type."""
+        page = await self.own.page(PROJECT)
+        if page is None or request.path_params["filename"] != page.files[0].filename:
+            raise Missing("no such file here")
+        blob = await self.own.blob(PROJECT, page.files[0])
+        return await files.answer(request, page.files[0], blob, caching=_ASK_AGAIN)
+
+    # --- for people -----------------------------------------------------------------------------
+
+    async def landing(self, request: Request) -> Response:
+        """What this is, with lines to copy."""
+        body = landing.page(self._base(request), self.own.filename, self.library)
+        headers = {"cache-control": _ASK_AGAIN, "content-security-policy": landing.POLICY}
+        return HTMLResponse(body, headers=headers)
+
+    async def health(self, request: Request) -> Response:
+        """Whether the server works, and what was wrong with its upstreams the last time."""
+        upstreams = [
+            {"index_url": each.name, "problem": each.problem} for each in self.library.upstreams
+        ]
+        document = {"status": "ok", "version": __version__, "upstreams": upstreams}
+        return JSONResponse(document, headers=_UNCACHED)
+
+    # --- what they share ------------------------------------------------------------------------
+
+    def _base(self, request: Request) -> str:
+        """Where the client sees this server, without a slash at the end."""
+        if self.settings.public_url:
+            return self.settings.public_url
+        url = str(request.base_url).rstrip("/")
+        try:
+            split_http_url(url)
+        except ValueError as error:
+            raise HTTPException(400, f"the Host header is of no use: {error}") from None
+        return url
+
+    def _moved(self, request: Request, path: str) -> Response:
+        query = f"?{request.url.query}" if request.url.query else ""
+        headers = {"cache-control": _A_MINUTE}
+        return RedirectResponse(f"{self._base(request)}{path}{query}", 301, headers)
+
+
+def _route(path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> Route:
+    return Route(path, endpoint, methods=["GET", "HEAD"])
+
+
+def _prefix(request: Request) -> str:
+    return PREFIXES[request.scope["path"].removeprefix(request.scope["root_path"])[:6] == "/pypi/"]
+
+
+def _project(request: Request) -> str:
+    name: str = request.path_params["project"]
+    if not _NAME.fullmatch(name):
+        raise Missing("that is no project's name (PEP 508)")
+    return name
+
+
+def _form(request: Request) -> Form:
+    form = requested(
+        ", ".join(request.headers.getlist("accept")), request.query_params.get("format")
+    )
+    if form is None:
+        known = ", ".join(each.value for each in Form)
+        raise HTTPException(406, f"pages are to be had as {known}", {"vary": "Accept"})
+    return form
+
+
+def _rendered(request: Request, form: Form, rendered: Rendered, caching: str) -> Response:
+    packed = bool(rendered.packed) and _takes_gzip(request)
+    etag = f'"{rendered.etag}{"-gzip" if packed else ""}"'
+    headers = {"etag": etag, "vary": "Accept, Accept-Encoding", "cache-control": caching}
+    if is_unchanged(request.headers.get("if-none-match"), etag):
+        return Response(status_code=304, headers=headers)
+    if packed:
+        headers["content-encoding"] = "gzip"
+    headers["content-type"] = form.content_type
+    return Response(rendered.packed if packed else rendered.body, headers=headers)
+
+
+def _takes_gzip(request: Request) -> bool:
+    """RFC 9110, section 12.5.3, as far as it concerns gzip."""
+    codings = re.split(r"\s*,\s*", request.headers.get("accept-encoding", "").lower())
+    return any(re.fullmatch(r"gzip(\s*;\s*q=(?!0(\.0*)?$).*)?", coding) for coding in codings)
+
+
+def _metadata(request: Request, body: bytes) -> Response:
+    etag = f'"{hashlib.sha256(body).hexdigest()}"'
+    headers = {"etag": etag, "cache-control": _ASK_AGAIN}
+    if is_unchanged(request.headers.get("if-none-match"), etag):
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type="text/plain; charset=utf-8")
+
+
+def _sentence(text: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """An error's answer: for people, and for no cache."""
+    line = f"{status}: {text[:1].upper()}{text[1:]}.\n"
+    return PlainTextResponse(line, status, {**(headers or {}), **_UNCACHED})
+
+
+async def _missing(_: Request, error: Exception) -> Response:
+    return _sentence(str(error), 404)
+
+
+async def _broken(_: Request, error: Exception) -> Response:
+    late = isinstance(error, UpstreamError) and error.timed_out
+    return _sentence(f"no usable answer from upstream: {error}", 504 if late else 502)
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  # it is registered for no other
+    detail = "there is nothing at this address" if error.status_code == 404 else error.detail
+    return _sentence(detail, error.status_code, error.headers)
+
+
+async def _failed(_: Request, __: Exception) -> Response:
+    return _sentence("this server failed; its log says why", 500)
+
+
+_ERRORS: Final = {
+    HTTPException: _http_error,
+    Missing: _missing,
+    UpstreamError: _broken,
+    Exception: _failed,
+}

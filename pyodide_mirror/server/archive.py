@@ -1,0 +1,37 @@
+"""The core metadata of a wheel on disk, from which nothing hostile unfolds."""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import TYPE_CHECKING, Final
+
+from pyodide_mirror.wheels import metadata_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_MAX_ENTRIES: Final = 60_000
+_MAX_DIRECTORY_BYTES: Final = 16 * 1024 * 1024
+# APPNOTE.TXT, 4.3.16: end of central directory record, without its comment.
+_END: Final = struct.Struct("<4s4H2LH")
+_SIGNATURE: Final = b"PK\x05\x06"
+
+
+def read_metadata(wheel: Path) -> bytes:
+    """The METADATA of a wheel (PyPA: binary distribution format).
+
+    Raises ValueError, which says in a clause why there is none, and OSError.
+    """
+    # zipfile reads the whole directory of an archive, however large a stranger has made it.
+    with wheel.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _END.size - 0xFFFF))
+        tail = file.read()
+    at = tail.rfind(_SIGNATURE)
+    if at < 0 or len(tail) - at < _END.size:
+        raise ValueError("is no whole wheel (no end of its directory)")
+    _, _, _, _, entries, directory, _, _ = _END.unpack_from(tail, at)
+    if entries > _MAX_ENTRIES or directory > _MAX_DIRECTORY_BYTES:
+        raise ValueError(f"has a directory of {entries:,} entries and {directory:,} bytes")
+    return metadata_of(wheel)

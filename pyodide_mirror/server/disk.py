@@ -1,0 +1,197 @@
+"""A folder of cached bytes: bounded, least recently used leave first, whole at any moment.
+
+An entry is one file. It is written beside its place and renamed into it, so that a kill at any
+moment leaves whole entries and, at most, unfinished files that nobody reads; those are removed at
+the next start. Several processes may share the folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+import threading
+import time
+from collections import OrderedDict
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final, Self
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows has no such locks
+    _HAS_LOCKS = False
+else:
+    _HAS_LOCKS = True
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_KEY: Final = re.compile(r"[a-z0-9]{1,16}-[0-9a-f]{64}")
+_UNFINISHED: Final = "unfinished"
+_GRACE: Final = 60.0
+"""Seconds in which a used entry stays, whatever the bound says: somebody is about to open it."""
+_FORGOTTEN: Final = 24 * 3600.0
+"""Seconds after which an unfinished file is nobody's, where there are no locks to ask."""
+
+
+class Disk:
+    """Entries by key: a word, a dash and a SHA-256, such as ``file-ab12…``."""
+
+    def __init__(
+        self, folder: Path, max_bytes: int, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        """Open the folder, or make it; raises OSError when that cannot be done."""
+        self.folder = folder
+        self.max_bytes = max_bytes
+        self._clock = clock
+        self._unfinished = folder / _UNFINISHED
+        self._unfinished.mkdir(parents=True, exist_ok=True)
+        self._remove_orphans()
+        self._entries: OrderedDict[str, int] = OrderedDict()
+        self._used: dict[str, float] = {}
+        self.size = 0
+        self._lock = threading.RLock()
+        """What is known of the entries; files are read and written in threads, too."""
+        self._look()
+
+    def get(self, key: str) -> Path | None:
+        """The file of an entry, which now counts as just used; None when there is none."""
+        path = self._place(key)
+        with self._lock:
+            try:
+                now = self._clock()
+                os.utime(path, (now, now))
+                self._enter(key, path.stat().st_size)
+            except FileNotFoundError:
+                self._drop(key)  # another process, or a person, removed it
+                return None
+        return path
+
+    def put(self, key: str, content: bytes) -> Path:
+        """Store bytes under a key, in place of what was there."""
+        with self.begin() as unfinished:
+            unfinished.write(content)
+            unfinished.flush()
+            return unfinished.commit(key)
+
+    def begin(self) -> Unfinished:
+        """A new file to write to; :meth:`Unfinished.commit` makes it an entry."""
+        return Unfinished(self, self._unfinished)
+
+    def remove(self, key: str) -> None:
+        """Forget an entry, for it is not what it should be."""
+        with self._lock:
+            self._place(key).unlink(missing_ok=True)
+            self._drop(key)
+
+    def adopt(self, file: Path, key: str) -> Path:
+        """Make a finished file an entry, and make room for it."""
+        path = self._place(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock:
+            size = file.stat().st_size
+            file.replace(path)
+            self._enter(key, size)
+            self._make_room()
+        return path
+
+    def _place(self, key: str) -> Path:
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"{key!r} is not a key")
+        word, _, digest = key.partition("-")
+        return self.folder / word / digest[:2] / digest
+
+    def _enter(self, key: str, size: int) -> None:
+        self.size += size - self._entries.pop(key, 0)
+        self._entries[key] = size
+        self._used[key] = self._clock()
+
+    def _drop(self, key: str) -> None:
+        self.size -= self._entries.pop(key, 0)
+        self._used.pop(key, None)
+
+    def _make_room(self) -> None:
+        for key in list(self._entries):
+            if self.size <= self.max_bytes:
+                return
+            if self._clock() - self._used[key] < _GRACE and self._entries[key] <= self.max_bytes:
+                continue
+            try:
+                self._place(key).unlink(missing_ok=True)
+            except PermissionError:
+                continue  # Windows: somebody reads it; its turn comes again
+            self._drop(key)
+
+    def _look(self) -> None:
+        """Take in what earlier runs have left, in the order of its last use."""
+        found = []
+        for path in self.folder.glob("*/??/*"):
+            key = f"{path.parent.parent.name}-{path.name}"
+            if _KEY.fullmatch(key) and path.is_file():
+                status = path.stat()
+                found.append((status.st_mtime, key, status.st_size))
+        for used, key, size in sorted(found):
+            self._enter(key, size)
+            self._used[key] = used
+        self._make_room()
+
+    def _remove_orphans(self) -> None:
+        for path in self._unfinished.iterdir():
+            with contextlib.suppress(OSError), path.open("rb") as file:
+                _lock(file)  # raises when the process that writes it is alive
+                if _HAS_LOCKS or self._clock() - path.stat().st_mtime > _FORGOTTEN:
+                    path.unlink()
+
+
+def _lock(file: IO[bytes]) -> None:
+    if _HAS_LOCKS:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class Unfinished:
+    """A file that is being written; what is not committed is removed.
+
+    ``file`` is open for as long as somebody may want to read what there is of it.
+    """
+
+    def __init__(self, disk: Disk, folder: Path) -> None:
+        handle, name = tempfile.mkstemp(dir=folder)
+        self.path = Path(name)
+        self.file: IO[bytes] = os.fdopen(handle, "w+b", buffering=0)
+        self._disk = disk
+        self._kept = False
+        _lock(self.file)  # says that we live
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def write(self, content: bytes) -> None:
+        """Append."""
+        self.file.seek(0, os.SEEK_END)
+        self.file.write(content)
+
+    def read(self, start: int, size: int) -> bytes:
+        """What there is from a place on, ``size`` bytes at most."""
+        self.file.seek(start)
+        return self.file.read(size)
+
+    def flush(self) -> None:
+        """Have its bytes reach the disk: before its name does, lest a power cut leaves none."""
+        os.fsync(self.file.fileno())
+
+    def commit(self, key: str) -> Path:
+        """Make it the entry of that key. The file stays open under its new name."""
+        self.path.chmod(0o644)
+        path = self._disk.adopt(self.path, key)
+        self._kept = True
+        return path
+
+    def close(self) -> None:
+        """Close it, and remove it unless it was committed."""
+        self.file.close()
+        if not self._kept:
+            self.path.unlink(missing_ok=True)

@@ -1,0 +1,281 @@
+"""Files on their way in: fetched once, checked, and readable while they arrive.
+
+A download runs to its end in the background, whoever leaves; its readers follow it. What is handed
+out before the last byte was checked is all but the last byte, so that nobody who counts takes a
+tampered file for a whole one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from .web import UpstreamError, Web
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from pathlib import Path
+
+    from .disk import Disk, Unfinished
+
+_log = logging.getLogger("pyodide_mirror.server")
+_PIECE: Final = 256 * 1024
+_CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
+MAX_FILE_BYTES: Final = 16 * 1024**3
+"""No wheel is larger; an upstream that sends more would fill the disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a file can be had: a URL, and the client of the upstream that named it."""
+
+    url: str
+    web: Web
+
+
+class Download:
+    """One file that is being fetched.
+
+    ``size`` is known once :meth:`headers` returns, or stays None where the upstream tells none.
+    """
+
+    def __init__(self, unfinished: Unfinished, *, sha256: str, size: int | None) -> None:
+        self.size: int | None = None
+        self.sha256 = sha256
+        self.received = 0
+        self.path: Path | None = None
+        self._promised = size
+        self._unfinished = unfinished
+        self._hash = hashlib.sha256()
+        self._headers: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._headers.add_done_callback(lambda done: done.exception())  # somebody may have left
+        self._moved = asyncio.Event()
+        self._error: UpstreamError | None = None
+        self._done = False
+        self._readers = 0
+
+    async def headers(self) -> None:
+        """Wait until the upstream has begun to answer; raises :class:`UpstreamError`."""
+        await asyncio.shield(self._headers)
+
+    async def whole(self) -> Path:
+        """Wait for the checked file; raises :class:`UpstreamError`."""
+        while not self._done:
+            await self._moved.wait()
+        if self._error is not None:
+            raise self._error
+        assert self.path is not None  # noqa: S101  # it is set before it is done
+        return self.path
+
+    async def read(self, start: int, end: int | None) -> AsyncIterator[bytes]:
+        """The bytes from ``start`` to before ``end`` as they arrive; raises UpstreamError."""
+        if self.path is not None:  # it came to its end before anybody read
+            async for piece in _pieces(self.path, start, self.received if end is None else end):
+                yield piece
+            return
+        self._readers += 1
+        try:
+            while end is None or start < end:
+                stop = min(self._safe(), self.received if end is None else end)
+                if start < stop:
+                    piece = self._unfinished.read(start, min(_PIECE, stop - start))
+                    start += len(piece)
+                    yield piece
+                elif self._error is not None:
+                    raise self._error
+                elif self._done:
+                    return
+                else:
+                    await self._moved.wait()
+        finally:
+            self._readers -= 1
+            self._close_if_unused()
+
+    async def run(self, places: AsyncIterator[Place], keep: Callable[[Download], Path]) -> None:
+        """Fetch from one place after the other until it is whole, then ``keep`` it."""
+        try:
+            await self._fetch(places)
+            await asyncio.to_thread(self._unfinished.flush)
+            self.path = keep(self)
+            self._settle(None)
+        except UpstreamError as error:
+            self._settle(error)
+        except OSError as error:  # the disk is full, or gone
+            _log.error("cannot store a file: %s", error)
+            self._settle(UpstreamError(f"this server cannot store the file ({error.strerror})"))
+        except BaseException:
+            self._settle(UpstreamError("the download was stopped"))
+            raise
+        finally:
+            self._close_if_unused()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what has been received."""
+        return self._hash.hexdigest()
+
+    def commit(self, key: str) -> Path:
+        """Make the finished file an entry of the disk cache."""
+        return self._unfinished.commit(key)
+
+    async def _fetch(self, places: AsyncIterator[Place]) -> None:
+        problems: list[UpstreamError] = []
+        silent: set[str] = set()
+        async for place in places:
+            if place.url in silent:
+                continue
+            try:
+                await self._fetch_from(place)
+            except UpstreamError as error:
+                _log.warning("file: %s", error.detail)
+                problems.append(error)
+                if error.timed_out and not self.received:
+                    silent.add(place.url)
+                continue
+            if not self.sha256 or self.digest == self.sha256:
+                return
+            problems.append(UpstreamError("the file is not what the index says (SHA-256 differs)"))
+            _log.warning("file %s: %s", place.url, problems[-1].detail)
+            break  # readers have most of it already: another copy cannot mend that
+        detail = "; ".join(dict.fromkeys(problem.detail for problem in problems))
+        late = bool(problems) and all(problem.timed_out for problem in problems)
+        raise UpstreamError(detail or "nobody has the file", timed_out=late)
+
+    async def _fetch_from(self, place: Place) -> None:
+        headers = {"range": f"bytes={self.received}-"} if self.received else {}
+        known = bool(self.sha256)
+        async with place.web.get(place.url, headers, raw=True, known=known) as answer:
+            self._check_answer(answer.status, answer.headers)
+            if not self._headers.done():
+                self._headers.set_result(None)
+            async for piece in answer.content.iter_chunked(_PIECE):
+                if self.received + len(piece) > (
+                    MAX_FILE_BYTES if self.size is None else self.size
+                ):
+                    raise UpstreamError("more bytes than were announced")
+                self._unfinished.write(piece)
+                self._hash.update(piece)
+                self.received += len(piece)
+                self._wake()
+        if self.size is not None and self.received < self.size:
+            raise UpstreamError("the answer was cut off")
+
+    def _check_answer(self, status: int, headers: Mapping[str, str]) -> None:
+        if self.received:
+            # Another try goes on where the last one stopped; the digest proves that they fit.
+            found = _CONTENT_RANGE.fullmatch(headers.get("content-range", ""))
+            if status != 206 or not found or int(found[1]) != self.received:
+                raise UpstreamError("the answer was cut off, and cannot be resumed")
+            return
+        if status != 200:
+            raise UpstreamError(f"the file host answers {status}")
+        if not self.sha256 and headers.get("content-encoding", "identity") != "identity":
+            raise UpstreamError("the file comes in a Content-Encoding, and has no digest")
+        length = headers.get("content-length", "")
+        size = int(length) if re.fullmatch(r"\d{1,18}", length) else None
+        if None not in (size, self._promised) and size != self._promised:
+            raise UpstreamError(f"the file has {size} bytes, the index says {self._promised}")
+        if size is not None and size > MAX_FILE_BYTES:
+            raise UpstreamError("the file is larger than any wheel")
+        self.size = size
+
+    def _safe(self) -> int:
+        return self.received if self._done and not self._error else max(0, self.received - 1)
+
+    def _wake(self) -> None:
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+
+    def _settle(self, error: UpstreamError | None) -> None:
+        self._error = error
+        if error is None:
+            self.size = self.received
+        self._done = True
+        if not self._headers.done():
+            if error is None:
+                self._headers.set_result(None)
+            else:
+                self._headers.set_exception(error)
+        self._wake()
+
+    def _close_if_unused(self) -> None:
+        if self._done and not self._readers:
+            self._unfinished.close()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+async def _pieces(path: Path, start: int, end: int) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:
+        file.seek(start)
+        while start < end and (piece := file.read(min(_PIECE, end - start))):
+            start += len(piece)
+            yield piece
+            await asyncio.sleep(0)  # others shall have their turn
+
+
+class Downloads:
+    """All downloads that are under way: one for each file, however many ask for it."""
+
+    def __init__(self, disk: Disk) -> None:
+        self.disk = disk
+        self._running: dict[str, Download] = {}
+        self._intact: set[str] = set()
+        """Entries whose bytes were checked."""
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def stored(self, key: str, sha256: str) -> Path | None:
+        """A whole file from the disk; one that is not what it was when it was stored, is dropped.
+
+        It is looked at once in the life of this process: disks fail, and people edit.
+        """
+        path = self.disk.get(key)
+        if path is None or not sha256:
+            return path
+        if key not in self._intact and await asyncio.to_thread(_digest, path) != sha256:
+            _log.error("the cached file %s is damaged; it is fetched again", path)
+            self.disk.remove(key)
+            return None
+        self._intact.add(key)
+        return path
+
+    def join(
+        self, key: str, places: AsyncIterator[Place], *, sha256: str, size: int | None
+    ) -> Download:
+        """The download of a key that is under way, or a new one."""
+        running = self._running.get(key)
+        if running is not None:
+            return running
+        download = Download(self.disk.begin(), sha256=sha256, size=size)
+
+        def keep(finished: Download) -> Path:
+            self._intact.add(key)
+            return finished.commit(key)
+
+        task = asyncio.ensure_future(download.run(places, keep))
+        self._running[key] = download
+        self._tasks.add(task)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            self._running.pop(key, None)
+            if not task.cancelled() and task.exception() is not None:
+                _log.error("a download ended unexpectedly", exc_info=task.exception())
+
+        task.add_done_callback(ended)
+        return download
+
+    async def close(self) -> None:
+        """Stop them all."""
+        for task in self._tasks:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*self._tasks, return_exceptions=True)

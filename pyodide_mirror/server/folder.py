@@ -1,0 +1,178 @@
+"""A folder of wheels and sdists, as people keep it: what is dropped in is served at once."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from packaging.metadata import parse_email
+
+from pyodide_mirror.model import File, ProjectPage
+
+from .archive import read_metadata
+from .source import Stored, parse_filename, with_versions
+from .web import UpstreamError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_log = logging.getLogger("pyodide_mirror.server")
+_SETTLED: Final = 2.0
+"""Seconds after which a folder's time of change tells of every change (clocks of disks tick)."""
+
+_Stamp = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was found out about a file that has not changed since."""
+
+    stamp: _Stamp
+    file: File | None
+    metadata: bytes = b""
+
+
+class Folder:
+    """A :class:`~pyodide_mirror.server.source.Source` of the files in a folder and its subfolders.
+
+    Hidden files, and what is no wheel or sdist by its name, are not looked at. A wheel that cannot
+    be read, one that is still being copied for instance, is left out until it can.
+    """
+
+    immutable = False
+
+    def __init__(self, path: Path) -> None:
+        """Raises ValueError when it is no folder that can be read."""
+        if not path.is_dir():
+            what = "is no folder" if path.exists() else "does not exist"
+            raise ValueError(f"the folder {str(path)!r} {what}")
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise ValueError(f"the folder {str(path)!r} may not be read")
+        self.path = path
+        self.name = f"folder {path.name or path}"
+        self._projects: Mapping[str, Mapping[str, Path]] = {}
+        self._seen: dict[Path, int] = {}
+        self._looked = float("-inf")
+        self._known: dict[Path, _Known] = {}
+        self._lock = asyncio.Lock()
+        self._warned: set[tuple[Path, _Stamp]] = set()
+
+    async def page(self, project: str) -> ProjectPage | None:
+        """See Source."""
+        async with self._lock:
+            found = (await asyncio.to_thread(self._look)).get(project)
+            if found is None:
+                return None
+            files = await asyncio.to_thread(self._describe_all, found)
+        return with_versions(ProjectPage(name=project, files=files))
+
+    async def projects(self) -> Iterable[str]:
+        """See Source."""
+        async with self._lock:
+            return list(await asyncio.to_thread(self._look))
+
+    async def blob(self, project: str, file: File) -> Stored:
+        """See Source."""
+        return Stored(self._path(project, file))
+
+    async def metadata(self, project: str, file: File) -> bytes:
+        """See Source."""
+        return self._known[self._path(project, file)].metadata
+
+    async def close(self) -> None:
+        """See Source."""
+
+    def _path(self, project: str, file: File) -> Path:
+        path = self._projects.get(project, {}).get(file.filename)
+        if path is None or path not in self._known:
+            raise UpstreamError("the file was removed just now")
+        return path
+
+    def _look(self) -> Mapping[str, Mapping[str, Path]]:
+        """What is there, looked at anew when a folder has changed."""
+        if self._is_fresh():
+            return self._projects
+        started = time.time()
+        projects: dict[str, dict[str, Path]] = {}
+        seen: dict[Path, int] = {}
+        for root, folders, names in os.walk(self.path):
+            folders[:] = sorted(each for each in folders if not each.startswith("."))
+            seen[Path(root)] = Path(root).stat().st_mtime_ns
+            for name in sorted(names):
+                parsed = None if name.startswith(".") else parse_filename(name)
+                if parsed is not None:
+                    projects.setdefault(parsed[0], {}).setdefault(name, Path(root, name))
+        self._projects, self._seen, self._looked = projects, seen, started
+        there = {path for files in projects.values() for path in files.values()}
+        self._known = {path: known for path, known in self._known.items() if path in there}
+        return projects
+
+    def _is_fresh(self) -> bool:
+        if not self._seen:
+            return False
+        for folder, changed in self._seen.items():
+            try:
+                now = folder.stat().st_mtime_ns
+            except OSError:
+                return False
+            if now != changed or self._looked - changed / 1e9 < _SETTLED:
+                return False
+        return True
+
+    def _describe_all(self, files: Mapping[str, Path]) -> tuple[File, ...]:
+        found = (self._describe(path) for path in files.values())
+        return tuple(file for file in found if file is not None)
+
+    def _describe(self, path: Path) -> File | None:
+        try:
+            status = path.stat()
+            stamp = status.st_mtime_ns, status.st_size, status.st_ino
+            known = self._known.get(path)
+            if known is None or known.stamp != stamp:
+                known = self._examine(path, stamp)
+                self._known[path] = known
+        except OSError as error:
+            self._warn(path, (0, 0, 0), str(error.strerror))
+            return None
+        return known.file
+
+    def _examine(self, path: Path, stamp: _Stamp) -> _Known:
+        metadata, requires_python = b"", ""
+        if path.suffix == ".whl":
+            try:
+                metadata = read_metadata(path)
+            except ValueError as error:
+                self._warn(path, stamp, str(error))
+                return _Known(stamp, None)
+            requires_python = parse_email(metadata)[0].get("requires_python", "")
+        with path.open("rb") as content:
+            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+        file = File(
+            filename=path.name,
+            url=path.absolute().as_uri(),
+            hashes={"sha256": sha256},
+            requires_python=requires_python,
+            metadata={"sha256": hashlib.sha256(metadata).hexdigest()} if metadata else None,
+            size=stamp[1],
+            upload_time=_iso(stamp[0]),
+        )
+        return _Known(stamp, file, metadata)
+
+    def _warn(self, path: Path, stamp: _Stamp, what: str) -> None:
+        """Say once of each state of a file why it is left out."""
+        if (path, stamp) not in self._warned:
+            self._warned.add((path, stamp))
+            _log.warning("left out for now: %s: %s", path.name, what)
+
+
+def _iso(nanoseconds: int) -> str:
+    """PEP 700's form of a time."""
+    moment = datetime.fromtimestamp(nanoseconds // 1000 / 1e6, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,101 @@
+"""What a person sees at the server's address: what this is, and lines to copy."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from pyodide_mirror import __version__
+from pyodide_mirror.urls import HostKind, host_kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .library import Library
+
+POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+_STYLE: Final = """\
+:root{color-scheme:light dark}
+body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem}
+pre{background:#8881;border:1px solid #8884;border-radius:6px;padding:.7rem;overflow:auto;
+user-select:all}
+h2{font-size:1rem;margin:1.5rem 0 .3rem}
+table{border-collapse:collapse}td,th{text-align:left;padding:.2rem 1rem .2rem 0}
+"""
+
+
+def page(base: str, own_wheel: str, library: Library) -> str:
+    """The page for a server that its visitor sees at ``base``."""
+    sections = "\n".join(
+        f"<h2>{escape(title)}</h2>\n<pre>{escape(lines)}</pre>"
+        for title, lines in _recipes(base, own_wheel)
+    )
+    return f"""<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>A package index for Python in the browser</title>
+<style>{_STYLE}</style></head>
+<body><h1>A package index for Python in the browser</h1>
+<p>This is pyodide_mirror {escape(__version__)}. It serves Python packages to Pyodide, pip and uv
+as <a href="{escape(base)}/simple/">{escape(base)}/simple/</a>, with everything a browser asks of
+an index: JSON (PEP 691), CORS, and core metadata (PEP 658).</p>
+{_sources(library)}
+{sections}
+</body></html>
+"""
+
+
+def _sources(library: Library) -> str:
+    rows = [(source.name, "served first") for source in library.local]
+    rows += [(each.name, each.problem or "asked in turn") for each in library.upstreams]
+    cells = "".join(f"<tr><td>{escape(a)}</td><td>{escape(b)}</td></tr>" for a, b in rows)
+    return f"<table><tr><th>Packages come from</th><th></th></tr>{cells}</table>"
+
+
+def _recipes(base: str, own_wheel: str) -> Iterator[tuple[str, str]]:
+    index = f"{base}/simple"
+    yield (
+        "Pyodide, with nothing but micropip",
+        _lines(
+            "import micropip",
+            f"micropip.set_index_urls([{index + '/'!r}])",
+            'await micropip.install("cowsay")',
+        ),
+    )
+    yield (
+        "Pyodide, where nothing else can be reached: begin with our own wheel",
+        _lines(
+            "import micropip",
+            f"await micropip.install({f'{base}/{own_wheel}'!r})",
+            "import pyodide_mirror",
+            f'await pyodide_mirror.install("cowsay", mirrors={index!r})',
+        ),
+    )
+    yield (
+        "JupyterLite, in a notebook",
+        _lines(
+            "import micropip",
+            f"micropip.set_index_urls([{index + '/'!r}])",
+            "%pip install cowsay",
+        ),
+    )
+    yield from _for_pip(index)
+
+
+def _lines(*lines: str) -> str:
+    return "\n".join(lines)
+
+
+def _for_pip(index: str) -> Iterator[tuple[str, str]]:
+    parts = urlsplit(index)
+    # pip and uv take plain http from this machine only, unless they are told otherwise.
+    plain = parts.scheme == "http" and host_kind(index) is not HostKind.LOOPBACK
+    host, place = parts.hostname or "", parts.netloc
+    yield "pip", f"pip install{f' --trusted-host {host}' if plain else ''} -i {index}/ cowsay"
+    trusted = f"\ntrusted-host = {host}" if plain else ""
+    yield "pip.conf", f"[global]\nindex-url = {index}/{trusted}"
+    option = f" --allow-insecure-host {place}" if plain else ""
+    yield "uv", f"uv pip install{option} --index-url {index}/ cowsay"
+    allowed = f'\nallow-insecure-host = ["{place}"]' if plain else ""
+    yield "uv.toml", f'index-url = "{index}/"{allowed}'

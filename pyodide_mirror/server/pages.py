@@ -1,0 +1,129 @@
+"""Project pages and the list of projects as bytes: JSON (PEP 691) or HTML (PEP 503)."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from html import escape
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from pyodide_mirror.simple_api import to_json
+
+from .negotiation import Form
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pyodide_mirror.model import File, ProjectPage
+
+_WORTH_PACKING: Final = 1_000
+_MAX_BYTES_KEPT: Final = 64 * 1024 * 1024
+UNVERIFIED: Final = "unverified"
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A body, and the same by gzip where that is worth it; both with a strong ETag."""
+
+    body: bytes
+    packed: bytes
+    etag: str
+
+    @classmethod
+    def of(cls, body: bytes) -> Rendered:
+        """Made of a body."""
+        packed = gzip.compress(body, 5, mtime=0) if len(body) >= _WORTH_PACKING else b""
+        return cls(body, packed, hashlib.sha256(body).hexdigest()[:32])
+
+
+class Rendering:
+    """Makes the bodies of pages, and keeps the latest: one of 8,000 files takes a while."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, Form, str], tuple[ProjectPage, Rendered]] = OrderedDict()
+        self._size = 0
+
+    def page(self, page: ProjectPage, form: Form, base: str) -> Rendered:
+        """A project page, whose files are at this server: ``base`` is its URL without a slash."""
+        key = page.name, form, base
+        kept = self._kept.get(key)
+        if kept is not None and kept[0] == page:
+            self._kept.move_to_end(key)
+            return kept[1]
+        shown = replace(page, files=tuple(_local(file, page.name, base) for file in page.files))
+        rendered = Rendered.of(to_json(shown) if form is Form.JSON else _html_page(shown))
+        self._keep(key, page, rendered)
+        return rendered
+
+    def _keep(self, key: tuple[str, Form, str], page: ProjectPage, rendered: Rendered) -> None:
+        self._drop(key)
+        self._kept[key] = page, rendered
+        self._size += _weight(rendered)
+        while self._size > _MAX_BYTES_KEPT and len(self._kept) > 1:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, key: tuple[str, Form, str]) -> None:
+        if key in self._kept:
+            self._size -= _weight(self._kept.pop(key)[1])
+
+
+def project_list(names: Iterable[str], form: Form) -> Rendered:
+    """The list of projects (PEP 691, "Project List")."""
+    if form is Form.JSON:
+        projects = [{"name": name} for name in names]
+        document = {"meta": {"api-version": "1.0"}, "projects": projects}
+        return Rendered.of(json.dumps(document, separators=(",", ":")).encode())
+    links = [f'<a href="{escape(name)}/">{escape(name)}</a>' for name in names]
+    return Rendered.of(_html("Simple index", links))
+
+
+def file_path(file: File, project: str) -> str:
+    """Where a file is on this server: the path names its digest, so that it never changes."""
+    return f"/files/{file.sha256[:16] or UNVERIFIED}/{project}/{quote(file.filename)}"
+
+
+def _local(file: File, project: str, base: str) -> File:
+    return replace(file, url=base + file_path(file, project))
+
+
+def _weight(rendered: Rendered) -> int:
+    return len(rendered.body) + len(rendered.packed)
+
+
+def _html_page(page: ProjectPage) -> bytes:
+    return _html(f"Links for {page.name}", [_link(file) for file in page.files])
+
+
+def _html(title: str, links: Iterable[str]) -> bytes:
+    head = '<meta charset="utf-8"><meta name="pypi:repository-version" content="1.0">'
+    lines = "<br>\n".join(links)
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head>{head}<title>{escape(title)}</title></head>\n'
+        f"<body><h1>{escape(title)}</h1>\n{lines}\n</body></html>\n"
+    ).encode()
+
+
+def _link(file: File) -> str:
+    """A file as PEP 503, 592 and 714 write it."""
+    name, digest = _one(file.hashes)
+    attributes = {"href": file.url + (f"#{name}={digest}" if name else "")}
+    if file.requires_python:
+        attributes["data-requires-python"] = file.requires_python
+    if file.metadata is not None:
+        name, digest = _one(file.metadata)
+        attributes["data-core-metadata"] = f"{name}={digest}" if name else "true"
+    if file.yanked is not False:
+        attributes["data-yanked"] = "" if file.yanked is True else file.yanked
+    written = " ".join(f'{key}="{escape(value)}"' for key, value in attributes.items())
+    return f"<a {written}>{escape(file.filename)}</a>"
+
+
+def _one(digests: object) -> tuple[str, str]:
+    """The digest that HTML has room for: SHA-256, or else the first."""
+    found = dict(digests) if isinstance(digests, dict) else {}
+    name = "sha256" if "sha256" in found else next(iter(found), "")
+    return name, found.get(name, "")

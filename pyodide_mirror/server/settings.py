@@ -1,0 +1,139 @@
+"""What a server is told to do, checked before it begins."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+
+from pyodide_mirror.mirrors import MIRRORS
+from pyodide_mirror.urls import check_index_url, hide_user_info, origin, split_http_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+UPSTREAMS_VARIABLE: Final = "PYODIDE_MIRROR_UPSTREAMS"
+"""Index URLs, with spaces or commas between them; they may carry ``user:password@``."""
+DEFAULT_CACHE_SIZE: Final = 2_000_000_000
+DEFAULT_TIMEOUT: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Checked settings; see :func:`~pyodide_mirror.server.create_app` for what they mean."""
+
+    folder: Path | None
+    upstreams: tuple[str, ...]
+    logins: dict[str, tuple[str, str]]
+    cache: Path | None
+    cache_size: int
+    allow_origins: tuple[str, ...]
+    public_url: str
+    timeout: float
+
+
+def make(
+    folder: str | os.PathLike[str] | None = None,
+    *,
+    upstreams: Iterable[str] | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    cache_size: int = DEFAULT_CACHE_SIZE,
+    allow_origins: Iterable[str] = ("*",),
+    public_url: str = "",
+    timeout: float = DEFAULT_TIMEOUT,
+) -> Settings:
+    """Check the arguments of ``create_app``; TypeError or ValueError names what is wrong."""
+    logins: dict[str, tuple[str, str]] = {}
+    if upstreams is None:
+        # PyPI, by micropip's own constant.
+        chosen = tuple(_from_environment(logins)) or (MIRRORS[0].index_url,)
+    elif isinstance(upstreams, str):
+        raise TypeError("upstreams must be several index URLs, not one string")
+    else:
+        chosen = tuple(check_upstream(url) for url in upstreams)
+    if isinstance(cache_size, bool) or not isinstance(cache_size, int) or cache_size < 0:
+        raise ValueError(f"cache_size must be a number of bytes, not {cache_size!r}")
+    if not (math.isfinite(timeout) and timeout > 0):
+        raise ValueError(f"timeout must be a positive number of seconds, not {timeout!r}")
+    if isinstance(allow_origins, str):
+        raise TypeError("allow_origins must be several origins, not one string")
+    return Settings(
+        folder=None if folder is None else Path(folder),
+        upstreams=tuple(dict.fromkeys(chosen)),
+        logins=logins,
+        cache=None if cache is None else Path(cache),
+        cache_size=cache_size,
+        allow_origins=tuple(check_origin(each) for each in allow_origins),
+        public_url=check_public_url(public_url) if public_url else "",
+        timeout=float(timeout),
+    )
+
+
+def check_upstream(url: str) -> str:
+    """An index URL; ValueError says what is wrong, and where a password belongs."""
+    try:
+        return check_index_url(url)
+    except ValueError as error:
+        if "@" in url:
+            raise ValueError(
+                f"{error}. Put them into ~/.netrc, or the whole URL into the environment variable"
+                f" {UPSTREAMS_VARIABLE}: a command line can be read by others"
+            ) from None
+        raise
+
+
+def check_origin(text: str) -> str:
+    """An origin such as ``https://lab.example``, or ``*``; ValueError says what is wrong."""
+    if text == "*":
+        return text
+    parts = _split(text, "origin")
+    if parts.path not in {"", "/"} or "?" in text or "#" in text:
+        raise ValueError(f"{text!r} is no origin: it has more than scheme, host and port")
+    return origin(parts)
+
+
+def check_public_url(text: str) -> str:
+    """The URL under which clients see the server; ValueError says what is wrong."""
+    parts = _split(text, "public URL")
+    if "?" in text or "#" in text:
+        raise ValueError(f"{text!r} is no public URL: it has a query or a fragment")
+    return f"{origin(parts)}{parts.path}".rstrip("/").removesuffix("/simple")
+
+
+def _split(text: str, what: str) -> SplitResult:
+    try:
+        return split_http_url(text)
+    except ValueError as error:
+        raise ValueError(f"{hide_user_info(text)!r} is no {what}: {error}") from None
+
+
+def _from_environment(logins: dict[str, tuple[str, str]]) -> list[str]:
+    found = []
+    for text in re.split(r"[\s,]+", os.environ.get(UPSTREAMS_VARIABLE, "").strip()):
+        if not text:
+            continue
+        bare, login = _without_login(text)
+        try:
+            url = check_index_url(bare)
+        except ValueError as error:
+            raise ValueError(f"{UPSTREAMS_VARIABLE}: {error}") from None
+        if login is not None:
+            logins[url] = login
+        found.append(url)
+    return found
+
+
+def _without_login(url: str) -> tuple[str, tuple[str, str] | None]:
+    try:
+        parts = urlsplit(url)
+        login = (unquote(parts.username or ""), unquote(parts.password or ""))
+    except ValueError:
+        return url, None
+    if "@" not in parts.netloc:
+        return url, None
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=host)), login

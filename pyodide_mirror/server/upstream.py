@@ -1,0 +1,329 @@
+"""An index elsewhere, whatever dialect it speaks: its pages and files, kept on disk.
+
+A page is asked for again when it is older than `FRESH` seconds, with its ETag where it has one. An
+upstream that is broken does not take away what is known already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from pyodide_mirror.simple_api import (
+    ACCEPT,
+    JSON_TYPE,
+    MAX_PAGE_BYTES,
+    EmptyPageError,
+    PageError,
+    metadata_url,
+    parse_page,
+    to_json,
+)
+from pyodide_mirror.urls import hide_user_info
+
+from .archive import read_metadata
+from .download import Download, Place
+from .source import MAX_METADATA_BYTES, Stored, with_versions
+from .web import UpstreamError, Web
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    import aiohttp
+
+    from pyodide_mirror.model import File, ProjectPage
+
+    from .download import Downloads
+
+_log = logging.getLogger("pyodide_mirror.server")
+FRESH: Final = 600.0
+"""Seconds; what PyPI's own pages ask caches for."""
+_FRESH_MISSING: Final = 60.0
+_REST: Final = 30.0
+"""Seconds for which an upstream that did not answer in time is asked last."""
+_MAX_FILES_KEPT: Final = 50_000
+"""Of the pages in memory together: some 50 MB."""
+_PARSES: Final = 4
+"""Pages that are taken in at once: each may have 64 MB."""
+_IMMUTABLE_HOST: Final = "https://kept.invalid/"
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A page as it was at a time; None: there was none."""
+
+    page: ProjectPage | None
+    fetched: float
+    etag: str = ""
+
+
+class Upstream:
+    """A :class:`~pyodide_mirror.server.source.Source` over an index URL."""
+
+    immutable = True
+
+    def __init__(self, web: Web, downloads: Downloads) -> None:
+        self.web = web
+        self.name = web.index_url
+        self.problem = ""
+        """What was wrong the last time, for people."""
+        self._downloads = downloads
+        self._disk = downloads.disk
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._files_kept = 0
+        self._asking: dict[str, asyncio.Task[_Kept]] = {}
+        self._making: dict[str, asyncio.Task[bytes]] = {}
+        self._parses = asyncio.Semaphore(_PARSES)
+        self._rests_until = float("-inf")
+        self._distrusted: set[str] = set()
+
+    @property
+    def rests(self) -> bool:
+        """Whether it did not answer in time a moment ago."""
+        return time.monotonic() < self._rests_until
+
+    async def page(self, project: str) -> ProjectPage | None:
+        """See Source. What is known already is as good as an answer when there is none."""
+        kept = self._kept.get(project) or await self._from_disk(project)
+        if kept is None:
+            kept = await self._ask_once(project, None)
+        elif time.time() - kept.fetched > (_FRESH_MISSING if kept.page is None else FRESH):
+            kept = await self._renewed(project, kept)
+        return kept.page
+
+    async def projects(self) -> Iterable[str]:
+        """See Source: those that were asked for."""
+        return [project for project, kept in self._kept.items() if kept.page is not None]
+
+    async def blob(self, project: str, file: File) -> Stored | Download:
+        """See Source."""
+        return await self.blob_from(file, self.places(file))
+
+    async def blob_from(self, file: File, places: AsyncIterator[Place]) -> Stored | Download:
+        """A file from the cache, or from the first of some places that has it."""
+        key = file_key(file)
+        path = await self._downloads.stored(key, file.sha256)
+        if path is not None:
+            return Stored(path)
+        return self._downloads.join(key, places, sha256=file.sha256, size=file.size)
+
+    async def places(self, file: File) -> AsyncIterator[Place]:
+        """Where the file is; the second try goes on where the first one was cut off."""
+        yield Place(file.url, self.web)
+        yield Place(file.url, self.web)
+
+    async def metadata(self, project: str, file: File) -> bytes:
+        """See Source: the upstream's own, where that is what its page says, or the wheel's."""
+        key = f"meta-{file_key(file).partition('-')[2]}"
+        path = self._disk.get(key)
+        if path is not None:
+            return await asyncio.to_thread(path.read_bytes)
+        task = self._making.get(key)
+        if task is None:
+            task = asyncio.ensure_future(self._make_metadata(key, project, file))
+            self._making[key] = task
+            task.add_done_callback(lambda _: self._making.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """See Source."""
+        for task in (*self._asking.values(), *self._making.values()):
+            task.cancel()
+        await self.web.close()
+
+    # --- pages ----------------------------------------------------------------------------------
+
+    async def _renewed(self, project: str, kept: _Kept) -> _Kept:
+        if self.rests and kept.page is not None:
+            return kept
+        try:
+            return await self._ask_once(project, kept)
+        except UpstreamError as error:
+            if kept.page is None:
+                raise
+            _log.warning("%s: page of %s: %s; the kept one is used", self.name, project, error)
+            return kept
+
+    async def _ask_once(self, project: str, kept: _Kept | None) -> _Kept:
+        """Ask, once for all who want to know at this time."""
+        task = self._asking.get(project)
+        if task is None:
+            task = asyncio.ensure_future(self._ask(project, kept))
+            self._asking[project] = task
+            task.add_done_callback(lambda _: self._asking.pop(project, None))
+        return await asyncio.shield(task)
+
+    async def _ask(self, project: str, kept: _Kept | None) -> _Kept:
+        try:
+            async with asyncio.timeout(self.web.timeout):
+                fresh = await self._fetch(project, kept)
+        except TimeoutError:
+            error = UpstreamError(f"no answer within {self.web.timeout:g} s", timed_out=True)
+            self._note(error)
+            raise error from None
+        except UpstreamError as error:
+            self._note(error)
+            raise
+        self.problem = ""
+        self._rests_until = float("-inf")
+        self._keep(project, fresh)
+        if fresh.page is not None:
+            await asyncio.to_thread(self._to_disk, project, fresh)
+        return fresh
+
+    async def _fetch(self, project: str, kept: _Kept | None) -> _Kept:
+        headers = {"accept": ACCEPT}
+        if kept is not None and kept.etag:
+            headers["if-none-match"] = kept.etag
+        async with self.web.get(f"{self.web.index_url}/{project}/", headers) as answer:
+            if answer.status == 304 and kept is not None:
+                return replace(kept, fetched=time.time())
+            if answer.status in {404, 410}:
+                return _Kept(None, time.time())
+            if answer.status != 200:
+                raise UpstreamError(f"it answers {answer.status}")
+            async with self._parses:
+                body = await _bounded(answer, MAX_PAGE_BYTES)
+                kind = answer.headers.get("content-type", "")
+                page = await asyncio.to_thread(_parse, body, kind, str(answer.url), project)
+            return _Kept(self._trusted(page), time.time(), answer.headers.get("etag", "")[:200])
+
+    def _note(self, error: UpstreamError) -> None:
+        self.problem = error.detail
+        if error.timed_out:
+            self._rests_until = time.monotonic() + _REST
+
+    def _keep(self, project: str, kept: _Kept) -> None:
+        before = self._kept.pop(project, None)
+        self._files_kept += _weight(kept) - (_weight(before) if before else 0)
+        self._kept[project] = kept
+        while self._files_kept > _MAX_FILES_KEPT and len(self._kept) > 1:
+            _, oldest = self._kept.popitem(last=False)
+            self._files_kept -= _weight(oldest)
+
+    def _page_key(self, project: str) -> str:
+        return f"page-{_sha256(f'{self.web.index_url}/{project}/'.encode())}"
+
+    async def _from_disk(self, project: str) -> _Kept | None:
+        path = self._disk.get(self._page_key(project))
+        if path is None:
+            return None
+        kept = await asyncio.to_thread(_read_kept, path.read_bytes(), project)
+        if kept is None:
+            self._disk.remove(self._page_key(project))
+            return None
+        self._keep(project, kept)
+        return kept
+
+    def _to_disk(self, project: str, kept: _Kept) -> None:
+        assert kept.page is not None  # noqa: S101  # what is missing is not kept
+        head = json.dumps({"etag": kept.etag, "fetched": kept.fetched}).encode()
+        try:
+            self._disk.put(self._page_key(project), head + b"\n" + to_json(kept.page))
+        except OSError as error:
+            _log.error("cannot store a page: %s", error)
+
+    # --- metadata -------------------------------------------------------------------------------
+
+    async def _make_metadata(self, key: str, project: str, file: File) -> bytes:
+        metadata = await self._own_metadata(file)
+        if metadata is None:
+            blob = await self.blob_from(file, self.places(file))
+            path = blob.path if isinstance(blob, Stored) else await blob.whole()
+            try:
+                metadata = await asyncio.to_thread(read_metadata, path)
+            except ValueError as error:
+                raise UpstreamError(f"{file.filename} {error}") from error
+            expected = (file.metadata or {}).get("sha256")
+            if expected not in (None, _sha256(metadata)):
+                self._distrust(project, file)
+        self._disk.put(key, metadata)
+        return metadata
+
+    def _distrust(self, project: str, file: File) -> None:
+        """Its page promises metadata that nobody has; from now on ours will not."""
+        self._distrusted.add(file_key(file))
+        kept = self._kept.get(project)
+        if kept is not None:
+            self._keep(project, replace(kept, page=self._trusted(kept.page)))
+
+    async def _own_metadata(self, file: File) -> bytes | None:
+        """The upstream's metadata file; None when there is none, or not the promised one."""
+        if file.metadata is None:
+            return None
+        try:
+            async with self.web.get(metadata_url(file), {}, known=bool(file.metadata)) as answer:
+                if answer.status != 200:
+                    raise UpstreamError(f"the metadata of {file.filename}: {answer.status}")
+                body = await _bounded(answer, MAX_METADATA_BYTES)
+        except UpstreamError as error:
+            _log.warning("%s: %s; the wheel's own is used", self.name, error)
+            return None
+        if file.metadata.get("sha256", _sha256(body)) != _sha256(body):
+            _log.warning("%s: the metadata of %s is not as promised", self.name, file.filename)
+            return None
+        return body
+
+    def _trusted(self, page: ProjectPage | None) -> ProjectPage | None:
+        """The page with a promise of metadata for each wheel, by digest where that proved right."""
+        if page is None:
+            return None
+        return replace(page, files=tuple(self._trusted_file(file) for file in page.files))
+
+    def _trusted_file(self, file: File) -> File:
+        if file.filename.endswith(".whl") and (
+            file.metadata is None or file_key(file) in self._distrusted
+        ):
+            return replace(file, metadata={})
+        return file
+
+
+def file_key(file: File) -> str:
+    """The key of a file in the disk cache: its digest, or else where it comes from."""
+    return f"file-{file.sha256}" if file.sha256 else f"url-{_sha256(file.url.encode())}"
+
+
+def _weight(kept: _Kept) -> int:
+    return 1 + (len(kept.page.files) if kept.page else 0)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+async def _bounded(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    pieces, size = [], 0
+    async for piece in answer.content.iter_any():
+        size += len(piece)
+        if size > max_bytes:
+            raise UpstreamError(f"its answer has more than {max_bytes:,} bytes")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _parse(body: bytes, content_type: str, url: str, project: str) -> ProjectPage | None:
+    try:
+        page = parse_page(body, content_type, url, project)
+    except EmptyPageError:
+        return None
+    except PageError as error:
+        shown = hide_user_info(error.finding.detail)
+        raise UpstreamError(f"its page is no project page: {shown}") from error
+    return replace(with_versions(page), repairs=())
+
+
+def _read_kept(content: bytes, project: str) -> _Kept | None:
+    head, _, body = content.partition(b"\n")
+    try:
+        fields: dict[str, Any] = json.loads(head)
+        page = parse_page(body, JSON_TYPE, _IMMUTABLE_HOST, project)
+        return _Kept(page, float(fields["fetched"]), str(fields["etag"]))
+    except (ValueError, KeyError, TypeError, PageError) as error:
+        _log.warning("a kept page of %s cannot be read (%s)", project, type(error).__name__)
+        return None

@@ -19,8 +19,8 @@ ENGINES = (
 
 
 def install(session: nox.Session, *groups: str) -> None:
-    """Install the project, editable, with dependency groups."""
-    session.install("-e", ".", *nox.project.dependency_groups(PROJECT, *groups), silent=True)
+    """Install the project, editable, with its server and dependency groups."""
+    session.install("-e", ".[serve]", *nox.project.dependency_groups(PROJECT, *groups), silent=True)
 
 
 def check(session: nox.Session) -> None:
@@ -91,6 +91,20 @@ def bench(session: nox.Session) -> None:
     install(session, "test")
     ground(session)
     session.run("python", "-m", "tests.bench", *session.posargs)
+
+
+@nox.session
+def bench_server(session: nox.Session) -> None:
+    """Load our server and its peers with 200 clients, in turns."""
+    install(session, "test")
+    session.run("python", "-m", "tests.bench_server", *session.posargs)
+
+
+@nox.session
+def peers(session: nox.Session) -> None:
+    """Run the table of HTTP checks against our mirrors and against other servers."""
+    install(session, "test")
+    session.run("python", "-m", "tests.peers", *session.posargs)
 
 
 @nox.session

@@ -19,7 +19,7 @@ def set_stage(port: int = 0) -> Iterator[str]:
 
     Raises `tests.ground.provision.ProvisionError` and, when the port is taken, OSError.
     """
-    wheel, dist = provision.project_wheel(), provision.pyodide_dist()
+    wheel, dist = provision.browser_wheel(), provision.pyodide_dist()
     with ExitStack() as stack:
         urls = stack.enter_context(serve_mirrors(provision.real_wheels(WHEELS)))
         settings = {

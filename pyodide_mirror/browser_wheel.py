@@ -1,4 +1,7 @@
-"""Our own wheel as pages load it: made from what is installed, without what only a host needs."""
+"""Our own wheel as pages load it: made from a whole one, without what only a host needs.
+
+    python -m pyodide_mirror.browser_wheel WHEEL FOLDER
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,19 @@ import functools
 import hashlib
 import io
 import re
+import sys
 import zipfile
 from importlib.metadata import distribution
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from . import __version__
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from importlib.resources.abc import Traversable
 
-# A page never imports them, and they are a third of the package.
+_PACKAGE: Final = "pyodide_mirror"
+# A page never imports them, and they are half of the package.
 _HOST_ONLY: Final = frozenset(
     {"__main__.py", "_cors.py", "_fetch.py", "browser_wheel.py", "cli.py", "edge", "server"}
 )
@@ -32,46 +36,47 @@ def own_wheel() -> tuple[str, bytes]:
 
     Raises PackageNotFoundError when the package is run without being installed.
     """
-    return make(_modules(files(__package__ or "pyodide_mirror")))
+    installed = distribution("pyodide-mirror")
+    return _make(
+        dict(_modules(files(_PACKAGE), _PACKAGE)),
+        metadata=installed.read_text("METADATA") or "",
+        licence=installed.read_text("licenses/LICENSE") or "",
+    )
 
 
-def make(modules: Mapping[str, bytes]) -> tuple[str, bytes]:
-    """File name and content of a wheel of modules by their path in it.
+def of_wheel(wheel: Path) -> tuple[str, bytes]:
+    """File name and content of the wheel for browsers, from the whole wheel of any version."""
+    with zipfile.ZipFile(wheel) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    texts = {
+        name.partition(".dist-info/")[2]: content.decode()
+        for name, content in contents.items()
+        if ".dist-info/" in name
+    }
+    modules = {
+        name: content
+        for name, content in contents.items()
+        if name.startswith(f"{_PACKAGE}/") and name.split("/")[1] not in _HOST_ONLY
+    }
+    return _make(modules, metadata=texts["METADATA"], licence=texts["licenses/LICENSE"])
 
-    See PyPA's binary distribution format. Its metadata asks for what a browser needs, no more.
-    """
-    stem = f"pyodide_mirror-{__version__}"
-    metadata, licence = _metadata()
+
+def _make(modules: Mapping[str, bytes], *, metadata: str, licence: str) -> tuple[str, bytes]:
+    """A wheel of modules by their path in it (PyPA: binary distribution format)."""
+    stem = f"{_PACKAGE}-{_version(metadata)}"
     contents = {
         **modules,
-        f"{stem}.dist-info/METADATA": metadata,
+        f"{stem}.dist-info/METADATA": _without_extras(metadata).encode(),
         f"{stem}.dist-info/WHEEL": _WHEEL.encode(),
-        f"{stem}.dist-info/licenses/LICENSE": licence,
+        f"{stem}.dist-info/licenses/LICENSE": licence.encode(),
     }
     record = "".join(_record(name, content) for name, content in contents.items())
     contents[f"{stem}.dist-info/RECORD"] = f"{record}{stem}.dist-info/RECORD,,\n".encode()
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in contents.items():
             archive.writestr(zipfile.ZipInfo(name, _DATE), content, zipfile.ZIP_DEFLATED, 9)
     return f"{stem}-py3-none-any.whl", buffer.getvalue()
-
-
-def _modules(folder: Traversable, path: str = "pyodide_mirror") -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-    for each in sorted(folder.iterdir(), key=lambda each: each.name):
-        if each.name in _HOST_ONLY or each.name == "__pycache__":
-            continue
-        if each.is_dir():
-            found.update(_modules(each, f"{path}/{each.name}"))
-        else:
-            found[f"{path}/{each.name}"] = each.read_bytes()
-    return found
-
-
-def _record(name: str, content: bytes) -> str:
-    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
-    return f"{name},sha256={digest},{len(content)}\n"
 
 
 _WHEEL: Final = """\
@@ -82,11 +87,36 @@ Tag: py3-none-any
 """
 
 
-def _metadata() -> tuple[bytes, bytes]:
-    """METADATA and licence as installed; without the extras, which are for hosts."""
-    installed = distribution("pyodide-mirror")
-    lines = (installed.read_text("METADATA") or "").splitlines()
-    end = lines.index("") if "" in lines else len(lines)
-    fields = [line for line in lines[:end] if not _EXTRA.match(line)]
-    licence = installed.read_text("licenses/LICENSE") or ""
-    return "\n".join([*fields, *lines[end:], ""]).encode(), licence.encode()
+def _modules(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
+    for each in sorted(folder.iterdir(), key=lambda each: each.name):
+        if each.name in _HOST_ONLY or each.name == "__pycache__":
+            continue
+        if each.is_dir():
+            yield from _modules(each, f"{path}/{each.name}")
+        else:
+            yield f"{path}/{each.name}", each.read_bytes()
+
+
+def _version(metadata: str) -> str:
+    return next(
+        line.partition(":")[2].strip()
+        for line in metadata.splitlines()
+        if line.startswith("Version:")
+    )
+
+
+def _without_extras(metadata: str) -> str:
+    """What a host's extras need is nothing to a browser."""
+    fields, blank, text = metadata.partition("\n\n")
+    kept = [line for line in fields.splitlines() if not _EXTRA.match(line)]
+    return "\n".join(kept) + blank + text
+
+
+def _record(name: str, content: bytes) -> str:
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
+    return f"{name},sha256={digest},{len(content)}\n"
+
+
+if __name__ == "__main__":
+    _name, _content = of_wheel(Path(sys.argv[1]))
+    Path(sys.argv[2], _name).write_bytes(_content)

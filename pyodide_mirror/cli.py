@@ -192,8 +192,7 @@ def _serve(given: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 2
-    code: int = command.run(given)
-    return code
+    return command.run(given)
 
 
 def _port(text: str) -> int:
@@ -206,7 +205,9 @@ def _size(text: str) -> int:
     match = re.fullmatch(r"(\d{1,15}) ?([KMGT]?)(i?)B?", text.strip(), re.IGNORECASE)
     if match is None:
         raise ValueError(f"{text!r} is not a size like 500M or 2G")
-    return int(match[1]) * (1024 if match[3] else 1000) ** " KMGT".index(match[2].upper() or " ")
+    step = 1024 if match[3] else 1000
+    factor: int = step ** " KMGT".index(match[2].upper() or " ")
+    return int(match[1]) * factor
 
 
 # ------------------------------------------------------------------------------------------------

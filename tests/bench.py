@@ -67,7 +67,7 @@ AHEAD = ("closed-port", "no-cors", "html-no-cors", "hangs")
 @contextmanager
 def stage(engine: str) -> Iterator[tuple[Engine, list[str]]]:
     """Start the engine and the mirrors, the healthy one last."""
-    dist, wheel = provision.pyodide_dist(), provision.project_wheel()
+    dist, wheel = provision.pyodide_dist(), provision.browser_wheel()
     with PageServer(dist, wheel) as pages, Zoo() as zoo:
         page = ENGINES[engine](pages)
         try:

@@ -248,7 +248,7 @@ class Table:
         """Start the engine."""
         self._closing = ExitStack()
         self._engine = engine
-        dist, wheel = provision.pyodide_dist(), provision.project_wheel()
+        dist, wheel = provision.pyodide_dist(), provision.browser_wheel()
         self._pages = self._closing.enter_context(PageServer(dist, wheel))
         self._page = self._start()
 

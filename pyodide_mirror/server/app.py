@@ -72,6 +72,8 @@ class App:
             routes += [
                 _route(f"{prefix}/", self.projects),
                 _route(f"{prefix}/{{project}}/", self.project),
+                # micropip makes this of an index URL that ends in a slash.
+                _route(f"{prefix}//{{project}}/", self.project),
                 _route(prefix, self.with_slash),
                 _route(f"{prefix}/{{project}}", self.with_slash),
             ]

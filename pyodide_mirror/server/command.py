@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import platformdirs
@@ -16,6 +17,7 @@ from . import build, settings
 if TYPE_CHECKING:
     import argparse
     import asyncio
+    from collections.abc import Iterator
 
 
 _HEADERS_DUE: Final = 20.0
@@ -65,6 +67,13 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, url: str) -> None:
         super().__init__(config)
         self._url = url
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """A stop that was asked for is no failure: uvicorn would raise the signal once more."""
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

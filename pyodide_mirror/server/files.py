@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("pyodide_mirror.server")
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+_RANGES: Final = re.compile(r"bytes=[\d\s,-]*\d[\d\s,-]*")
 _MEDIA_TYPES: Final = {
     ".whl": "application/octet-stream",
     ".gz": "application/octet-stream",
@@ -58,9 +59,17 @@ async def answer(
         if is_unchanged(request.headers.get("if-none-match"), headers["etag"]):
             return Response(status_code=304, headers=headers)
     if isinstance(blob, Stored):
+        if not _RANGES.fullmatch(request.headers.get("range", "")):
+            _ignore_range(request)
         return FileResponse(blob.path, headers=headers, media_type=media_type(file.filename))
     await blob.headers()
     return _arriving(request, blob, headers, media_type(file.filename))
+
+
+def _ignore_range(request: Request) -> None:
+    """What is no range of bytes, is no error: RFC 9110, section 14.2."""
+    scope = request.scope
+    scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"range"]
 
 
 def media_type(filename: str) -> str:

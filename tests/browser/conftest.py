@@ -110,7 +110,7 @@ def dist() -> Path:
 @pytest.fixture(scope="session")
 def page_server(dist: Path) -> Iterator[PageServer]:
     """The server of the pages, Pyodide and our wheel."""
-    with PageServer(dist, provision.project_wheel()) as server:
+    with PageServer(dist, provision.browser_wheel()) as server:
         yield server
 
 

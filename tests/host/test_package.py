@@ -4,7 +4,11 @@ import json
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
+
+import pytest
 
 import pyodide_mirror
 from tests.ground import provision
@@ -23,12 +27,15 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 """
 
 
-def test_the_wheel_is_small_and_holds_nothing_but_the_package() -> None:
-    wheel = provision.project_wheel()
-    assert wheel.stat().st_size < 64_000
-    names = zipfile.ZipFile(wheel).namelist()
+@pytest.mark.parametrize("make", [provision.project_wheel, provision.browser_wheel])
+def test_a_wheel_holds_nothing_but_the_package(make: Callable[[], Path]) -> None:
+    names = zipfile.ZipFile(make()).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"pyodide_mirror"}
     assert "pyodide_mirror/py.typed" in names
+
+
+def test_the_wheel_that_pages_load_is_small() -> None:
+    assert provision.browser_wheel().stat().st_size < 64_000
 
 
 def test_importing_makes_no_request_and_loads_no_code_of_the_host() -> None:
@@ -36,7 +43,7 @@ def test_importing_makes_no_request_and_loads_no_code_of_the_host() -> None:
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     loaded = set(json.loads(printed))
     ours = {name for name in loaded if name.startswith("pyodide_mirror.")}
-    host = {"_browser", "_cors", "_fetch", "cli", "__main__"}
+    host = {"_browser", "_cors", "_fetch", "browser_wheel", "cli", "edge", "server", "__main__"}
     assert not ours & {f"pyodide_mirror.{name}" for name in host}
     assert not loaded & {"urllib.request", "http.client", "http.server", "packaging.requirements"}
 

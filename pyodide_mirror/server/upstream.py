@@ -15,6 +15,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from packaging.metadata import parse_email
+
 from pyodide_mirror.simple_api import (
     ACCEPT,
     JSON_TYPE,
@@ -22,6 +24,7 @@ from pyodide_mirror.simple_api import (
     EmptyPageError,
     PageError,
     metadata_url,
+    normalize,
     parse_page,
     to_json,
 )
@@ -29,7 +32,7 @@ from pyodide_mirror.urls import hide_user_info
 
 from .archive import read_metadata
 from .download import Download, Place
-from .source import MAX_METADATA_BYTES, Stored, with_versions
+from .source import MAX_METADATA_BYTES, Stored, parse_filename, with_versions
 from .web import UpstreamError, Web
 
 if TYPE_CHECKING:
@@ -47,11 +50,18 @@ FRESH: Final = 600.0
 _FRESH_MISSING: Final = 60.0
 _REST: Final = 30.0
 """Seconds for which an upstream that did not answer in time is asked last."""
+_BUSY: Final = frozenset({429, 500, 502, 503, 504})
+_PAUSE: Final = 0.5
+"""Seconds to wait before an upstream that is busy is asked once more."""
 _MAX_FILES_KEPT: Final = 50_000
 """Of the pages in memory together: some 50 MB."""
 _PARSES: Final = 4
 """Pages that are taken in at once: each may have 64 MB."""
 _IMMUTABLE_HOST: Final = "https://kept.invalid/"
+
+
+class _BusyError(UpstreamError):
+    """A status that may be another one the next time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +172,7 @@ class Upstream:
     async def _ask(self, project: str, kept: _Kept | None) -> _Kept:
         try:
             async with asyncio.timeout(self.web.timeout):
-                fresh = await self._fetch(project, kept)
+                fresh = await self._fetch_patiently(project, kept)
         except TimeoutError:
             error = UpstreamError(f"no answer within {self.web.timeout:g} s", timed_out=True)
             self._note(error)
@@ -177,6 +187,14 @@ class Upstream:
             await asyncio.to_thread(self._to_disk, project, fresh)
         return fresh
 
+    async def _fetch_patiently(self, project: str, kept: _Kept | None) -> _Kept:
+        """Busy for a moment is no outage: ask once more."""
+        try:
+            return await self._fetch(project, kept)
+        except _BusyError:
+            await asyncio.sleep(_PAUSE)
+            return await self._fetch(project, kept)
+
     async def _fetch(self, project: str, kept: _Kept | None) -> _Kept:
         headers = {"accept": ACCEPT}
         if kept is not None and kept.etag:
@@ -187,7 +205,8 @@ class Upstream:
             if answer.status in {404, 410}:
                 return _Kept(None, time.time())
             if answer.status != 200:
-                raise UpstreamError(f"it answers {answer.status}")
+                kind = _BusyError if answer.status in _BUSY else UpstreamError
+                raise kind(f"it answers {answer.status}")
             async with self._parses:
                 body = await _bounded(answer, MAX_PAGE_BYTES)
                 kind = answer.headers.get("content-type", "")
@@ -268,6 +287,9 @@ class Upstream:
         if file.metadata.get("sha256", _sha256(body)) != _sha256(body):
             _log.warning("%s: the metadata of %s is not as promised", self.name, file.filename)
             return None
+        if not _is_metadata(body, file.filename):
+            _log.warning("%s: the metadata of %s is something else", self.name, file.filename)
+            return None
         return body
 
     def _trusted(self, page: ProjectPage | None) -> ProjectPage | None:
@@ -287,6 +309,14 @@ class Upstream:
 def file_key(file: File) -> str:
     """The key of a file in the disk cache: its digest, or else where it comes from."""
     return f"file-{file.sha256}" if file.sha256 else f"url-{_sha256(file.url.encode())}"
+
+
+def _is_metadata(body: bytes, filename: str) -> bool:
+    """Whether bytes are core metadata of a wheel's project; many hosts answer 200 to anything."""
+    fields = parse_email(body)[0]
+    parsed = parse_filename(filename)
+    known = "metadata_version" in fields and "name" in fields
+    return known and parsed is not None and normalize(fields["name"]) == parsed[0]
 
 
 def _weight(kept: _Kept) -> int:

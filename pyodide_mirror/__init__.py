@@ -28,10 +28,12 @@ __all__ = [
     "Support",
     "configure",
     "install",
+    "load_ipython_extension",
     "probe",
     "reset",
     "show_progress",
     "status",
+    "unload_ipython_extension",
 ]
 
 __version__ = "0.1.0.dev0"
@@ -43,3 +45,17 @@ configure = _session.configure
 install = _session.install
 status = _session.status
 reset = _session.reset
+
+
+def load_ipython_extension(_: object) -> None:
+    """What ``%load_ext pyodide_mirror`` calls: the first install configures, and says how."""
+    from .notebook import activate
+
+    activate()
+
+
+def unload_ipython_extension(_: object) -> None:
+    """What ``%unload_ext pyodide_mirror`` calls."""
+    from .notebook import deactivate
+
+    deactivate()

@@ -122,6 +122,12 @@ def hidden_from_lockfile(hide: Callable[[str], bool]) -> Iterator[None]:
 # --- index URLs ---------------------------------------------------------------------------------
 
 
+def has_default_index_urls() -> bool:
+    """Whether nobody has told micropip where to look."""
+    manager: Any = micropip.set_index_urls.__self__  # type: ignore[attr-defined]
+    return list(manager.index_urls) == list(package_index.DEFAULT_INDEX_URLS)
+
+
 class IndexUrls:
     """micropip's index URLs, and the way back to what they were."""
 
@@ -220,7 +226,7 @@ class FetchSeam:
         assert self._original is not None  # noqa: S101  # set whenever this is reachable
         delivery = CURRENT.get() or self._default
         if delivery is not None:
-            project = delivery.router.project_of(url)
+            project = delivery.project_of(url)
             if project is not None:
                 return await self._page(delivery, url, project)
             if delivery.knows(url):

@@ -1,6 +1,6 @@
 """Our own wheel as pages load it: made from a whole one, without what only a host needs.
 
-    python -m pyodide_mirror.browser_wheel WHEEL FOLDER
+python -m pyodide_mirror.browser_wheel WHEEL FOLDER
 """
 
 from __future__ import annotations

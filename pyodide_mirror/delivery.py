@@ -118,6 +118,10 @@ class Delivery:
 
     # --- what micropip asks for ---
 
+    def project_of(self, url: str) -> str | None:
+        """The project whose page this URL is, as micropip knows it, or None."""
+        return self.router.project_of(url)
+
     def knows(self, url: str) -> bool:
         """Whether the URL is a file, or core metadata, that a page of ours lists."""
         return url in self._files or url in self._metadata

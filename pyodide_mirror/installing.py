@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 from . import _micropip
 from .closure import gaps
 from .errors import IncompleteInstall
-from .report import Event
+from .race import tell
+from .report import Event, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .closure import Gap
     from .delivery import Delivery
+    from .model import Outcome
     from .report import Installed, Report
 
 _log = logging.getLogger(__name__)
@@ -33,13 +35,14 @@ class Installation:
         call: Callable[..., Any],
         options: Mapping[str, Any],
         report: Report,
-        tell: Callable[[Event], None],
+        events: Events,
     ) -> None:
         self.delivery = delivery
         self._call = call
         self._options = options
         self._report = report
-        self._tell = tell
+        self._events = events
+        self._tell = events.add
         self._known: Mapping[str, _micropip.Distribution] = {}
 
     async def run(self, requirements: list[str]) -> tuple[Installed, ...]:
@@ -49,9 +52,12 @@ class Installation:
         try:
             await self._install(requirements, lambda _: False)
             await self._complete(requirements)
-        except BaseException:
+        except BaseException as error:
             self.delivery.stop()
             self._undo(before)
+            # micropip's own words name neither the mirrors nor what they said.
+            for text in dict.fromkeys(self._events.problems()):
+                error.add_note(printable(text))
             raise
         finally:
             _micropip.CURRENT.reset(token)
@@ -131,3 +137,27 @@ class Installation:
         if added:
             _micropip.uninstall(added)
             self._tell(Event("undone", f"uninstalled again: {', '.join(added)}"))
+
+
+class Events:
+    """Collects the events of one install and passes them on."""
+
+    def __init__(self, on_event: Callable[[Event], None] | None) -> None:
+        self.all: list[Event] = []
+        self._on_event = on_event
+
+    def add(self, event: Event) -> None:
+        """Note what happened, and tell the user's function."""
+        if event.kind != "progress":
+            self.all.append(event)
+        tell(self._on_event, event)
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        """Note a verdict."""
+        verdict = " + ".join(outcome.repairs or (outcome.reason,))
+        text = f"{outcome.mirror.name}: {verdict} ({outcome.detail})"
+        self.add(Event("outcome", text, outcome.mirror.index_url))
+
+    def problems(self) -> list[str]:
+        """What went wrong, in words."""
+        return [event.text for event in self.all if event.kind == "problem"]

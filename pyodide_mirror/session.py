@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from . import _micropip
 from .arguments import (
-    Mirrors,
     MirrorsArgument,
     check_callback,
     check_canary,
@@ -22,78 +21,25 @@ from .arguments import (
     check_timeout,
 )
 from .delivery import Delivery
-from .errors import NoUsableMirror, Reason
-from .installing import Installation
-from .model import Mirror, Outcome
-from .probe import DEFAULT_CANARY, probe_mirror
-from .race import Result, check_all, race, tell
-from .report import Event, Installed, InstallReport, Report, printable
+from .errors import NoUsableMirror
+from .installing import Events, Installation
+from .lazy import LazyDelivery
+from .model import Outcome
+from .probe import DEFAULT_CANARY
+from .race import check_all, race, tell
+from .report import Event, Installed, InstallReport, Report
 from .router import Ranked, Router
+from .standing import Later, OnConfigured, Question, Standing, ranking, report_of
 from .store import Choice, ChoiceStore
-from .verdict import UNUSABLE, rank, tier
 
 if TYPE_CHECKING:
-    from .race import Check
-    from .transport import Progress, Transport
+    from .transport import Transport
 
 _log = logging.getLogger(__name__)
-
-_DOUBTFUL = frozenset(
-    {
-        Reason.TIMEOUT,
-        Reason.UNREACHABLE,
-        Reason.HTTP_STATUS,
-        Reason.NOT_AN_INDEX,
-        Reason.FILES_BLOCKED,
-    }
-)
 
 OnOutcome = Callable[[Outcome], None] | None
 OnEvent = Callable[[Event], None] | None
 Verify = Literal["index", "quorum"]
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a configuration answers: which of these mirrors works, judged by this canary."""
-
-    mirrors: Mirrors
-    canary: str
-    timeout: float
-
-    def is_same(self, other: Question) -> bool:
-        """Whether the other's answer serves here; the time-out does not matter for that."""
-        return (self.mirrors, self.canary) == (other.mirrors, other.canary)
-
-    def check(self, transport: Transport) -> Check:
-        """How a mirror is looked at."""
-
-        def check(mirror: Mirror, progress: Progress) -> Awaitable[Outcome]:
-            return probe_mirror(
-                mirror,
-                transport,
-                canary=self.canary,
-                timeout=self.timeout,
-                named=self.mirrors.named,
-                progress=progress,
-            )
-
-        return check
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """The configuration in force."""
-
-    question: Question
-    prefer: _micropip.Prefer
-    report: Report
-    router: Router
-
-    @property
-    def mirror(self) -> Mirror:
-        """The mirror in use."""
-        return self.router.mirror
 
 
 class Host(Protocol):
@@ -112,6 +58,7 @@ class Session:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._standing: Standing | None = None
+        self._later: Later | None = None
         self._index_urls = _micropip.IndexUrls()
         self._seam = _micropip.FetchSeam()
         self._hook = _micropip.InstallHook(self._plain_install)
@@ -135,12 +82,12 @@ class Session:
 
         Raises TypeError or ValueError for bad arguments, before any request.
         """
-        question = _question(mirrors, canary, timeout)
+        question = self._question(mirrors, canary, timeout)
         check_callback("on_outcome", on_outcome)
         await self._forgotten()
         check = question.check(await self._host.transport())
         result = await check_all(question.mirrors.mirrors, check, on_outcome)
-        return _report(result)
+        return report_of(result)
 
     async def configure(
         self,
@@ -162,11 +109,33 @@ class Session:
         Raises :class:`NoUsableMirror`, which carries the report, and leaves micropip as it was.
         Raises TypeError or ValueError for bad arguments, before any request.
         """
-        question = _question(mirrors, canary, timeout)
+        question = self._question(mirrors, canary, timeout)
         _check_preferences(prefer, remember)
         check_callback("on_outcome", on_outcome)
         standing = await self._configure(question, prefer, on_outcome, remember=remember)
         return standing.report
+
+    def configure_later(
+        self,
+        mirrors: MirrorsArgument = None,
+        *,
+        canary: str = DEFAULT_CANARY,
+        timeout: float = 5.0,
+        prefer: _micropip.Prefer = "lockfile",
+        on_configured: OnConfigured = None,
+    ) -> None:
+        """Configure when the first ``micropip.install`` asks an index, and make no request now.
+
+        Until then micropip is as it was; a user who gives it index URLs keeps them. These mirrors
+        and this canary are also what the other functions use where they are given none.
+        ``on_configured``: is called with the report. The other arguments are those of
+        :meth:`configure`, and so are the errors for bad ones.
+        """
+        question = _question(mirrors, canary, timeout)
+        _check_preferences(prefer, remember=True)
+        check_callback("on_configured", on_configured)
+        self._later = Later(question, prefer, on_configured)
+        self._hook.install()
 
     async def install(  # micropip's signature, and ours
         self,
@@ -205,13 +174,13 @@ class Session:
         wanted = check_requirements(requirements)
         if index_urls is not None and mirrors is not None:
             raise TypeError("mirrors and index_urls mean the same: give one of them")
-        question = _question(index_urls if mirrors is None else mirrors, canary, timeout)
+        question = self._question(index_urls if mirrors is None else mirrors, canary, timeout)
         _check_preferences(prefer, remember)
         check_choice("verify", verify, ("index", "quorum"))
         check_flag("cache", cache)
         check_callback("on_event", on_event)
         _micropip.check_options(micropip_options)
-        events = _Events(on_event)
+        events = Events(on_event)
         standing = await self._standing_for(question, prefer, events, remember=remember)
         options = {
             "keep_going": keep_going,
@@ -236,14 +205,14 @@ class Session:
         self._hook.remove()
         self._seam.remove()
         self._index_urls.restore()
-        self._standing = None
+        self._standing = self._later = None
         self._forgetting = self._host.store.forget()
 
     async def _standing_for(
         self,
         question: Question,
         prefer: _micropip.Prefer,
-        events: _Events,
+        events: Events,
         *,
         remember: bool,
     ) -> Standing:
@@ -273,10 +242,10 @@ class Session:
             transport = await self._host.transport()
             ordered = question.mirrors.with_first(choice)
             racing, others = ordered.racing()
-            report = _report(await race(racing, question.check(transport), on_outcome), others)
+            report = report_of(await race(racing, question.check(transport), on_outcome), others)
             if report.chosen is None:
                 raise NoUsableMirror(report)
-            router = Router(_ranking(report), transport, question.timeout)
+            router = Router(ranking(report), transport, question.timeout)
             standing = self._apply(Standing(question, prefer, report, router))
             if remember:
                 chosen = Choice(standing.mirror.index_url, datetime.now(UTC))
@@ -296,60 +265,76 @@ class Session:
     async def _plain_install(self, arguments: dict[str, Any]) -> None:
         """What ``micropip.install`` does once we are configured."""
         requirements = arguments.pop("requirements")
-        standing = self._standing
-        ours = standing is not None and arguments.get("index_urls") is None
-        if standing is None or not ours or not self._index_urls.is_ours():
-            await self._hook.call(requirements, arguments)
+        if arguments.get("index_urls") is None:
+            if self._standing is not None and self._index_urls.is_ours():
+                wanted = check_requirements(requirements)
+                await self._install(self._standing, wanted, arguments, Events(None), "index")
+                return
+            if self._standing is None and self._later and _micropip.has_default_index_urls():
+                await self._install_lazily(self._later, check_requirements(requirements), arguments)
+                return
+        await self._hook.call(requirements, arguments)
+
+    async def _install_lazily(
+        self, later: Later, requirements: list[str], options: dict[str, Any]
+    ) -> None:
+        """An install that configures when it has to."""
+        transport = await self._host.transport()
+        mirrors = later.question.mirrors.mirrors
+        ranked = tuple(Ranked(mirror) for mirror in mirrors if not mirror.problem)
+        provisional = Router(ranked, transport, later.question.timeout)
+        events = Events(None)
+
+        async def configure() -> Standing:
+            standing = await self._configure(
+                later.question, later.prefer, events.on_outcome, remember=True
+            )
+            tell(later.on_configured, standing.report)
+            return standing
+
+        if not ranked or not self._seam.install(Delivery(provisional, _log_event, keep=False)):
+            await self._install(await configure(), requirements, options, events, "index")
             return
-        wanted = check_requirements(requirements)
-        await self._install(standing, wanted, arguments, _Events(None), "index")
+        self._index_urls.use([provisional.mirror.index_url], later.prefer)
+        delivery = LazyDelivery(
+            provisional, configure, events.add, credentials=options.get("credentials")
+        )
+        report = Report(None, (), mirrors)
+        installation = Installation(delivery, self._hook.call, options, report, events)
+        try:
+            await installation.run(requirements)
+        finally:
+            if self._standing is None:  # nothing was asked of any mirror
+                self._seam.remove()
+                self._index_urls.restore()
 
     async def _install(
         self,
         standing: Standing,
         requirements: list[str],
         options: dict[str, Any],
-        events: _Events,
+        events: Events,
         verify: Verify,
     ) -> tuple[Installed, ...]:
         credentials = options.get("credentials")
         delivery = Delivery(
             standing.router, events.add, credentials=credentials, quorum=verify == "quorum"
         )
-        installation = Installation(delivery, self._hook.call, options, standing.report, events.add)
-        try:
-            return await installation.run(requirements)
-        except Exception as error:
-            # micropip's own words name neither the mirrors nor what they said.
-            for text in dict.fromkeys(events.problems()):
-                error.add_note(printable(text))
-            raise
+        installation = Installation(delivery, self._hook.call, options, standing.report, events)
+        return await installation.run(requirements)
+
+    def _question(self, mirrors: MirrorsArgument, canary: str, timeout: float) -> Question:
+        """What is asked; where no mirrors are given, what is to be configured later has them."""
+        if self._later is None or mirrors is not None:
+            return _question(mirrors, canary, timeout)
+        later = self._later.question
+        same = later.canary if canary == DEFAULT_CANARY else check_canary(canary)
+        return Question(later.mirrors, same, check_timeout(timeout))
 
     async def _forgotten(self) -> None:
         forgetting, self._forgetting = self._forgetting, None
         if forgetting is not None:
             await forgetting
-
-
-class _Events:
-    """Collects the events of one install and passes them on."""
-
-    def __init__(self, on_event: OnEvent) -> None:
-        self.all: list[Event] = []
-        self._on_event = on_event
-
-    def add(self, event: Event) -> None:
-        if event.kind != "progress":
-            self.all.append(event)
-        tell(self._on_event, event)
-
-    def on_outcome(self, outcome: Outcome) -> None:
-        verdict = " + ".join(outcome.repairs or (outcome.reason,))
-        text = f"{outcome.mirror.name}: {verdict} ({outcome.detail})"
-        self.add(Event("outcome", text, outcome.mirror.index_url))
-
-    def problems(self) -> list[str]:
-        return [event.text for event in self.all if event.kind == "problem"]
 
 
 def _log_event(event: Event) -> None:
@@ -363,28 +348,3 @@ def _question(mirrors: MirrorsArgument, canary: str, timeout: float) -> Question
 def _check_preferences(prefer: object, remember: object) -> None:
     check_choice("prefer", prefer, ("lockfile", "index"))
     check_flag("remember", remember)
-
-
-def _report(result: Result, others: tuple[Mirror, ...] = ()) -> Report:
-    """The report of a race or a probe; the winner stands first among the outcomes."""
-    outcomes = rank(result.outcomes)
-    pending = (*result.pending, *others)
-    best = result.winner or next((o for o in outcomes if tier(o) < UNUSABLE), None)
-    if best is None:
-        return Report(None, outcomes, pending)
-    rest = tuple(outcome for outcome in outcomes if outcome is not best)
-    return Report(best.mirror, (best, *rest), pending)
-
-
-def _ranking(report: Report) -> tuple[Ranked, ...]:
-    """All mirrors that may be of use, in order.
-
-    The usable ones, the unknown ones, and last those whose trouble may pass or lie in the canary.
-    """
-    usable = [o for o in report.outcomes if tier(o) < UNUSABLE]
-    doubtful = [o for o in report.outcomes if o.reason in _DOUBTFUL]
-    return (
-        *(Ranked(outcome.mirror, outcome.repairs) for outcome in usable),
-        *(Ranked(mirror) for mirror in report.pending),
-        *(Ranked(outcome.mirror, outcome.repairs) for outcome in doubtful),
-    )

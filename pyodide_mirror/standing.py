@@ -1,0 +1,110 @@
+"""Configurations: the question, the answer in force, and the one that is still to be made."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .errors import Reason
+from .probe import probe_mirror
+from .report import Report
+from .router import Ranked
+from .verdict import UNUSABLE, rank, tier
+
+if TYPE_CHECKING:
+    from ._micropip import Prefer
+    from .arguments import Mirrors
+    from .model import Mirror, Outcome
+    from .race import Check, Result
+    from .router import Router
+    from .transport import Progress, Transport
+
+OnConfigured = Callable[[Report], None] | None
+
+_DOUBTFUL = frozenset(
+    {
+        Reason.TIMEOUT,
+        Reason.UNREACHABLE,
+        Reason.HTTP_STATUS,
+        Reason.NOT_AN_INDEX,
+        Reason.FILES_BLOCKED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a configuration answers: which of these mirrors works, judged by this canary."""
+
+    mirrors: Mirrors
+    canary: str
+    timeout: float
+
+    def is_same(self, other: Question) -> bool:
+        """Whether the other's answer serves here; the time-out does not matter for that."""
+        return (self.mirrors, self.canary) == (other.mirrors, other.canary)
+
+    def check(self, transport: Transport) -> Check:
+        """How a mirror is looked at."""
+
+        def check(mirror: Mirror, progress: Progress) -> Awaitable[Outcome]:
+            return probe_mirror(
+                mirror,
+                transport,
+                canary=self.canary,
+                timeout=self.timeout,
+                named=self.mirrors.named,
+                progress=progress,
+            )
+
+        return check
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The configuration in force."""
+
+    question: Question
+    prefer: Prefer
+    report: Report
+    router: Router
+
+    @property
+    def mirror(self) -> Mirror:
+        """The mirror in use."""
+        return self.router.mirror
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A configuration that is to be made when it is first needed."""
+
+    question: Question
+    prefer: Prefer
+    on_configured: OnConfigured
+
+
+def report_of(result: Result, others: tuple[Mirror, ...] = ()) -> Report:
+    """The report of a race or a probe; the winner stands first among the outcomes."""
+    outcomes = rank(result.outcomes)
+    pending = (*result.pending, *others)
+    best = result.winner or next((o for o in outcomes if tier(o) < UNUSABLE), None)
+    if best is None:
+        return Report(None, outcomes, pending)
+    rest = tuple(outcome for outcome in outcomes if outcome is not best)
+    return Report(best.mirror, (best, *rest), pending)
+
+
+def ranking(report: Report) -> tuple[Ranked, ...]:
+    """All mirrors that may be of use, in order.
+
+    The usable ones, the unknown ones, and last those whose trouble may pass or lie in the canary.
+    """
+    usable = [o for o in report.outcomes if tier(o) < UNUSABLE]
+    doubtful = [o for o in report.outcomes if o.reason in _DOUBTFUL]
+    return (
+        *(Ranked(outcome.mirror, outcome.repairs) for outcome in usable),
+        *(Ranked(mirror) for mirror in report.pending),
+        *(Ranked(outcome.mirror, outcome.repairs) for outcome in doubtful),
+    )

@@ -1,0 +1,70 @@
+"""The table of HTTP checks holds for both mirrors one can run: our server and the edge's worker."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.edge.workerd import worker
+from tests.http_checks import Capabilities, Check, Context, case_id, cases
+from tests.own_server import serving
+from tests.upstreams import Kind, Upstream
+
+SERVER = Capabilities(
+    ours=True,
+    metadata_from_wheels=True,
+    verifies_files=True,
+    single_flight=True,
+    serves_itself=True,
+    watches_bodies=True,
+    patience=6.0,
+)
+WORKER = Capabilities(ours=True, keeps_upstream_status=True, pins_file_hosts=True, patience=6.0)
+KINDS: dict[str, tuple[Kind, ...]] = {
+    "server": ("json", "html", "folder", "failing", "refused", "hanging"),
+    "worker": ("json", "html", "failing", "refused", "hanging"),
+}
+CASES = [
+    pytest.param((mirror, kind), check, id=f"{mirror}-{kind}-{case_id(check)}")
+    for mirror, can in (("server", SERVER), ("worker", WORKER))
+    for kind, check in cases(can, KINDS[mirror])
+]
+
+Start = Callable[[str, Kind], Context]
+
+
+@pytest.fixture(scope="module")
+def start() -> Iterator[Start]:
+    """A function that starts a mirror over an upstream, once for all of their checks."""
+    contexts: dict[tuple[str, Kind], Context] = {}
+    with ExitStack() as stack:
+
+        def started(mirror: str, kind: Kind) -> Context:
+            if (mirror, kind) not in contexts:
+                index = stack.enter_context(Upstream(kind))
+                begin = _server if mirror == "server" else _worker
+                contexts[mirror, kind] = begin(stack, index)
+            return contexts[mirror, kind]
+
+        yield started
+
+
+@pytest.mark.parametrize(("place", "check"), CASES)
+def test_the_table_holds(place: tuple[str, Kind], check: Check, start: Start) -> None:
+    check.run(start(*place))
+
+
+def _server(stack: ExitStack, index: Upstream) -> Context:
+    options = ["--timeout", "2"]
+    if index.kind == "folder":
+        running = stack.enter_context(serving(index.path, options=options))
+    else:
+        running = stack.enter_context(serving(upstreams=[index.url], options=options))
+    return Context(running.index_url, index, SERVER)
+
+
+def _worker(stack: ExitStack, index: Upstream) -> Context:
+    running = stack.enter_context(
+        worker(index.url, file_hosts=index.file_hosts, TIMEOUT_MS="2000")
+    )
+    return Context(f"{running.url}/simple", index, WORKER)

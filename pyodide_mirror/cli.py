@@ -9,23 +9,23 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import re
 import sys
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
-from . import __version__
-from .arguments import ENVIRONMENT_VARIABLE, check_canary, check_timeout
+from . import __version__, edge
+from .arguments import ENVIRONMENT_VARIABLE, check_canary
 from .errors import Support
 from .hosts import CPythonHost
 from .model import Mirror, Outcome, PageFacts
+from .options import argument, port, seconds, size
 from .probe import DEFAULT_CANARY
 from .report import Report, printable
 from .session import Session
 from .urls import hide_user_info, host_kind, origin, split_http_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 DEFAULT_ORIGIN: Final = "https://app.example"
 """Stands for any public https page (RFC 2606: no such host exists)."""
@@ -35,8 +35,6 @@ UPSTREAMS_VARIABLE: Final = "PYODIDE_MIRROR_UPSTREAMS"
 
 _INTERRUPTED: Final = 130
 """What shells make of a program that SIGINT has ended: 128 + 2."""
-
-_T = TypeVar("_T")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_check(commands)
     _add_serve(commands)
+    edge.add_parser(commands)
     return parser
 
 
@@ -81,12 +80,12 @@ def _add_check(commands: Any) -> None:
         "mirrors",
         nargs="*",
         metavar="URL",
-        type=_argument(Mirror),
+        type=argument(Mirror),
         help=f"index URLs; by default those of {ENVIRONMENT_VARIABLE}, else the known mirrors",
     )
     check.add_argument(
         "--origin",
-        type=_argument(_check_origin),
+        type=argument(_check_origin),
         default=DEFAULT_ORIGIN,
         help="origin of the page that would ask, such as http://localhost:8888"
         " (default: %(default)s, like any public https page)",
@@ -94,14 +93,14 @@ def _add_check(commands: Any) -> None:
     check.add_argument("--json", action="store_true", help="print the report as JSON")
     check.add_argument(
         "--timeout",
-        type=_argument(_seconds),
+        type=argument(seconds),
         default=5.0,
         metavar="SECONDS",
         help="for each request, body included (default: %(default)g)",
     )
     check.add_argument(
         "--canary",
-        type=_argument(check_canary),
+        type=argument(check_canary),
         default=DEFAULT_CANARY,
         metavar="PROJECT",
         help="the project to look up (default: %(default)s)",
@@ -153,11 +152,11 @@ def _add_serve(commands: Any) -> None:
     )
     serve.add_argument("--offline", action="store_true", help="ask no upstream at all")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    serve.add_argument("--port", type=_argument(_port), default=8080, help="port (%(default)s)")
+    serve.add_argument("--port", type=argument(port), default=8080, help="port (%(default)s)")
     serve.add_argument("--cache", metavar="DIR", help="where to keep what was fetched")
     serve.add_argument(
         "--cache-size",
-        type=_argument(_size),
+        type=argument(size),
         default=2_000_000_000,
         metavar="SIZE",
         help="bound of the cache, like 500M (default: 2G)",
@@ -173,7 +172,7 @@ def _add_serve(commands: Any) -> None:
     )
     serve.add_argument(
         "--timeout",
-        type=_argument(_seconds),
+        type=argument(seconds),
         default=15.0,
         metavar="SECONDS",
         help="in which an upstream must answer (default: %(default)g)",
@@ -195,24 +194,6 @@ def _serve(given: argparse.Namespace) -> int:
     return command.run(given)
 
 
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and int(text) < 65536):
-        raise ValueError(f"{text!r} is no port from 0 (any free one) to 65535")
-    return int(text)
-
-
-def _size(text: str) -> int:
-    match = re.fullmatch(r"(\d{1,15}) ?([KMGT]?)(i?)B?", text.strip(), re.IGNORECASE)
-    if match is None:
-        raise ValueError(f"{text!r} is not a size like 500M or 2G")
-    step = 1024 if match[3] else 1000
-    factor: int = step ** " KMGT".index(match[2].upper() or " ")
-    return int(match[1]) * factor
-
-
-# ------------------------------------------------------------------------------------------------
-
-
 def _check_origin(text: str) -> str:
     try:
         parts = split_http_url(text)
@@ -222,23 +203,3 @@ def _check_origin(text: str) -> str:
         shown = hide_user_info(text)
         raise ValueError(f"{shown!r} is no origin like https://app.example: {error}") from None
     return origin(parts)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is not a number of seconds") from None
-    return check_timeout(seconds)
-
-
-def _argument(check: Callable[[str], _T]) -> Callable[[str], _T]:
-    """Let argparse show what a check says; it names the argument itself."""
-
-    def checked(text: str) -> _T:
-        try:
-            return check(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return checked

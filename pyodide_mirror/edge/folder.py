@@ -1,0 +1,239 @@
+"""The folder that ``pyodide-mirror edge`` writes: the worker, its settings and how to deploy it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.resources import files as resources
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any, Final
+
+from pyodide_mirror import __version__
+from pyodide_mirror.arguments import check_choice
+from pyodide_mirror.urls import check_index_url, hide_user_info, origin, split_http_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+COMPATIBILITY_DATE: Final = "2026-06-01"
+"""Which behaviour of Cloudflare's runtime the worker was tested with (``tests/edge``)."""
+SNIPPET_BYTES: Final = 32_000
+"""How large a Snippet may be: 32 KB, and some say that is no multiple of 1,024."""
+DEFAULT_NAME: Final = "pyodide-mirror"
+
+_MARK: Final = "// Written by `pyodide-mirror edge`"
+_FIXED: Final = "const FIXED = {};"
+_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_CONFIG: Final = "wrangler.jsonc"
+
+
+class EdgeError(Exception):
+    """The folder cannot be written; the text says why, and what to do."""
+
+
+def worker_source() -> str:
+    """The text of ``worker.js``."""
+    return resources(__package__).joinpath("worker.js").read_text("utf-8")
+
+
+def write_folder(  # noqa: PLR0913  # each is a setting of its own
+    folder: str | Path,
+    upstream: str,
+    *,
+    file_hosts: Iterable[str] = (),
+    files: str = "proxy",
+    allow_origins: Iterable[str] = ("*",),
+    name: str = DEFAULT_NAME,
+    force: bool = False,
+) -> tuple[str, ...]:
+    """Write a folder that is ready to be deployed; returns what was written, as relative paths.
+
+    ``upstream``: index URL. ``file_hosts``: origins that its files come from, beside its own.
+    ``files``: ``"proxy"`` or ``"direct"``. ``allow_origins``: whose pages may read the answers.
+    ``name``: of the Worker. ``force``: write into a folder that holds other things, too.
+
+    Either all of it is written or nothing: a folder that exists is only changed once everything is
+    ready beside it. Raises ValueError for bad arguments, :class:`EdgeError` for a folder that is
+    not ours or an installation without metadata, OSError where the system does.
+    """
+    settings = _settings(upstream, file_hosts, files, allow_origins)
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"name must be lower-case letters, digits and hyphens, not {name!r}")
+    target = Path(folder)
+    _check_target(target, force=force)
+    contents = _contents(settings, name)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
+        new = Path(scratch, "new")
+        for path, content in contents.items():
+            new.joinpath(path).parent.mkdir(parents=True, exist_ok=True)
+            new.joinpath(path).write_bytes(content)
+        _move(new, target, tuple(contents))
+    return tuple(contents)
+
+
+# --- what is checked first ----------------------------------------------------------------------
+
+
+def _settings(
+    upstream: str, file_hosts: Iterable[str], files: str, allow_origins: Iterable[str]
+) -> dict[str, Any]:
+    """The variables of the worker."""
+    check_choice("files", files, ("proxy", "direct"))
+    index = check_index_url(upstream)
+    own = origin(index)
+    hosts = sorted({check_origin(host) for host in file_hosts} - {own})
+    allowed = [each if each == "*" else check_origin(each) for each in allow_origins]
+    settings: dict[str, Any] = {
+        "UPSTREAM": index,
+        "FILE_HOSTS": " ".join(hosts),
+        "FILES": files,
+    }
+    if allowed and "*" not in allowed:
+        settings["ALLOW_ORIGIN"] = " ".join(allowed)
+    return settings
+
+
+def check_origin(text: str) -> str:
+    """An http(s) origin in its serialized form, or ValueError that says what is wrong."""
+    try:
+        parts = split_http_url(text)
+        if parts.path.rstrip("/") or "?" in text or "#" in text:
+            raise ValueError("it has more than scheme, host and port")
+    except ValueError as error:
+        shown = hide_user_info(text)
+        raise ValueError(f"{shown!r} is no origin like https://files.example: {error}") from None
+    return origin(parts)
+
+
+def _check_target(target: Path, *, force: bool) -> None:
+    if target.exists() and not target.is_dir():
+        raise EdgeError(f"{target} is a file; give the folder to write another name")
+    if target.is_dir() and any(target.iterdir()) and not (force or _is_ours(target)):
+        raise EdgeError(
+            f"{target} is not empty, and was not written by this command; choose another folder,"
+            " or add --force to write into it all the same"
+        )
+
+
+def _is_ours(target: Path) -> bool:
+    config = target / _CONFIG
+    return config.is_file() and config.read_bytes().startswith(_MARK.encode())
+
+
+# --- what is written ----------------------------------------------------------------------------
+
+
+def _contents(settings: Mapping[str, Any], name: str) -> dict[str, bytes]:
+    """Every file by its path in the folder."""
+    wheel_name, wheel = _own_wheel()
+    own = {
+        "filename": wheel_name,
+        "hashes": {"sha256": hashlib.sha256(wheel).hexdigest()},
+        "size": len(wheel),
+    }
+    worker = worker_source()
+    texts = {
+        "worker.js": worker,
+        _CONFIG: _config(name, {**settings, "OWN_WHEEL": own}),
+        "snippet.js": snippet(worker, {**settings, "CACHE": "small"}),
+        "README.md": _readme(settings, name, wheel_name),
+    }
+    contents = {path: text.encode() for path, text in texts.items()}
+    return {**contents, f"assets/{wheel_name}": wheel}
+
+
+def _own_wheel() -> tuple[str, bytes]:
+    from importlib.metadata import PackageNotFoundError
+
+    from pyodide_mirror.browser_wheel import own_wheel
+
+    try:
+        return own_wheel()
+    except PackageNotFoundError:
+        raise EdgeError(
+            "pyodide-mirror runs without being installed, so that its own wheel cannot be made;"
+            " install it with `pip install pyodide-mirror`"
+        ) from None
+
+
+def snippet(worker: str, settings: Mapping[str, Any]) -> str:
+    """The worker with its settings in it and its comments left out: Snippets have no variables.
+
+    Raises ValueError when it is larger than a Snippet may be.
+    """
+    before, mark, after = worker.partition(_FIXED)
+    if not mark:
+        raise ValueError(f"worker.js lacks the line {_FIXED!r}")
+    # JSON in ASCII is JavaScript, whatever is in it; no comment and no string can be ended by it.
+    fixed = f"const FIXED = {json.dumps(dict(settings))};"
+    code = f"{before}{fixed}{after}"
+    kept = [line for line in code.splitlines() if not line.lstrip().startswith("//")]
+    text = "\n".join([f"{_MARK}: see README.md.", *kept]).strip() + "\n"
+    if len(text.encode()) >= SNIPPET_BYTES:
+        raise ValueError(
+            f"with these settings the snippet has {len(text.encode())} bytes, and may have"
+            f" {SNIPPET_BYTES}; name fewer file hosts or origins"
+        )
+    return text
+
+
+def _config(name: str, variables: Mapping[str, Any]) -> str:
+    """``wrangler.jsonc``: JSON, and comments on lines of their own."""
+    config = {
+        "name": name,
+        "main": "worker.js",
+        "compatibility_date": COMPATIBILITY_DATE,
+        "vars": dict(variables),
+        "assets": {"directory": "./assets", "binding": "ASSETS", "run_worker_first": True},
+        "observability": {"enabled": True},
+    }
+    comments = [
+        f"{_MARK} {__version__}; README.md says how to deploy it.",
+        "// UPSTREAM: the index to be mirrored. FILE_HOSTS: where its files may come from, too.",
+        "// FILES: proxy (through the Worker) or direct (from where they are, if CORS is sent there).",  # noqa: E501
+        "// Further variables: ALLOW_ORIGIN, TIMEOUT_MS, HOLD_BYTES, CACHE; see worker.js.",
+    ]
+    return "\n".join([*comments, json.dumps(config, indent=2), ""])
+
+
+def _readme(settings: Mapping[str, Any], name: str, wheel_name: str) -> str:
+    template = Template(resources(__package__).joinpath("readme.md").read_text("utf-8"))
+    return template.substitute(
+        upstream=settings["UPSTREAM"],
+        file_hosts=settings["FILE_HOSTS"] or "none but the index's own",
+        files=settings["FILES"],
+        name=name,
+        wheel=wheel_name,
+        version=__version__,
+        date=datetime.now(UTC).date().isoformat(),
+    )
+
+
+# --- the folder changes ---------------------------------------------------------------------------
+
+
+def _move(new: Path, target: Path, paths: tuple[str, ...]) -> None:
+    """Put what is ready in its place; each file is there whole, the old one or the new one."""
+    if target.is_dir() and not any(target.iterdir()):
+        target.rmdir()
+    if not target.exists():
+        new.chmod(0o755)
+        new.rename(target)
+        return
+    with suppress(FileNotFoundError):
+        old = (target / _CONFIG).read_bytes()
+        if old != (new / _CONFIG).read_bytes():  # someone may have edited it
+            shutil.copyfile(target / _CONFIG, target / f"{_CONFIG}.old")
+    for path in paths:
+        target.joinpath(path).parent.mkdir(parents=True, exist_ok=True)
+        new.joinpath(path).replace(target / path)
+    for wheel in target.joinpath("assets").glob("pyodide_mirror-*.whl"):
+        if f"assets/{wheel.name}" not in paths:  # of an earlier version
+            wheel.unlink()

@@ -1,0 +1,1 @@
+"""Tests of the worker for a CDN's edge, in workerd."""

@@ -24,7 +24,18 @@ if TYPE_CHECKING:
 _PACKAGE: Final = "pyodide_mirror"
 # A page never imports them, and they are half of the package.
 _HOST_ONLY: Final = frozenset(
-    {"__main__.py", "_cors.py", "_fetch.py", "browser_wheel.py", "cli.py", "edge", "server"}
+    {
+        "__main__.py",
+        "_cors.py",
+        "_fetch.py",
+        "browser_wheel.py",
+        "cli.py",
+        "edge",
+        "jupyterlite.py",
+        "options.py",
+        "server",
+        "site_wheels.py",
+    }
 )
 _EXTRA: Final = re.compile(r"Provides-Extra:|Requires-Dist:.*;.*\bextra\b")
 _DATE: Final = (2020, 2, 2, 0, 0, 0)  # the same bytes from the same modules, whenever they are made
@@ -75,8 +86,16 @@ def _make(modules: Mapping[str, bytes], *, metadata: str, licence: str) -> tuple
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in contents.items():
-            archive.writestr(zipfile.ZipInfo(name, _DATE), content, zipfile.ZIP_DEFLATED, 9)
+            archive.writestr(_member(name), content, zipfile.ZIP_DEFLATED, 9)
     return f"{stem}-py3-none-any.whl", buffer.getvalue()
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    """A file that all may read, and that is the same on whatever system it is written."""
+    member = zipfile.ZipInfo(name, _DATE)
+    member.create_system = 3  # Unix
+    member.external_attr = 0o100644 << 16
+    return member
 
 
 _WHEEL: Final = """\

@@ -43,13 +43,15 @@ def serving(
     cache: Path | None = None,
     options: Iterable[str] = (),
     environment: Mapping[str, str] | None = None,
+    program: Iterable[str] = ("-m", "pyodide_mirror"),
 ) -> Iterator[Serving]:
     """Start ``pyodide-mirror serve`` on a free port, and end it.
 
-    Without upstreams it is offline; without ``cache`` it has one of its own.
+    Without upstreams it is offline; without ``cache`` it has one of its own. ``program``: what
+    Python is given to run, when something in it is to be other than usual.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        command = [sys.executable, "-m", "pyodide_mirror", "serve", "--port", "0"]
+        command = [sys.executable, *program, "serve", "--port", "0"]
         command += ["--cache", str(cache or scratch), *options]
         for url in upstreams:
             command += ["--upstream", url]

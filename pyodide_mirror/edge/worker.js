@@ -139,7 +139,7 @@ class Mirror {
 			direct: FILES === "direct",
 			keepsAll: settings.CACHE !== "small",
 			timeout: Number(settings.TIMEOUT_MS) || 10_000,
-			hold: Number(settings.HOLD_BYTES) || 131_072,
+			hold: Number(settings.HOLD_BYTES) || 32_768,
 		});
 		this.mark = [1, base, this.upstream, this.direct, ...this.hosts.values()].join(" ");
 		if (ASSETS && OWN_WHEEL) this.own = { ...OWN_WHEEL, url: `${base}/${OWN_WHEEL.filename}`, yanked: false };

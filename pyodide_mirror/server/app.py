@@ -7,6 +7,7 @@ import hashlib
 import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -27,7 +28,7 @@ from . import files, landing
 from .library import Library, Missing
 from .negotiation import Form, is_unchanged, requested
 from .own import PROJECT, Own
-from .pages import UNVERIFIED, Rendered, Rendering, project_list
+from .pages import Rendered, Rendering, project_list
 from .web import UpstreamError
 
 if TYPE_CHECKING:
@@ -85,14 +86,17 @@ class App:
             await self.downloads.close()
             await self.library.close()
 
-        return Starlette(routes=routes, lifespan=lifespan, exception_handlers=_ERRORS)
+        app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=_ERRORS)
+        app.router.redirect_slashes = False  # what is not here is elsewhere neither
+        return app
 
     # --- pages ----------------------------------------------------------------------------------
 
     async def projects(self, request: Request) -> Response:
         """The list of projects that are known here."""
         form = _form(request)
-        rendered = project_list(await self.library.projects(), form)
+        names = await self.library.projects()
+        rendered = await asyncio.to_thread(project_list, names, form)
         return _rendered(request, form, rendered, _ASK_AGAIN)
 
     async def project(self, request: Request) -> Response:
@@ -102,9 +106,7 @@ class App:
             return self._moved(request, f"{_prefix(request)}/{normalize(name)}/")
         form = _form(request)
         found = await self.library.find(name)
-        rendered = await asyncio.to_thread(
-            self._rendering.page, found.page, form, self._base(request)
-        )
+        rendered = await self._rendering.page(found.page, form, self._base(request))
         # What is dropped into the folder is to be seen at once.
         caching = _A_MINUTE if found.source.immutable else _ASK_AGAIN
         return _rendered(request, form, rendered, caching)
@@ -121,9 +123,7 @@ class App:
         digest, filename = request.path_params["digest"], request.path_params["filename"]
         project = normalize(_project(request))
         wanted = filename.removesuffix(".metadata")
-        found, file = await self.library.file(project, wanted)
-        if digest != (file.sha256[:16] or UNVERIFIED):
-            raise Missing("the file has changed since its page was read; read the page again")
+        found, file = await self.library.file(project, wanted, digest)
         lasting = found.source.immutable and bool(file.sha256)
         caching = _FOR_EVER if lasting else _ASK_AGAIN
         if wanted == filename:
@@ -164,7 +164,9 @@ class App:
         """Where the client sees this server, without a slash at the end."""
         if self.settings.public_url:
             return self.settings.public_url
-        url = str(request.base_url).rstrip("/")
+        # Starlette's own base_url leaves out where another application has mounted this one.
+        here, below = request.base_url, quote(request.scope.get("root_path", ""))
+        url = f"{here.scheme}://{here.netloc}{below}".rstrip("/")
         try:
             split_http_url(url)
         except ValueError as error:
@@ -216,8 +218,10 @@ def _rendered(request: Request, form: Form, rendered: Rendered, caching: str) ->
 
 def _takes_gzip(request: Request) -> bool:
     """RFC 9110, section 12.5.3, as far as it concerns gzip."""
-    codings = re.split(r"\s*,\s*", request.headers.get("accept-encoding", "").lower())
-    return any(re.fullmatch(r"gzip(\s*;\s*q=(?!0(\.0*)?$).*)?", coding) for coding in codings)
+    codings = request.headers.get("accept-encoding", "").lower().split(",")
+    return any(
+        re.fullmatch(r"gzip(\s*;\s*q=(?!0(\.0*)?$).*)?", coding.strip()) for coding in codings
+    )
 
 
 def _metadata(request: Request, body: bytes) -> Response:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import struct
+import zipfile
+import zlib
 from typing import TYPE_CHECKING, Final
 
-from pyodide_mirror.wheels import metadata_of
+from .source import MAX_METADATA_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _MAX_ENTRIES: Final = 60_000
 _MAX_DIRECTORY_BYTES: Final = 16 * 1024 * 1024
-# APPNOTE.TXT, 4.3.16: end of central directory record, without its comment.
+# APPNOTE.TXT, 4.3.14 to 4.3.16: the ends of the central directory; the last one has a comment.
+_END64: Final = struct.Struct("<4sQ2H2L4Q")
+_LOCATOR: Final = struct.Struct("<4sLQL")
 _END: Final = struct.Struct("<4s4H2LH")
-_SIGNATURE: Final = b"PK\x05\x06"
+_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def read_metadata(wheel: Path) -> bytes:
@@ -24,14 +28,42 @@ def read_metadata(wheel: Path) -> bytes:
     Raises ValueError, which says in a clause why there is none, and OSError.
     """
     # zipfile reads the whole directory of an archive, however large a stranger has made it.
+    entries, directory = _directory(wheel)
+    if entries > _MAX_ENTRIES or directory > _MAX_DIRECTORY_BYTES:
+        raise ValueError(f"has a directory of {entries:,} entries and {directory:,} bytes")
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            return _metadata(archive)
+    except (zipfile.BadZipFile, EOFError, KeyError, RuntimeError, zlib.error) as error:
+        raise ValueError(f"is no readable wheel ({error})") from error
+
+
+def _directory(wheel: Path) -> tuple[int, int]:
+    """How many entries the directory has, and how many bytes, by the record that zipfile takes."""
     with wheel.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - _END.size - 0xFFFF))
+        file.seek(max(0, size - _END64.size - _LOCATOR.size - _END.size - 0xFFFF))
         tail = file.read()
-    at = tail.rfind(_SIGNATURE)
+    at = tail.rfind(b"PK\x05\x06")
     if at < 0 or len(tail) - at < _END.size:
         raise ValueError("is no whole wheel (no end of its directory)")
     _, _, _, _, entries, directory, _, _ = _END.unpack_from(tail, at)
-    if entries > _MAX_ENTRIES or directory > _MAX_DIRECTORY_BYTES:
-        raise ValueError(f"has a directory of {entries:,} entries and {directory:,} bytes")
-    return metadata_of(wheel)
+    before = at - _LOCATOR.size - _END64.size
+    if before >= 0 and tail.startswith(b"PK\x06\x07", at - _LOCATOR.size):
+        _, _, _, _, _, _, _, entries, directory, _ = _END64.unpack_from(tail, before)
+    return entries, directory
+
+
+def _metadata(archive: zipfile.ZipFile) -> bytes:
+    names = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+    if len(names) != 1:
+        raise ValueError(f"has {len(names)} METADATA files")
+    # By other methods, one call may unfold to any size.
+    if archive.getinfo(names[0]).compress_type not in _METHODS:
+        raise ValueError("has its METADATA packed in an unusual way")
+    # Read with a bound: what the directory says of its size may be a lie.
+    with archive.open(names[0]) as packed:
+        metadata = packed.read(MAX_METADATA_BYTES + 1)
+    if len(metadata) > MAX_METADATA_BYTES:
+        raise ValueError("its METADATA is too large")
+    return metadata

@@ -29,14 +29,19 @@ if TYPE_CHECKING:
 
 _KEY: Final = re.compile(r"[a-z0-9]{1,16}-[0-9a-f]{64}")
 _UNFINISHED: Final = "unfinished"
-_GRACE: Final = 60.0
+GRACE: Final = 60.0
 """Seconds in which a used entry stays, whatever the bound says: somebody is about to open it."""
 _FORGOTTEN: Final = 24 * 3600.0
 """Seconds after which an unfinished file is nobody's, where there are no locks to ask."""
+_LOOK_AGAIN: Final = 600.0
+"""Seconds after which the books are compared with the folder, which others may write to as well."""
 
 
 class Disk:
-    """Entries by key: a word, a dash and a SHA-256, such as ``file-ab12…``."""
+    """Entries by key: a word, a dash and a SHA-256, such as ``file-ab12…``.
+
+    A file's time of change is that of its last use, so that a restart, and other processes, know.
+    """
 
     def __init__(
         self, folder: Path, max_bytes: int, *, clock: Callable[[], float] = time.time
@@ -46,23 +51,27 @@ class Disk:
         self.max_bytes = max_bytes
         self._clock = clock
         self._unfinished = folder / _UNFINISHED
-        self._unfinished.mkdir(parents=True, exist_ok=True)
-        self._remove_orphans()
+        try:
+            self._unfinished.mkdir(parents=True, exist_ok=True)
+            self._remove_orphans()
+        except OSError as error:
+            raise OSError(f"the cache folder {str(folder)!r} cannot be used: {error}") from error
         self._entries: OrderedDict[str, int] = OrderedDict()
         self._used: dict[str, float] = {}
         self.size = 0
+        self.checked: set[str] = set()
+        """Entries whose bytes were compared with their digest, in the life of this process."""
         self._lock = threading.RLock()
         """What is known of the entries; files are read and written in threads, too."""
         self._look()
+        self.make_room()
 
     def get(self, key: str) -> Path | None:
         """The file of an entry, which now counts as just used; None when there is none."""
         path = self._place(key)
         with self._lock:
             try:
-                now = self._clock()
-                os.utime(path, (now, now))
-                self._enter(key, path.stat().st_size)
+                self._enter(key, path)
             except FileNotFoundError:
                 self._drop(key)  # another process, or a person, removed it
                 return None
@@ -90,11 +99,20 @@ class Disk:
         path = self._place(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._lock:
-            size = file.stat().st_size
             file.replace(path)
-            self._enter(key, size)
-            self._make_room()
+            self._enter(key, path)
+        if self._clock() - self._looked > _LOOK_AGAIN:
+            self._look()
+        self.make_room()
         return path
+
+    def make_room(self) -> None:
+        """Have the bound hold: what was used least recently leaves, unless that was just now."""
+        with self._lock:
+            for key in list(self._entries):
+                if self.size <= self.max_bytes:
+                    return
+                self._remove_unless_used(key)
 
     def _place(self, key: str) -> Path:
         if not _KEY.fullmatch(key):
@@ -102,39 +120,49 @@ class Disk:
         word, _, digest = key.partition("-")
         return self.folder / word / digest[:2] / digest
 
-    def _enter(self, key: str, size: int) -> None:
-        self.size += size - self._entries.pop(key, 0)
-        self._entries[key] = size
-        self._used[key] = self._clock()
+    def _enter(self, key: str, path: Path) -> None:
+        now = self._clock()
+        os.utime(path, (now, now))
+        self._note(key, path.stat())
+
+    def _note(self, key: str, status: os.stat_result) -> None:
+        self.size += status.st_size - self._entries.pop(key, 0)
+        self._entries[key] = status.st_size
+        self._used[key] = status.st_mtime
 
     def _drop(self, key: str) -> None:
         self.size -= self._entries.pop(key, 0)
         self._used.pop(key, None)
+        self.checked.discard(key)
 
-    def _make_room(self) -> None:
-        for key in list(self._entries):
-            if self.size <= self.max_bytes:
-                return
-            if self._clock() - self._used[key] < _GRACE and self._entries[key] <= self.max_bytes:
-                continue
-            try:
-                self._place(key).unlink(missing_ok=True)
-            except PermissionError:
-                continue  # Windows: somebody reads it; its turn comes again
+    def _remove_unless_used(self, key: str) -> None:
+        path = self._place(key)
+        try:
+            status = path.stat()
+            if status.st_mtime > self._used[key]:  # by another process
+                self._note(key, status)
+            elif self._clock() - status.st_mtime >= GRACE:
+                path.unlink()
+                self._drop(key)
+        except FileNotFoundError:
             self._drop(key)
+        except PermissionError:
+            pass  # Windows: somebody reads it; its turn comes again
 
     def _look(self) -> None:
-        """Take in what earlier runs have left, in the order of its last use."""
+        """Take in what is there, in the order of its last use."""
+        self._looked = self._clock()
         found = []
         for path in self.folder.glob("*/??/*"):
             key = f"{path.parent.parent.name}-{path.name}"
-            if _KEY.fullmatch(key) and path.is_file():
-                status = path.stat()
-                found.append((status.st_mtime, key, status.st_size))
-        for used, key, size in sorted(found):
-            self._enter(key, size)
-            self._used[key] = used
-        self._make_room()
+            with contextlib.suppress(FileNotFoundError):  # another process removed it just now
+                if _KEY.fullmatch(key) and path.is_file():
+                    found.append((key, path.stat()))
+        found.sort(key=lambda entry: entry[1].st_mtime)
+        with self._lock:
+            for key, status in found:
+                if status.st_mtime >= self._used.get(key, 0.0):
+                    self._note(key, status)
 
     def _remove_orphans(self) -> None:
         for path in self._unfinished.iterdir():
@@ -149,6 +177,22 @@ def _lock(file: IO[bytes]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def _locked_file(folder: Path) -> tuple[Path, IO[bytes]]:
+    """A new file whose lock says that somebody lives who writes it."""
+    while True:
+        handle, name = tempfile.mkstemp(dir=folder)
+        file: IO[bytes] = os.fdopen(handle, "w+b", buffering=0)
+        try:
+            _lock(file)
+            if os.fstat(file.fileno()).st_nlink:
+                return Path(name), file
+        except BlockingIOError:
+            pass
+        # Another process that starts has taken it for an orphan, before it was locked.
+        file.close()
+        Path(name).unlink(missing_ok=True)
+
+
 class Unfinished:
     """A file that is being written; what is not committed is removed.
 
@@ -156,12 +200,10 @@ class Unfinished:
     """
 
     def __init__(self, disk: Disk, folder: Path) -> None:
-        handle, name = tempfile.mkstemp(dir=folder)
-        self.path = Path(name)
-        self.file: IO[bytes] = os.fdopen(handle, "w+b", buffering=0)
+        self.path, self.file = _locked_file(folder)
         self._disk = disk
+        self._size = 0
         self._kept = False
-        _lock(self.file)  # says that we live
 
     def __enter__(self) -> Self:
         return self
@@ -170,9 +212,12 @@ class Unfinished:
         self.close()
 
     def write(self, content: bytes) -> None:
-        """Append."""
-        self.file.seek(0, os.SEEK_END)
-        self.file.write(content)
+        """Append; after an OSError nothing was."""
+        self.file.seek(self._size)
+        left = memoryview(content)
+        while left:  # a disk that is nearly full takes some of it
+            left = left[self.file.write(left) :]
+        self._size += len(content)
 
     def read(self, start: int, size: int) -> bytes:
         """What there is from a place on, ``size`` bytes at most."""
@@ -181,6 +226,7 @@ class Unfinished:
 
     def flush(self) -> None:
         """Have its bytes reach the disk: before its name does, lest a power cut leaves none."""
+        self.file.truncate(self._size)
         os.fsync(self.file.fileno())
 
     def commit(self, key: str) -> Path:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from .disk import GRACE
 from .web import UpstreamError, Web
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ _PIECE: Final = 256 * 1024
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 MAX_FILE_BYTES: Final = 16 * 1024**3
 """No wheel is larger; an upstream that sends more would fill the disk."""
+
+
+class _DiskError(Exception):
+    """A file cannot be written here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +86,13 @@ class Download:
         self._readers += 1
         try:
             while end is None or start < end:
+                if self._error is not None:  # what there is proves nothing, and may be closed
+                    raise self._error
                 stop = min(self._safe(), self.received if end is None else end)
                 if start < stop:
                     piece = self._unfinished.read(start, min(_PIECE, stop - start))
                     start += len(piece)
                     yield piece
-                elif self._error is not None:
-                    raise self._error
                 elif self._done:
                     return
                 else:
@@ -101,13 +106,13 @@ class Download:
         try:
             await self._fetch(places)
             await asyncio.to_thread(self._unfinished.flush)
-            self.path = keep(self)
+            self.path = await asyncio.to_thread(keep, self)
             self._settle(None)
         except UpstreamError as error:
             self._settle(error)
-        except OSError as error:  # the disk is full, or gone
+        except (OSError, _DiskError) as error:  # the disk is full, or gone
             _log.error("cannot store a file: %s", error)
-            self._settle(UpstreamError(f"this server cannot store the file ({error.strerror})"))
+            self._settle(UpstreamError("this server cannot store the file; its log says why"))
         except BaseException:
             self._settle(UpstreamError("the download was stopped"))
             raise
@@ -150,28 +155,36 @@ class Download:
         headers = {"range": f"bytes={self.received}-"} if self.received else {}
         known = bool(self.sha256)
         async with place.web.get(place.url, headers, raw=True, known=known) as answer:
-            self._check_answer(answer.status, answer.headers)
+            known_already = self._check_answer(answer.status, answer.headers)
             if not self._headers.done():
                 self._headers.set_result(None)
             async for piece in answer.content.iter_chunked(_PIECE):
-                if self.received + len(piece) > (
-                    MAX_FILE_BYTES if self.size is None else self.size
-                ):
-                    raise UpstreamError("more bytes than were announced")
-                self._unfinished.write(piece)
-                self._hash.update(piece)
-                self.received += len(piece)
-                self._wake()
+                fresh = piece[known_already:]
+                known_already -= len(piece) - len(fresh)
+                self._take(fresh)
         if self.size is not None and self.received < self.size:
             raise UpstreamError("the answer was cut off")
 
-    def _check_answer(self, status: int, headers: Mapping[str, str]) -> None:
+    def _take(self, piece: bytes) -> None:
+        if self.received + len(piece) > (MAX_FILE_BYTES if self.size is None else self.size):
+            raise UpstreamError("more bytes than were announced")
+        try:
+            self._unfinished.write(piece)
+        except OSError as error:  # not the upstream's fault, as an OSError would be
+            raise _DiskError(str(error)) from error
+        self._hash.update(piece)
+        self.received += len(piece)
+        self._wake()
+
+    def _check_answer(self, status: int, headers: Mapping[str, str]) -> int:
+        """How many bytes of the answer are here already, which is one that can be used."""
         if self.received:
             # Another try goes on where the last one stopped; the digest proves that they fit.
             found = _CONTENT_RANGE.fullmatch(headers.get("content-range", ""))
-            if status != 206 or not found or int(found[1]) != self.received:
+            resumed = status == 206 and found is not None and int(found[1]) == self.received
+            if not self.sha256 or not (resumed or status == 200):
                 raise UpstreamError("the answer was cut off, and cannot be resumed")
-            return
+            return 0 if resumed else self.received
         if status != 200:
             raise UpstreamError(f"the file host answers {status}")
         if not self.sha256 and headers.get("content-encoding", "identity") != "identity":
@@ -182,7 +195,11 @@ class Download:
             raise UpstreamError(f"the file has {size} bytes, the index says {self._promised}")
         if size is not None and size > MAX_FILE_BYTES:
             raise UpstreamError("the file is larger than any wheel")
+        # Of no bytes, there is no last one to hold back until the digest is right.
+        if size == 0 and self.sha256 not in {"", self.digest}:
+            raise UpstreamError("the file is empty")
         self.size = size
+        return 0
 
     def _safe(self) -> int:
         return self.received if self._done and not self._error else max(0, self.received - 1)
@@ -228,8 +245,7 @@ class Downloads:
     def __init__(self, disk: Disk) -> None:
         self.disk = disk
         self._running: dict[str, Download] = {}
-        self._intact: set[str] = set()
-        """Entries whose bytes were checked."""
+        self._checks: dict[str, asyncio.Task[bool]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def stored(self, key: str, sha256: str) -> Path | None:
@@ -238,14 +254,26 @@ class Downloads:
         It is looked at once in the life of this process: disks fail, and people edit.
         """
         path = self.disk.get(key)
-        if path is None or not sha256:
+        if path is None or not sha256 or key in self.disk.checked:
             return path
-        if key not in self._intact and await asyncio.to_thread(_digest, path) != sha256:
+        check = self._checks.get(key)
+        if check is None:
+            check = asyncio.ensure_future(asyncio.to_thread(self._check, key, path, sha256))
+            self._checks[key] = check
+            check.add_done_callback(lambda _: self._checks.pop(key, None))
+        return path if await asyncio.shield(check) else None
+
+    def _check(self, key: str, path: Path, sha256: str) -> bool:
+        try:
+            intact = _digest(path) == sha256
+        except FileNotFoundError:  # another process removed it just now
+            return False
+        if intact:
+            self.disk.checked.add(key)
+        else:
             _log.error("the cached file %s is damaged; it is fetched again", path)
             self.disk.remove(key)
-            return None
-        self._intact.add(key)
-        return path
+        return intact
 
     def join(
         self, key: str, places: AsyncIterator[Place], *, sha256: str, size: int | None
@@ -257,8 +285,9 @@ class Downloads:
         download = Download(self.disk.begin(), sha256=sha256, size=size)
 
         def keep(finished: Download) -> Path:
-            self._intact.add(key)
-            return finished.commit(key)
+            path = finished.commit(key)
+            self.disk.checked.add(key)
+            return path
 
         task = asyncio.ensure_future(download.run(places, keep))
         self._running[key] = download
@@ -269,6 +298,8 @@ class Downloads:
             self._running.pop(key, None)
             if not task.cancelled() and task.exception() is not None:
                 _log.error("a download ended unexpectedly", exc_info=task.exception())
+            # What is larger than the cache leaves it, too, once nobody is about to open it.
+            asyncio.get_running_loop().call_later(GRACE + 1, self.disk.make_room)
 
         task.add_done_callback(ended)
         return download

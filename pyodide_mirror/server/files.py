@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("pyodide_mirror.server")
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
-_RANGES: Final = re.compile(r"bytes=[\d\s,-]*\d[\d\s,-]*")
+_ONE_OF_RANGES: Final = re.compile(r"(\d{1,18})-(\d{0,18})|-\d{1,18}")
 _MEDIA_TYPES: Final = {
     ".whl": "application/octet-stream",
     ".gz": "application/octet-stream",
@@ -59,11 +59,18 @@ async def answer(
         if is_unchanged(request.headers.get("if-none-match"), headers["etag"]):
             return Response(status_code=304, headers=headers)
     if isinstance(blob, Stored):
-        if not _RANGES.fullmatch(request.headers.get("range", "")):
+        if not _is_of_ranges(request.headers.get("range", "")):
             _ignore_range(request)
         return FileResponse(blob.path, headers=headers, media_type=media_type(file.filename))
     await blob.headers()
     return _arriving(request, blob, headers, media_type(file.filename))
+
+
+def _is_of_ranges(header: str) -> bool:
+    unit, _, ranges = header.partition("=")
+    found = [_ONE_OF_RANGES.fullmatch(one.strip()) for one in ranges.split(",") if one.strip()]
+    forward = (one and not (one[2] and int(one[2]) < int(one[1])) for one in found)
+    return unit.strip().lower() == "bytes" and bool(found) and all(forward)
 
 
 def _ignore_range(request: Request) -> None:
@@ -103,7 +110,7 @@ def _wanted(request: Request, etag: str, size: int | None) -> tuple[int, int] | 
 
     Several ranges, and what is no range of bytes, may be ignored (RFC 9110, section 14.2).
     """
-    found = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
+    found = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", "").lower())
     unless = request.headers.get("if-range")
     if found is None or size is None or (unless is not None and unless != etag):
         return None

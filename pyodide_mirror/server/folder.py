@@ -6,6 +6,8 @@ import asyncio
 import hashlib
 import logging
 import os
+import re
+import stat
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +28,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger("pyodide_mirror.server")
 _SETTLED: Final = 2.0
 """Seconds after which a folder's time of change tells of every change (clocks of disks tick)."""
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!~-]{0,254}")
+"""The names that pages of upstreams may have, too: not hidden, and safe in any path."""
+_END_OF_TIME: Final = 253_402_300_800 * 10**9
+"""The year 10000, which has no four digits."""
 
 _Stamp = tuple[int, int, int]
 
@@ -62,7 +69,7 @@ class Folder:
         self._looked = float("-inf")
         self._known: dict[Path, _Known] = {}
         self._lock = asyncio.Lock()
-        self._warned: set[tuple[Path, _Stamp]] = set()
+        self._warned: dict[Path, _Stamp] = {}
 
     async def page(self, project: str) -> ProjectPage | None:
         """See Source."""
@@ -102,27 +109,35 @@ class Folder:
         started = time.time()
         projects: dict[str, dict[str, Path]] = {}
         seen: dict[Path, int] = {}
-        for root, folders, names in os.walk(self.path):
+        for root, folders, names in os.walk(self.path, onerror=self._skip):
             folders[:] = sorted(each for each in folders if not each.startswith("."))
-            seen[Path(root)] = Path(root).stat().st_mtime_ns
+            seen[Path(root)] = _changed(Path(root))
             for name in sorted(names):
-                parsed = None if name.startswith(".") else parse_filename(name)
+                parsed = parse_filename(name) if _PLAIN.fullmatch(name) else None
                 if parsed is not None:
                     projects.setdefault(parsed[0], {}).setdefault(name, Path(root, name))
         self._projects, self._seen, self._looked = projects, seen, started
         there = {path for files in projects.values() for path in files.values()}
         self._known = {path: known for path, known in self._known.items() if path in there}
+        self._warned = {
+            path: stamp for path, stamp in self._warned.items() if path in there or not any(stamp)
+        }
         return projects
+
+    def _skip(self, error: OSError) -> None:
+        """Leave a subfolder out that cannot be read (lost+found, say), but never the whole folder.
+
+        What it has would be looked for elsewhere, where anybody may have put something in its name.
+        """
+        if Path(error.filename) == self.path:
+            raise UpstreamError(f"{self.name}: it cannot be read now ({error.strerror})") from error
+        self._warn(Path(error.filename), (0, 0, 0), str(error.strerror))
 
     def _is_fresh(self) -> bool:
         if not self._seen:
             return False
         for folder, changed in self._seen.items():
-            try:
-                now = folder.stat().st_mtime_ns
-            except OSError:
-                return False
-            if now != changed or self._looked - changed / 1e9 < _SETTLED:
+            if _changed(folder) != changed or self._looked - changed / 1e9 < _SETTLED:
                 return False
         return True
 
@@ -133,6 +148,9 @@ class Folder:
     def _describe(self, path: Path) -> File | None:
         try:
             status = path.stat()
+            if not stat.S_ISREG(status.st_mode):  # to open a pipe would take for ever
+                self._warn(path, (0, 0, 0), "it is no file")
+                return None
             stamp = status.st_mtime_ns, status.st_size, status.st_ino
             known = self._known.get(path)
             if known is None or known.stamp != stamp:
@@ -167,12 +185,22 @@ class Folder:
 
     def _warn(self, path: Path, stamp: _Stamp, what: str) -> None:
         """Say once of each state of a file why it is left out."""
-        if (path, stamp) not in self._warned:
-            self._warned.add((path, stamp))
+        if self._warned.get(path) != stamp:
+            self._warned[path] = stamp
             _log.warning("left out for now: %s: %s", path.name, what)
 
 
+def _changed(folder: Path) -> int:
+    """When a folder changed, in nanoseconds; -1 when it is gone."""
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return -1
+
+
 def _iso(nanoseconds: int) -> str:
-    """PEP 700's form of a time."""
+    """PEP 700's form of a time; nothing for one that no calendar has."""
+    if not 0 <= nanoseconds < _END_OF_TIME:
+        return ""
     moment = datetime.fromtimestamp(nanoseconds // 1000 / 1e6, UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .source import tag_of
 from .upstream import Upstream
 from .web import UpstreamError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
     from pyodide_mirror.model import File, ProjectPage
 
@@ -50,10 +52,35 @@ class Library:
         Raises :class:`Missing` when nobody has it, and UpstreamError, with what each of the
         broken upstreams did, when that cannot be said.
         """
+        async with aclosing(self._all(project)) as found:
+            async for each in found:
+                return each
+        raise Missing(f"no project {project!r} here")
+
+    async def file(self, project: str, filename: str, tag: str = "") -> tuple[Found, File]:
+        """A file by its name and its :func:`tag_of`, if given; raises Missing or UpstreamError.
+
+        The upstream whose page named it need not be the first one now: another had hung, or hangs.
+        """
+        changed = False
+        async with aclosing(self._all(project)) as found:
+            async for each in found:
+                for file in each.page.files:
+                    if file.filename == filename:
+                        if tag in {"", tag_of(file)}:
+                            return each, file
+                        changed = True
+        if changed:
+            raise Missing("the file has changed since its page was read; read the page again")
+        raise Missing(f"project {project!r} has no file {filename!r} here")
+
+    async def _all(self, project: str) -> AsyncGenerator[Found, None]:
+        """The page of a local source alone, or else those of the upstreams, in order."""
         for source in self.local:
             page = await source.page(project)
             if page is not None:
-                return Found(page, source)
+                yield Found(page, source)
+                return
         problems: list[UpstreamError] = []
         # One that hung a moment ago is asked last: another may have it at once.
         for upstream in sorted(self.upstreams, key=lambda each: each.rests):
@@ -66,19 +93,10 @@ class Library:
                 )
                 continue
             if page is not None:
-                return Found(page, upstream)
+                yield Found(page, upstream)
         if problems:
             detail = "; ".join(problem.detail for problem in problems)
             raise UpstreamError(detail, timed_out=all(each.timed_out for each in problems))
-        raise Missing(f"no project {project!r} here")
-
-    async def file(self, project: str, filename: str) -> tuple[Found, File]:
-        """A file by its name; raises :class:`Missing` or UpstreamError."""
-        found = await self.find(project)
-        for file in found.page.files:
-            if file.filename == filename:
-                return found, file
-        raise Missing(f"project {project!r} has no file {filename!r} here")
 
     async def blob(self, project: str, found: Found, file: File) -> Stored | Download:
         """The file itself; another upstream stands in only with the same name and SHA-256."""

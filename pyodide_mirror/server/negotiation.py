@@ -45,6 +45,8 @@ def requested(accept: str | None, wanted: str | None) -> Form | None:
     best: tuple[float, int, Form] | None = None
     for name, form in _NAMES.items():
         quality, precision = _quality_of(name, qualities)
+        if name != form.value and name not in qualities:
+            continue  # a wildcard lets the form through by its own name, if that is not forbidden
         # What is named exactly goes before what a wildcard lets through; then JSON comes first.
         if quality > 0 and (best is None or (quality, precision) > best[:2]):
             best = quality, precision, form

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,11 @@ class Own:
 
     async def blob(self, project: str, file: File) -> Stored:
         """See Source."""
-        return Stored(self._disk.get(self._key) or self._disk.put(self._key, self.content))
+        path = self._disk.get(self._key)
+        if path is None or self._key not in self._disk.checked:
+            path = await asyncio.to_thread(self._disk.put, self._key, self.content)
+            self._disk.checked.add(self._key)
+        return Stored(path)
 
     async def metadata(self, project: str, file: File) -> bytes:
         """See Source."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 import json
@@ -14,6 +15,7 @@ from urllib.parse import quote
 from pyodide_mirror.simple_api import to_json
 
 from .negotiation import Form
+from .source import tag_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
 _WORTH_PACKING: Final = 1_000
 _MAX_BYTES_KEPT: Final = 64 * 1024 * 1024
-UNVERIFIED: Final = "unverified"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +47,28 @@ class Rendering:
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, Form, str], tuple[ProjectPage, Rendered]] = OrderedDict()
         self._size = 0
+        self._lock = asyncio.Lock()
 
-    def page(self, page: ProjectPage, form: Form, base: str) -> Rendered:
+    async def page(self, page: ProjectPage, form: Form, base: str) -> Rendered:
         """A project page, whose files are at this server: ``base`` is its URL without a slash."""
         key = page.name, form, base
+        found = self._find(key, page)
+        if found is None:
+            async with self._lock:  # many may wait for the same one
+                found = self._find(key, page)
+                if found is None:
+                    found = await asyncio.to_thread(_render, page, form, base)
+                    self._keep(key, page, found)
+        return found
+
+    def _find(self, key: tuple[str, Form, str], page: ProjectPage) -> Rendered | None:
         kept = self._kept.get(key)
-        if kept is not None and kept[0] == page:
-            self._kept.move_to_end(key)
-            return kept[1]
-        shown = replace(page, files=tuple(_local(file, page.name, base) for file in page.files))
-        rendered = Rendered.of(to_json(shown) if form is Form.JSON else _html_page(shown))
-        self._keep(key, page, rendered)
-        return rendered
+        if kept is None or kept[0] != page:
+            return None
+        # With the page as it is now: to compare it with itself takes no time.
+        self._kept[key] = page, kept[1]
+        self._kept.move_to_end(key)
+        return kept[1]
 
     def _keep(self, key: tuple[str, Form, str], page: ProjectPage, rendered: Rendered) -> None:
         self._drop(key)
@@ -82,8 +93,13 @@ def project_list(names: Iterable[str], form: Form) -> Rendered:
 
 
 def file_path(file: File, project: str) -> str:
-    """Where a file is on this server: the path names its digest, so that it never changes."""
-    return f"/files/{file.sha256[:16] or UNVERIFIED}/{project}/{quote(file.filename)}"
+    """Where a file is on this server."""
+    return f"/files/{tag_of(file)}/{project}/{quote(file.filename)}"
+
+
+def _render(page: ProjectPage, form: Form, base: str) -> Rendered:
+    shown = replace(page, files=tuple(_local(file, page.name, base) for file in page.files))
+    return Rendered.of(to_json(shown) if form is Form.JSON else _html_page(shown))
 
 
 def _local(file: File, project: str, base: str) -> File:

@@ -47,7 +47,13 @@ class Readable:
 
         async def send_readable(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._add(MutableHeaders(scope=message), asked)
+                headers = MutableHeaders(scope=message)
+                self.add(headers, asked)
+                if message["status"] >= 400:
+                    headers.setdefault("cache-control", "no-store")
+            elif message["type"] == "http.response.body" and scope["method"] == "HEAD":
+                # not every server leaves it out
+                message = {**message, "body": b""}
             await send(message)
 
         await self._answer(scope, asked)(scope, receive, send_readable)
@@ -63,7 +69,12 @@ class Readable:
             )
         return self._app
 
-    def _add(self, headers: MutableHeaders, asked: Headers) -> None:
+    def around(self, app: ASGIApp) -> Readable:
+        """The same around another application."""
+        return Readable(app, ("*",) if self._all else tuple(self._origins))
+
+    def add(self, headers: MutableHeaders, asked: Headers) -> None:
+        """Put what a page needs into an answer's headers; ``asked``: those of the request."""
         headers["access-control-expose-headers"] = _EXPOSED
         headers["cross-origin-resource-policy"] = "cross-origin"
         headers["x-content-type-options"] = "nosniff"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
+from pyodide_mirror.arguments import check_timeout
 from pyodide_mirror.mirrors import MIRRORS
 from pyodide_mirror.urls import check_index_url, hide_user_info, origin, split_http_url
 
@@ -57,8 +57,6 @@ def make(
         chosen = tuple(check_upstream(url) for url in upstreams)
     if isinstance(cache_size, bool) or not isinstance(cache_size, int) or cache_size < 0:
         raise ValueError(f"cache_size must be a number of bytes, not {cache_size!r}")
-    if not (math.isfinite(timeout) and timeout > 0):
-        raise ValueError(f"timeout must be a positive number of seconds, not {timeout!r}")
     if isinstance(allow_origins, str):
         raise TypeError("allow_origins must be several origins, not one string")
     return Settings(
@@ -69,12 +67,14 @@ def make(
         cache_size=cache_size,
         allow_origins=tuple(check_origin(each) for each in allow_origins),
         public_url=check_public_url(public_url) if public_url else "",
-        timeout=float(timeout),
+        timeout=check_timeout(timeout),
     )
 
 
 def check_upstream(url: str) -> str:
-    """An index URL; ValueError says what is wrong, and where a password belongs."""
+    """An index URL; TypeError or ValueError says what is wrong, and where a password belongs."""
+    if not isinstance(url, str):
+        raise TypeError(f"an index URL must be a string, not {url!r}")
     try:
         return check_index_url(url)
     except ValueError as error:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .download import Download
 
 MAX_METADATA_BYTES = 4 * 1024 * 1024
+UNVERIFIED = "unverified"
+"""Stands for a digest where the page gives none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,11 @@ class Source(Protocol):
 
     async def close(self) -> None:
         """Let go of what it holds."""
+
+
+def tag_of(file: File) -> str:
+    """What stands for a file's content in its URL here, which so never changes its content."""
+    return file.sha256[:16] or UNVERIFIED
 
 
 def parse_filename(filename: str) -> tuple[str, str] | None:

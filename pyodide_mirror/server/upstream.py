@@ -12,6 +12,7 @@ import json
 import logging
 import time
 from collections import OrderedDict
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,11 +33,13 @@ from pyodide_mirror.urls import hide_user_info
 
 from .archive import read_metadata
 from .download import Download, Place
+from .sealed import seal, unseal
 from .source import MAX_METADATA_BYTES, Stored, parse_filename, with_versions
 from .web import UpstreamError, Web
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
+    from pathlib import Path
 
     import aiohttp
 
@@ -55,8 +58,11 @@ _PAUSE: Final = 0.5
 """Seconds to wait before an upstream that is busy is asked once more."""
 _MAX_FILES_KEPT: Final = 50_000
 """Of the pages in memory together: some 50 MB."""
-_PARSES: Final = 4
-"""Pages that are taken in at once: each may have 64 MB."""
+_LARGE: Final = 1024 * 1024
+"""Bytes from which on a page is large: of these only some are taken in at once."""
+_LARGE_AT_ONCE: Final = 4
+_MAX_PIECES: Final = 1_000_000
+"""Brackets, commas and tags of a page: 8,000 files have some 150,000; each may cost 300 bytes."""
 _IMMUTABLE_HOST: Final = "https://kept.invalid/"
 
 
@@ -71,6 +77,16 @@ class _Kept:
     page: ProjectPage | None
     fetched: float
     etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """A page as it came."""
+
+    content: bytes
+    content_type: str
+    url: str
+    etag: str
 
 
 class Upstream:
@@ -89,7 +105,7 @@ class Upstream:
         self._files_kept = 0
         self._asking: dict[str, asyncio.Task[_Kept]] = {}
         self._making: dict[str, asyncio.Task[bytes]] = {}
-        self._parses = asyncio.Semaphore(_PARSES)
+        self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
         self._rests_until = float("-inf")
         self._distrusted: set[str] = set()
 
@@ -100,10 +116,13 @@ class Upstream:
 
     async def page(self, project: str) -> ProjectPage | None:
         """See Source. What is known already is as good as an answer when there is none."""
-        kept = self._kept.get(project) or await self._from_disk(project)
+        kept = self._kept.get(project)
         if kept is None:
             kept = await self._ask_once(project, None)
-        elif time.time() - kept.fetched > (_FRESH_MISSING if kept.page is None else FRESH):
+        else:
+            self._kept.move_to_end(project)
+        age = time.time() - kept.fetched
+        if not 0 <= age <= (_FRESH_MISSING if kept.page is None else FRESH):  # clocks are set, too
             kept = await self._renewed(project, kept)
         return kept.page
 
@@ -133,7 +152,10 @@ class Upstream:
         key = f"meta-{file_key(file).partition('-')[2]}"
         path = self._disk.get(key)
         if path is not None:
-            return await asyncio.to_thread(path.read_bytes)
+            with suppress(FileNotFoundError):  # another process removed it just now
+                stored = unseal(await asyncio.to_thread(path.read_bytes))
+                if stored is not None and _is_as_promised(stored, file):
+                    return stored
         task = self._making.get(key)
         if task is None:
             task = asyncio.ensure_future(self._make_metadata(key, project, file))
@@ -143,8 +165,10 @@ class Upstream:
 
     async def close(self) -> None:
         """See Source."""
-        for task in (*self._asking.values(), *self._making.values()):
+        tasks = (*self._asking.values(), *self._making.values())
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self.web.close()
 
     # --- pages ----------------------------------------------------------------------------------
@@ -164,15 +188,21 @@ class Upstream:
         """Ask, once for all who want to know at this time."""
         task = self._asking.get(project)
         if task is None:
-            task = asyncio.ensure_future(self._ask(project, kept))
+            known = self._first(project) if kept is None else self._ask(project, kept)
+            task = asyncio.ensure_future(known)
             self._asking[project] = task
             task.add_done_callback(lambda _: self._asking.pop(project, None))
         return await asyncio.shield(task)
 
+    async def _first(self, project: str) -> _Kept:
+        return await self._from_disk(project) or await self._ask(project, None)
+
     async def _ask(self, project: str, kept: _Kept | None) -> _Kept:
         try:
-            async with asyncio.timeout(self.web.timeout):
-                fresh = await self._fetch_patiently(project, kept)
+            async with AsyncExitStack() as slots:
+                async with asyncio.timeout(self.web.timeout):
+                    fetched = await self._fetch_patiently(project, kept, slots)
+                fresh = await asyncio.to_thread(self._read, fetched, project)
         except TimeoutError:
             error = UpstreamError(f"no answer within {self.web.timeout:g} s", timed_out=True)
             self._note(error)
@@ -187,15 +217,19 @@ class Upstream:
             await asyncio.to_thread(self._to_disk, project, fresh)
         return fresh
 
-    async def _fetch_patiently(self, project: str, kept: _Kept | None) -> _Kept:
+    async def _fetch_patiently(
+        self, project: str, kept: _Kept | None, slots: AsyncExitStack
+    ) -> _Kept | _Body:
         """Busy for a moment is no outage: ask once more."""
         try:
-            return await self._fetch(project, kept)
+            return await self._fetch(project, kept, slots)
         except _BusyError:
             await asyncio.sleep(_PAUSE)
-            return await self._fetch(project, kept)
+            return await self._fetch(project, kept, slots)
 
-    async def _fetch(self, project: str, kept: _Kept | None) -> _Kept:
+    async def _fetch(
+        self, project: str, kept: _Kept | None, slots: AsyncExitStack
+    ) -> _Kept | _Body:
         headers = {"accept": ACCEPT}
         if kept is not None and kept.etag:
             headers["if-none-match"] = kept.etag
@@ -205,13 +239,28 @@ class Upstream:
             if answer.status in {404, 410}:
                 return _Kept(None, time.time())
             if answer.status != 200:
-                kind = _BusyError if answer.status in _BUSY else UpstreamError
-                raise kind(f"it answers {answer.status}")
-            async with self._parses:
-                body = await _bounded(answer, MAX_PAGE_BYTES)
-                kind = answer.headers.get("content-type", "")
-                page = await asyncio.to_thread(_parse, body, kind, str(answer.url), project)
-            return _Kept(self._trusted(page), time.time(), answer.headers.get("etag", "")[:200])
+                failure = _BusyError if answer.status in _BUSY else UpstreamError
+                raise failure(f"it answers {answer.status}")
+            return _Body(
+                await self._content(answer, slots),
+                answer.headers.get("content-type", ""),
+                str(answer.url),
+                answer.headers.get("etag", "")[:200],
+            )
+
+    async def _content(self, answer: aiohttp.ClientResponse, slots: AsyncExitStack) -> bytes:
+        """The body; what is large waits for one of a few slots, which it holds while it is read."""
+        head = await _bounded(answer, MAX_PAGE_BYTES, _LARGE)
+        if len(head) < _LARGE:
+            return head
+        await slots.enter_async_context(self._large)
+        return head + await _bounded(answer, MAX_PAGE_BYTES - len(head))
+
+    def _read(self, fetched: _Kept | _Body, project: str) -> _Kept:
+        if isinstance(fetched, _Kept):
+            return fetched
+        page = _parse(fetched.content, fetched.content_type, fetched.url, project)
+        return _Kept(self._trusted(page), time.time(), fetched.etag)
 
     def _note(self, error: UpstreamError) -> None:
         self.problem = error.detail
@@ -233,7 +282,7 @@ class Upstream:
         path = self._disk.get(self._page_key(project))
         if path is None:
             return None
-        kept = await asyncio.to_thread(_read_kept, path.read_bytes(), project)
+        kept = await asyncio.to_thread(_read_kept, path, project)
         if kept is None:
             self._disk.remove(self._page_key(project))
             return None
@@ -243,10 +292,13 @@ class Upstream:
     def _to_disk(self, project: str, kept: _Kept) -> None:
         assert kept.page is not None  # noqa: S101  # what is missing is not kept
         head = json.dumps({"etag": kept.etag, "fetched": kept.fetched}).encode()
+        self._store(self._page_key(project), head + b"\n" + to_json(kept.page))
+
+    def _store(self, key: str, content: bytes) -> None:
         try:
-            self._disk.put(self._page_key(project), head + b"\n" + to_json(kept.page))
-        except OSError as error:
-            _log.error("cannot store a page: %s", error)
+            self._disk.put(key, seal(content))
+        except OSError as error:  # it can be had again
+            _log.error("cannot store what was fetched: %s", error)
 
     # --- metadata -------------------------------------------------------------------------------
 
@@ -259,10 +311,11 @@ class Upstream:
                 metadata = await asyncio.to_thread(read_metadata, path)
             except ValueError as error:
                 raise UpstreamError(f"{file.filename} {error}") from error
-            expected = (file.metadata or {}).get("sha256")
-            if expected not in (None, _sha256(metadata)):
+            except OSError as error:  # the disk fails, or another process removed it
+                raise UpstreamError(f"{file.filename} cannot be read here") from error
+            if not _is_as_promised(metadata, file):
                 self._distrust(project, file)
-        self._disk.put(key, metadata)
+        await asyncio.to_thread(self._store, key, metadata)
         return metadata
 
     def _distrust(self, project: str, file: File) -> None:
@@ -284,7 +337,7 @@ class Upstream:
         except UpstreamError as error:
             _log.warning("%s: %s; the wheel's own is used", self.name, error)
             return None
-        if file.metadata.get("sha256", _sha256(body)) != _sha256(body):
+        if not _is_as_promised(body, file):
             _log.warning("%s: the metadata of %s is not as promised", self.name, file.filename)
             return None
         if not _is_metadata(body, file.filename):
@@ -311,6 +364,12 @@ def file_key(file: File) -> str:
     return f"file-{file.sha256}" if file.sha256 else f"url-{_sha256(file.url.encode())}"
 
 
+def _is_as_promised(metadata: bytes, file: File) -> bool:
+    """Whether core metadata is what the page says it is, where it says anything."""
+    expected = (file.metadata or {}).get("sha256")
+    return expected is None or expected == _sha256(metadata)
+
+
 def _is_metadata(body: bytes, filename: str) -> bool:
     """Whether bytes are core metadata of a wheel's project; many hosts answer 200 to anything."""
     fields = parse_email(body)[0]
@@ -327,17 +386,25 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-async def _bounded(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+async def _bounded(
+    answer: aiohttp.ClientResponse, max_bytes: int, enough: int | None = None
+) -> bytes:
+    """What comes, until it is enough or all; UpstreamError when it is too much."""
     pieces, size = [], 0
     async for piece in answer.content.iter_any():
         size += len(piece)
         if size > max_bytes:
             raise UpstreamError(f"its answer has more than {max_bytes:,} bytes")
         pieces.append(piece)
+        if enough is not None and size >= enough:
+            break
     return b"".join(pieces)
 
 
 def _parse(body: bytes, content_type: str, url: str, project: str) -> ProjectPage | None:
+    # 64 MB of nothing but empty objects would become 2 GB before anybody saw that they are empty.
+    if sum(map(body.count, (b"{", b"[", b",", b"<"))) > _MAX_PIECES:
+        raise UpstreamError(f"its page has more than {_MAX_PIECES:,} parts")
     try:
         page = parse_page(body, content_type, url, project)
     except EmptyPageError:
@@ -348,12 +415,15 @@ def _parse(body: bytes, content_type: str, url: str, project: str) -> ProjectPag
     return replace(with_versions(page), repairs=())
 
 
-def _read_kept(content: bytes, project: str) -> _Kept | None:
-    head, _, body = content.partition(b"\n")
+def _read_kept(path: Path, project: str) -> _Kept | None:
     try:
+        content = unseal(path.read_bytes())
+        if content is None:
+            raise ValueError("it is damaged")
+        head, _, body = content.partition(b"\n")
         fields: dict[str, Any] = json.loads(head)
         page = parse_page(body, JSON_TYPE, _IMMUTABLE_HOST, project)
         return _Kept(page, float(fields["fetched"]), str(fields["etag"]))
-    except (ValueError, KeyError, TypeError, PageError) as error:
+    except (OSError, ValueError, KeyError, TypeError, PageError) as error:
         _log.warning("a kept page of %s cannot be read (%s)", project, type(error).__name__)
         return None

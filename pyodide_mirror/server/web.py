@@ -6,10 +6,13 @@ private network only where the upstream itself is in one. Nothing of a client's 
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import contextlib
 import netrc
 import os
 import socket
+import ssl
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _MAX_HOPS: Final = 5
+_CONNECTIONS: Final = 64
+"""For pages, and as many for files."""
 _AGENT: Final = f"pyodide-mirror/{__version__}"
 _REACH: Final = {HostKind.PUBLIC: 0, HostKind.PRIVATE: 1, HostKind.LOOPBACK: 2}
 
@@ -48,16 +53,18 @@ class Web:
     """An HTTP client for one upstream.
 
     ``login``: user name and password, for the upstream's own origin only; other hosts get what
-    the user's ``.netrc`` has for them. ``timeout``: seconds to connect, and between two pieces.
+    the user's ``.netrc`` has for them. ``timeout``: seconds until an answer begins, and between
+    two pieces.
     Proxies are taken from the environment, except for an upstream on this machine.
     """
 
     def __init__(self, index_url: str, *, login: tuple[str, str] | None, timeout: float) -> None:
         self.index_url = index_url
         self.timeout = timeout
-        self._login = aiohttp.BasicAuth(*login) if login else None
+        self._login = _basic(*login) if login else None
         self._reach = _Reach(index_url)
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._turns = {raw: asyncio.Semaphore(_CONNECTIONS) for raw in (False, True)}
 
     @contextlib.asynccontextmanager
     async def get(
@@ -71,9 +78,12 @@ class Web:
         """
         try:
             async with contextlib.AsyncExitStack() as stack:
+                # To wait for one's turn takes as long as it takes; to get an answer does not.
+                await stack.enter_async_context(self._turns[raw])
                 for _ in range(_MAX_HOPS + 1):
                     self._check(url, known=known)
-                    answer = await stack.enter_async_context(self._ask(url, headers, raw=raw))
+                    async with asyncio.timeout(self.timeout):  # a head may come in drops
+                        answer = await stack.enter_async_context(self._ask(url, headers, raw=raw))
                     if answer.status not in REDIRECTS or "location" not in answer.headers:
                         yield answer
                         return
@@ -90,17 +100,25 @@ class Web:
 
     def _ask(self, url: str, headers: Mapping[str, str], *, raw: bool) -> Any:
         coding = "identity" if raw else "gzip, deflate"
-        own = origin(url) == origin(self.index_url)
         proxy = _proxy_for(url)
         if proxy is not None:
             self._reach.trust(urlsplit(proxy).hostname or "")
+        sent = {"user-agent": _AGENT, "accept-encoding": coding, **headers}
+        if login := self._login_for(url):
+            sent["authorization"] = login
         return self._session(raw=raw).get(
             yarl.URL(url, encoded=True),  # as it was written: a %2B stays one
-            headers={"user-agent": _AGENT, "accept-encoding": coding, **headers},
-            auth=(self._login if own else None) or _from_netrc(url),
+            headers=sent,
             proxy=proxy,
             allow_redirects=False,
         )
+
+    def _login_for(self, url: str) -> str | None:
+        if self._login is not None and origin(url) == origin(self.index_url):
+            return self._login
+        if self.index_url.startswith("https:") and urlsplit(url).scheme != "https":
+            return None  # a file may come in the clear; a password never goes so
+        return _from_netrc(url)
 
     def _check(self, url: str, *, known: bool) -> None:
         parts = split_http_url(url)
@@ -113,7 +131,7 @@ class Web:
         if raw not in self._sessions:
             self._sessions[raw] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    limit=64, resolver=_Resolver(self._reach), use_dns_cache=False
+                    limit=_CONNECTIONS, resolver=_Resolver(self._reach), use_dns_cache=False
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=not raw,
@@ -183,12 +201,17 @@ def _kind(address: str) -> HostKind:
     return host_kind(f"http://[{literal}]" if found.version == 6 else f"http://{literal}")
 
 
-def _from_netrc(url: str) -> aiohttp.BasicAuth | None:
+def _basic(user: str, password: str) -> str:
+    """The Authorization header of a login (RFC 7617)."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _from_netrc(url: str) -> str | None:
     """What the user's ``.netrc`` (or the file that ``NETRC`` names) has for the URL's host."""
     return _netrc_logins().get(urlsplit(url).hostname or "")
 
 
-def _netrc_logins() -> dict[str, aiohttp.BasicAuth]:
+def _netrc_logins() -> dict[str, str]:
     try:
         found = netrc.netrc(os.environ.get("NETRC") or None)
     except FileNotFoundError:
@@ -198,7 +221,7 @@ def _netrc_logins() -> dict[str, aiohttp.BasicAuth]:
     logins = {}
     for host, (user, _, password) in found.hosts.items():
         if host != "default":  # it would hand a password to any file host
-            logins[host] = aiohttp.BasicAuth(user or "", password or "")
+            logins[host] = _basic(user or "", password or "")
     return logins
 
 
@@ -220,7 +243,7 @@ def _explained(error: BaseException, url: str, timeout: float) -> UpstreamError:
             return UpstreamError(f"{host}: no answer within {timeout:g} s", timed_out=True)
         case Refused():
             return UpstreamError(str(cause))
-        case ValueError() if "@" not in str(cause):
+        case ValueError() if not isinstance(cause, ssl.SSLError) and "@" not in str(cause):
             return UpstreamError(f"{host}: a URL that cannot be used ({cause})")
     return UpstreamError(f"{host}: {_seen(error)}")
 
@@ -237,7 +260,7 @@ def _seen(error: BaseException) -> str:
             return f"no connection ({error.os_error.strerror or 'refused'})"
         case aiohttp.ClientPayloadError():
             return "the answer was cut off"
-        case aiohttp.ServerDisconnectedError() | ConnectionError():
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | ConnectionError():
             return "the connection was closed without an answer"
         case aiohttp.ClientResponseError():
             return f"what answers does not speak HTTP properly ({type(error).__name__})"

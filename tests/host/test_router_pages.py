@@ -77,7 +77,7 @@ async def test_a_page_is_exact_json_with_absolute_urls_whatever_it_was() -> None
     response = await delivery.page("demo")
     assert response.headers["content-type"] == JSON_TYPE
     assert json.loads(response.body) == {
-        "meta": {"api-version": "1.1"},
+        "meta": {"api-version": "1.0"},
         "name": "demo",
         "versions": [],
         "files": [

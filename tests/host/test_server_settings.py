@@ -1,0 +1,217 @@
+"""Each setting is checked before the server begins, and what is wrong is said in a sentence."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyodide_mirror import options
+from pyodide_mirror.mirrors import MIRRORS
+from pyodide_mirror.server import create_app
+from pyodide_mirror.server.settings import (
+    DEFAULT_CACHE_SIZE,
+    DEFAULT_TIMEOUT,
+    UPSTREAMS_VARIABLE,
+    make,
+)
+
+SECRET = "hunter2-is-secret"  # noqa: S105  # of nobody
+
+
+@pytest.fixture(autouse=True)
+def no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(UPSTREAMS_VARIABLE, raising=False)
+
+
+def test_by_default_it_is_pypi_for_all_without_a_folder() -> None:
+    found = make()
+    assert found.upstreams == (MIRRORS[0].index_url,)
+    assert found.folder is None
+    assert found.cache is None
+    assert found.allow_origins == ("*",)
+    assert found.public_url == ""
+    assert (found.cache_size, found.timeout) == (DEFAULT_CACHE_SIZE, DEFAULT_TIMEOUT)
+
+
+def test_no_upstreams_is_offline() -> None:
+    assert make(upstreams=[]).upstreams == ()
+
+
+def test_upstreams_are_normalized_and_named_once() -> None:
+    found = make(upstreams=["HTTPS://A.example:443/simple/", "https://a.example/simple"])
+    assert found.upstreams == ("https://a.example/simple",)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "sentence"),
+    [
+        ({"upstreams": "https://a.example"}, TypeError, "several index URLs, not one string"),
+        ({"upstreams": ["ftp://a.example"]}, ValueError, "does not start with https:// or http://"),
+        ({"upstreams": ["a.example/simple"]}, ValueError, "does not start with https:// or http"),
+        ({"upstreams": [""]}, ValueError, "not a usable index URL"),
+        ({"upstreams": ["https://a.example/?x=1"]}, ValueError, "has a query or a fragment"),
+        ({"upstreams": ["https://a b.example/"]}, ValueError, "contains the character ' '"),
+        ({"upstreams": [7]}, TypeError, "index URL must be a string, not 7"),
+        ({"cache_size": -1}, ValueError, "cache_size must be a number of bytes, not -1"),
+        ({"cache_size": 1.5}, ValueError, "cache_size must be a number of bytes, not 1.5"),
+        ({"cache_size": True}, ValueError, "cache_size must be a number of bytes, not True"),
+        ({"cache_size": "2G"}, ValueError, "cache_size must be a number of bytes, not '2G'"),
+        ({"timeout": 0}, ValueError, "timeout must be a positive number of seconds, not 0"),
+        ({"timeout": -1}, ValueError, "timeout must be a positive number of seconds, not -1"),
+        ({"timeout": float("nan")}, ValueError, "positive number of seconds, not nan"),
+        ({"timeout": float("inf")}, ValueError, "positive number of seconds, not inf"),
+        ({"timeout": "5"}, TypeError, "timeout must be a number of seconds, not str"),
+        ({"timeout": True}, TypeError, "timeout must be a number of seconds, not bool"),
+        ({"allow_origins": "*"}, TypeError, "several origins, not one string"),
+        ({"allow_origins": ["a.example"]}, ValueError, "'a.example' is no origin"),
+        ({"allow_origins": ["null"]}, ValueError, "'null' is no origin"),
+        ({"allow_origins": [""]}, ValueError, "'' is no origin"),
+        ({"allow_origins": ["https://a.example/x"]}, ValueError, "more than scheme, host and port"),
+        ({"allow_origins": ["https://a.example?"]}, ValueError, "more than scheme, host and port"),
+        ({"public_url": "a.example"}, ValueError, "'a.example' is no public URL"),
+        ({"public_url": "https://a.example/?x"}, ValueError, "it has a query or a fragment"),
+        ({"public_url": "https://a.example/#x"}, ValueError, "it has a query or a fragment"),
+        ({"public_url": f"https://u:{SECRET}@a.example"}, ValueError, "user name or password"),
+        ({"allow_origins": [f"https://u:{SECRET}@a"]}, ValueError, "user name or password"),
+        ({"upstreams": [f"https://u:{SECRET}@a.example"]}, ValueError, "Put them into ~/.netrc"),
+        ({"upstreams": [f"https://{SECRET}@a.example"]}, ValueError, UPSTREAMS_VARIABLE),
+    ],
+)
+def test_what_is_wrong_is_said(
+    arguments: dict[str, Any], error: type[Exception], sentence: str
+) -> None:
+    with pytest.raises(error) as raised:
+        make(**arguments)
+    assert sentence in str(raised.value)
+    assert SECRET not in str(raised.value)
+
+
+def test_create_app_refuses_the_same(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="timeout must be"):
+        create_app(upstreams=[], cache=tmp_path, timeout=0)
+    with pytest.raises(ValueError, match="does not exist"):
+        create_app(tmp_path / "nowhere", upstreams=[], cache=tmp_path)
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OSError, match="cannot be used"):
+        create_app(upstreams=[], cache=tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("https://a.example/", "https://a.example"),
+        ("https://A.example:443/idx/", "https://a.example/idx"),
+        ("https://a.example/idx/simple/", "https://a.example/idx"),
+        ("http://10.0.0.1:8080", "http://10.0.0.1:8080"),
+    ],
+)
+def test_a_public_url_is_where_the_root_is(given: str, kept: str) -> None:
+    assert make(public_url=given).public_url == kept
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("*", "*"),
+        ("https://LAB.example:443/", "https://lab.example"),
+        ("http://localhost:8888", "http://localhost:8888"),
+    ],
+)
+def test_origins_are_kept_as_browsers_write_them(given: str, kept: str) -> None:
+    assert make(allow_origins=[given]).allow_origins == (kept,)
+
+
+# --- the environment ----------------------------------------------------------------------------
+
+
+def test_upstreams_can_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        UPSTREAMS_VARIABLE, f" https://u%40x:{SECRET}%2F@a.example/simple/ ,http://b.example:8080 "
+    )
+    found = make()
+    assert found.upstreams == ("https://a.example/simple", "http://b.example:8080")
+    assert found.logins == {"https://a.example/simple": ("u@x", f"{SECRET}/")}
+
+
+def test_a_token_without_a_password_is_a_login_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(UPSTREAMS_VARIABLE, "https://token@a.example/simple")
+    assert make().logins == {"https://a.example/simple": ("token", "")}
+
+
+def test_arguments_overrule_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(UPSTREAMS_VARIABLE, "https://a.example")
+    assert make(upstreams=["https://b.example"]).upstreams == ("https://b.example",)
+    assert make(upstreams=[]).upstreams == ()
+
+
+@pytest.mark.parametrize("empty", ["", " ", ", ,"])
+def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch, empty: str) -> None:
+    monkeypatch.setenv(UPSTREAMS_VARIABLE, empty)
+    assert make().upstreams == (MIRRORS[0].index_url,)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        f"ftp://u:{SECRET}@a.example",
+        f"https://u:{SECRET}@",
+        f"https://u:{SECRET}@[bad",
+        f"u:{SECRET}@a.example",
+        f"https://u:{SECRET}@a.example:port/",
+        f"https://u:{SECRET}@a.example/?x={SECRET}",
+    ],
+)
+def test_a_bad_one_in_the_environment_names_the_variable_and_no_password(
+    monkeypatch: pytest.MonkeyPatch, bad: str
+) -> None:
+    monkeypatch.setenv(UPSTREAMS_VARIABLE, bad)
+    with pytest.raises(ValueError, match=UPSTREAMS_VARIABLE) as raised:
+        make()
+    assert f"u:{SECRET}" not in str(raised.value)
+
+
+# --- the command's own --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("0", 0),
+        ("500", 500),
+        ("500M", 500_000_000),
+        ("2G", 2_000_000_000),
+        ("2g", 2_000_000_000),
+        ("1 TB", 10**12),
+        ("1k", 1000),
+        ("1Ki", 1024),
+        ("1KiB", 1024),
+        ("2GiB", 2 * 1024**3),
+        ("12B", 12),
+    ],
+)
+def test_sizes_are_written_as_people_do(text: str, size: int) -> None:
+    assert options.size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "G", "-1", "1.5G", "2 gigabytes", "1PB", "1e9", "٣M"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a size like 500M or 2G"):
+        options.size(text)
+
+
+@pytest.mark.parametrize(("text", "port"), [("0", 0), ("8080", 8080), ("65535", 65535)])
+def test_ports_are_numbers(text: str, port: int) -> None:
+    assert options.port(text) == port
+
+
+@pytest.mark.parametrize("text", ["", "-1", "65536", "http", "80 80", "٣", "1e3"])
+def test_what_is_no_port_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no port"):
+        options.port(text)
+
+
+def test_argparse_shows_what_a_check_says() -> None:
+    check = options.argument(options.port)
+    with pytest.raises(argparse.ArgumentTypeError, match="is no port"):
+        check("x")

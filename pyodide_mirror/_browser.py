@@ -6,22 +6,20 @@ Names that start with ``js_`` are JavaScript objects.
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import js
-from pyodide.ffi import JsException, create_once_callable, create_proxy, to_js
+from pyodide.ffi import create_once_callable, create_proxy, to_js
 
 from .model import FailureKind, PageFacts, Request, Response
-from .store import Choice, ChoiceStore, MemoryStore
 from .transport import NO_PROGRESS, Progress, TransportError, cut_off, timed_out, too_large
 from .urls import HostKind, host_kind, origin
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Iterator
 
-_log = logging.getLogger(__name__)
+    from .store import ChoiceStore
 
 # In a window `globalThis` is `window`, in a worker its global scope; in Node neither exists.
 _IN_BROWSER: Final = hasattr(js, "location") and hasattr(js, "addEventListener")
@@ -256,6 +254,11 @@ class Rejected(Exception):
         self.message = str(getattr(js_reason, "message", js_reason))
         super().__init__(self.name, self.message)
 
+    @classmethod
+    def because(cls, js_reason: Any) -> Rejected:
+        """Made of a promise's reason."""
+        return cls(js_reason)
+
 
 async def settle(js_function: Any, js_this: Any, *arguments: Any) -> Any:
     """Call a JavaScript function and wait for its promise: its value, or :class:`Rejected`.
@@ -280,83 +283,9 @@ def to_js_object(**members: object) -> Any:
 
 # --- what is remembered -------------------------------------------------------------------------
 
-_DATABASE: Final = "pyodide_mirror"
-_CHOICE: Final = "choice"
-
 
 def open_store() -> ChoiceStore:
-    """IndexedDB, which plain-http pages and workers have, too; elsewhere the process's memory."""
-    return IndexedDBStore() if hasattr(js, "indexedDB") else MemoryStore()
+    """See :mod:`._browser_store`, which builds on this module."""
+    from . import _browser_store
 
-
-class IndexedDBStore:
-    """:class:`~pyodide_mirror.store.ChoiceStore` in the page's IndexedDB."""
-
-    def load(self) -> Awaitable[Choice | None]:
-        """The remembered choice, or None."""
-        return asyncio.ensure_future(self._load())
-
-    def save(self, choice: Choice) -> Awaitable[None]:
-        """Remember this one instead of the one before."""
-        text = choice.to_json()
-        return asyncio.ensure_future(self._write(lambda js_store: js_store.put(text, _CHOICE)))
-
-    def forget(self) -> Awaitable[None]:
-        """Remember nothing."""
-        return asyncio.ensure_future(self._write(lambda js_store: js_store.delete(_CHOICE)))
-
-    async def _load(self) -> Choice | None:
-        try:
-            js_database = await _open_database()
-            try:
-                js_store = js_database.transaction(_CHOICE, "readonly").objectStore(_CHOICE)
-                return Choice.from_json(await _result(js_store.get(_CHOICE)))
-            finally:
-                js_database.close()
-        except (Rejected, JsException) as error:
-            _log.warning("nothing can be remembered on this page: %s", error)
-            return None
-
-    async def _write(self, change: Callable[[Any], Any]) -> None:
-        try:
-            js_database = await _open_database()
-            try:
-                js_transaction = js_database.transaction(_CHOICE, "readwrite")
-                change(js_transaction.objectStore(_CHOICE))
-                await _event(js_transaction, "complete", ("error", "abort"))
-            finally:
-                js_database.close()
-        except (Rejected, JsException) as error:
-            _log.warning("nothing can be remembered on this page: %s", error)
-
-
-async def _open_database() -> Any:
-    js_request = js.indexedDB.open(_DATABASE, 1)
-
-    def upgrade(_js_event: Any) -> None:
-        js_request.result.createObjectStore(_CHOICE)
-
-    js_upgrade = create_proxy(upgrade)
-    js_request.addEventListener("upgradeneeded", js_upgrade)
-    try:
-        return await _result(js_request)
-    finally:
-        js_upgrade.destroy()
-
-
-async def _result(js_request: Any) -> Any:
-    """The result of an IDBRequest."""
-    await _event(js_request, "success", ("error",))
-    return js_request.result
-
-
-async def _event(js_target: Any, good: str, bad: tuple[str, ...]) -> None:
-    """Wait for one event of an IndexedDB object; a bad one raises its error."""
-
-    def start(js_resolve: Any, _js_reject: Any) -> None:
-        for name in (good, *bad):
-            js_target.addEventListener(name, js_resolve)
-
-    js_event = await js.Promise.new(create_once_callable(start))
-    if js_event.type != good:
-        raise Rejected(js_target.error)
+    return _browser_store.open_store()

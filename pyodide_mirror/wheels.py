@@ -79,8 +79,18 @@ def metadata_of(wheel: bytes | Path) -> bytes:
             names = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
             if len(names) != 1:
                 raise ValueError(f"has {len(names)} METADATA files")
-            if archive.getinfo(names[0]).file_size > _MAX_METADATA_BYTES:
+            # Other methods need libraries that Pyodide may lack, and unfold without bound.
+            if archive.getinfo(names[0]).compress_type not in {
+                zipfile.ZIP_STORED,
+                zipfile.ZIP_DEFLATED,
+            }:
+                raise ValueError("has its METADATA packed in an unusual way")
+            with archive.open(names[0]) as file:  # what the archive says of its size may be a lie
+                metadata = file.read(_MAX_METADATA_BYTES + 1)
+            if len(metadata) > _MAX_METADATA_BYTES:
                 raise ValueError("its METADATA is too large")
-            return archive.read(names[0])
-    except (zipfile.BadZipFile, KeyError, RuntimeError, NotImplementedError, zlib.error) as error:
+            return metadata
+    except (
+        *(EOFError, KeyError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error),
+    ) as error:
         raise ValueError(f"is no readable wheel ({error})") from error

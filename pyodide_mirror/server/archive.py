@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import struct
-import zipfile
-import zlib
 from typing import TYPE_CHECKING, Final
 
-from .source import MAX_METADATA_BYTES
+from pyodide_mirror.wheels import metadata_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +17,6 @@ _MAX_DIRECTORY_BYTES: Final = 16 * 1024 * 1024
 _END64: Final = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR: Final = struct.Struct("<4sLQL")
 _END: Final = struct.Struct("<4s4H2LH")
-_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def read_metadata(wheel: Path) -> bytes:
@@ -31,11 +28,7 @@ def read_metadata(wheel: Path) -> bytes:
     entries, directory = _directory(wheel)
     if entries > _MAX_ENTRIES or directory > _MAX_DIRECTORY_BYTES:
         raise ValueError(f"has a directory of {entries:,} entries and {directory:,} bytes")
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            return _metadata(archive)
-    except (zipfile.BadZipFile, EOFError, KeyError, RuntimeError, zlib.error) as error:
-        raise ValueError(f"is no readable wheel ({error})") from error
+    return metadata_of(wheel)
 
 
 def _directory(wheel: Path) -> tuple[int, int]:
@@ -52,18 +45,3 @@ def _directory(wheel: Path) -> tuple[int, int]:
     if before >= 0 and tail.startswith(b"PK\x06\x07", at - _LOCATOR.size):
         _, _, _, _, _, _, _, entries, directory, _ = _END64.unpack_from(tail, before)
     return entries, directory
-
-
-def _metadata(archive: zipfile.ZipFile) -> bytes:
-    names = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
-    if len(names) != 1:
-        raise ValueError(f"has {len(names)} METADATA files")
-    # By other methods, one call may unfold to any size.
-    if archive.getinfo(names[0]).compress_type not in _METHODS:
-        raise ValueError("has its METADATA packed in an unusual way")
-    # Read with a bound: what the directory says of its size may be a lie.
-    with archive.open(names[0]) as packed:
-        metadata = packed.read(MAX_METADATA_BYTES + 1)
-    if len(metadata) > MAX_METADATA_BYTES:
-        raise ValueError("its METADATA is too large")
-    return metadata

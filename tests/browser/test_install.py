@@ -441,17 +441,14 @@ def test_the_choice_outlives_the_page_as_a_reordering(
 @run_in_pyodide
 async def write_choice(selenium: Engine, text: str) -> str:
     """Write what a hostile page of the same origin could; return what is made of it."""
-    import js
+    from pyodide_mirror import _browser_store
 
-    from pyodide_mirror import _browser
-
-    js_database = await _browser._open_database()
+    js_database = await _browser_store._open_database("pyodide_mirror", ["choice"])
     js_transaction = js_database.transaction("choice", "readwrite")
     js_transaction.objectStore("choice").put(text, "choice")
-    await _browser._event(js_transaction, "complete", ("error",))
+    await _browser_store._event(js_transaction, "complete", "error")
     js_database.close()
-    assert js
-    return repr(await _browser.IndexedDBStore().load())
+    return repr(await _browser_store.IndexedDBStore().load())
 
 
 @pytest.mark.engines(*BROWSERS)

@@ -1,0 +1,367 @@
+"""What is kept in the page's IndexedDB: the remembered choice, and the shelf of the cache.
+
+Each has a database of its own, so that releases that know only one of them get along.
+
+Names that start with ``js_`` are JavaScript objects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from contextlib import suppress
+from hashlib import sha256 as _sha256
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import js
+from pyodide.ffi import JsBuffer, JsException, create_once_callable, create_proxy, to_js
+
+from ._browser import Rejected, settle
+from .cache import MAX_BYTES, Cache, MemoryShelf, Order, ShelfError, Where, bound, largest
+from .store import Choice, ChoiceStore, MemoryStore
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from .cache import Change
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# Seconds for what may wait for other pages, or for ever: browsers' databases do hang.
+_PATIENCE: Final = 5.0
+_LONG_PATIENCE: Final = 60.0  # nothing waits for what is written
+
+
+def open_store() -> ChoiceStore:
+    """IndexedDB, which plain-http pages and workers have, too; elsewhere the process's memory."""
+    return IndexedDBStore() if _has_databases() else MemoryStore()
+
+
+def open_cache(max_bytes: int = MAX_BYTES) -> Cache:
+    """A cache in IndexedDB; where there is none, or it cannot be used, in the process's memory."""
+    return Cache(IndexedDBShelf(max_bytes) if _has_databases() else MemoryShelf())
+
+
+def _has_databases() -> bool:
+    try:
+        return bool(getattr(js, "indexedDB", None))
+    except JsException:
+        return False  # SecurityError: it must not even be looked at
+
+
+# --- the choice ---------------------------------------------------------------------------------
+
+_DATABASE: Final = "pyodide_mirror"
+_CHOICE: Final = "choice"
+
+
+class IndexedDBStore:
+    """:class:`~pyodide_mirror.store.ChoiceStore` in the page's IndexedDB."""
+
+    def load(self) -> Awaitable[Choice | None]:
+        """The remembered choice, or None."""
+        return asyncio.ensure_future(self._load())
+
+    def save(self, choice: Choice) -> Awaitable[None]:
+        """Remember this one instead of the one before."""
+        text = choice.to_json()
+        return asyncio.ensure_future(self._write(lambda js_store: js_store.put(text, _CHOICE)))
+
+    def forget(self) -> Awaitable[None]:
+        """Remember nothing."""
+        return asyncio.ensure_future(self._write(lambda js_store: js_store.delete(_CHOICE)))
+
+    async def _load(self) -> Choice | None:
+        js_request = await self._use("readonly", lambda js_store: js_store.get(_CHOICE))
+        return js_request and Choice.from_json(js_request.result)
+
+    async def _write(self, change: Callable[[Any], Any]) -> None:
+        await self._use("readwrite", change)
+
+    async def _use(self, mode: str, start: Callable[[Any], Any]) -> Any:
+        """The request that ``start`` makes, once it is done; None where nothing can be stored."""
+        try:
+            js_database = await _open_database(_DATABASE, [_CHOICE])
+            try:
+                js_transaction = js_database.transaction(_CHOICE, mode)
+                js_request = start(js_transaction.objectStore(_CHOICE))
+                await _event(js_transaction, "complete", "abort")
+            finally:
+                js_database.close()
+        except (Rejected, JsException, TimeoutError) as error:
+            _log.warning("nothing can be remembered on this page: %s", error)
+            return None
+        return js_request
+
+
+# --- the cache ----------------------------------------------------------------------------------
+
+_CACHE: Final = "pyodide_mirror_cache"
+_CONTENT: Final = "content"
+_ORDER: Final = "order"
+_BOTH: Final = [_CONTENT, _ORDER]
+_SUBTLE_FROM: Final = 1_048_576
+"""Bytes from which the browser's digest is faster than Python's, the way to it included."""
+
+
+class IndexedDBShelf:
+    """:class:`~pyodide_mirror.cache.Shelf` in the page's IndexedDB, shared by its tabs.
+
+    The store ``content`` has an ArrayBuffer per key. (Blobs are faster from some megabytes on, but
+    WebKit cannot always store them.) The store ``order`` has one text, see
+    :class:`~pyodide_mirror.cache.Order`; every transaction that writes contents brings both in
+    line, so that whatever happens to either mends itself.
+    """
+
+    where: Where = "indexeddb"
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self._opening: asyncio.Task[Any] | None = None
+        self._wanted: dict[str, None] = {}
+        self._reading: asyncio.Task[dict[str, Any]] | None = None
+        # What is to be written, and what is being written just now.
+        self._changes: dict[str, Change] = {}
+        self._writing: Mapping[str, Change] = {}
+        self._writer: asyncio.Task[None] | None = None
+
+    # --- reading ---
+
+    async def read(self, key: str, sha256: str = "") -> bytes | None:
+        """See :class:`~pyodide_mirror.cache.Shelf`."""
+        pending = [changes.get(key) for changes in (self._changes, self._writing)]
+        known = next((change for change in pending if change not in (None, "used")), None)
+        if known == "drop":
+            return None
+        kept = await self._get(key) if known is None else known
+        if kept is None:
+            return None
+        data = await _checked(kept, sha256, largest(self.max_bytes))
+        self.change(key, "drop" if data is None else "used")
+        return data
+
+    async def _get(self, key: str) -> Any:
+        """What others may have written; all that is wanted at once is one transaction."""
+        if self._reading is None:
+            self._wanted = {}
+            self._reading = asyncio.ensure_future(self._get_all(self._wanted))
+        self._wanted[key] = None
+        return (await asyncio.shield(self._reading))[key]
+
+    async def _get_all(self, keys: dict[str, None]) -> dict[str, Any]:
+        self._reading = None  # what is wanted from now on comes with the next one
+
+        def get_all(js_content: Any) -> dict[str, Any]:
+            return {key: js_content.get(key) for key in keys}
+
+        js_requests = await self._transact([_CONTENT], "readonly", get_all)
+        return {key: js_request.result for key, js_request in js_requests.items()}
+
+    async def sizes(self) -> Mapping[str, int]:
+        """See :class:`~pyodide_mirror.cache.Shelf`."""
+
+        def get_state(js_content: Any, js_order: Any) -> tuple[Any, Any]:
+            return js_content.getAllKeys(), js_order.get(_ORDER)
+
+        js_keys, js_text = await self._transact(_BOTH, "readonly", get_state)
+        order = Order.from_text(js_text.result)
+        order.keep_only(js_keys.result)
+        return order.sizes
+
+    # --- writing ---
+
+    def change(self, key: str, change: Change) -> None:
+        """See :class:`~pyodide_mirror.cache.Shelf`."""
+        before = self._changes.pop(key, change)
+        # It goes to the end in any case; what was written and then used is still to be written.
+        self._changes[key] = before if change == "used" else change
+        if self._writer is None:
+            self._writer = asyncio.ensure_future(self._write())
+
+    async def settled(self) -> None:
+        """See :class:`~pyodide_mirror.cache.Shelf`."""
+        while self._writer is not None:
+            await asyncio.shield(self._writer)
+
+    async def clear(self) -> None:
+        """See :class:`~pyodide_mirror.cache.Shelf`."""
+        self._changes.clear()
+        await self.settled()
+        await self._transact(
+            _BOTH, "readwrite", lambda *js_both: [each.clear() for each in js_both]
+        )
+
+    async def _write(self) -> None:
+        try:
+            free = await _free_bytes()
+            while self._changes:
+                self._writing, self._changes = self._changes, {}
+                try:
+                    await self._commit(self._writing, free)
+                except ShelfError as error:
+                    _log.debug("not kept: %s", error)
+        finally:
+            self._writing, self._writer = {}, None
+
+    async def _commit(self, changes: Mapping[str, Change], free: float | None) -> None:
+        """Make the changes in one transaction; tabs that do so take turns."""
+        update = functools.partial(_update, changes, self.max_bytes, free)
+        # If nothing is written others may read meanwhile.
+        used = all(change == "used" for change in changes.values())
+        stores = [_ORDER] if used else _BOTH
+        try:
+            await self._transact(stores, "readwrite", update, _LONG_PATIENCE)
+        except ShelfError as error:
+            if "QuotaExceededError" not in str(error) or free == 0:
+                raise
+            _log.debug("the browser has no room: half of the cache leaves")
+            await self._commit(changes, 0)
+
+    # --- the database ---
+
+    async def _transact(
+        self, stores: list[str], mode: str, start: Callable[..., T], patience: float = _PATIENCE
+    ) -> T:
+        """Wait for the transaction in which ``start`` uses these stores: what it returned."""
+        opening = self._opening
+        try:
+            async with asyncio.timeout(patience):
+                try:
+                    js_transaction = await self._begin(stores, mode)
+                except JsException:
+                    # It was closed: for a page that upgrades or deletes it, or with the user's
+                    # data. (Not all browsers let Pyodide see that it is an InvalidStateError.)
+                    if self._opening is opening:
+                        self._opening = None
+                    js_transaction = await self._begin(stores, mode)
+                result = start(*[js_transaction.objectStore(store) for store in stores])
+                await _event(js_transaction, "complete", "abort")
+                return result
+        except (Rejected, JsException, TimeoutError) as error:
+            raise ShelfError(repr(error)) from error
+
+    async def _begin(self, stores: list[str], mode: str) -> Any:
+        if self._opening is None:
+            self._opening = asyncio.ensure_future(self._open())
+            # Whoever wanted it may have lost patience.
+            self._opening.add_done_callback(lambda task: task.cancelled() or task.exception())
+        js_database = await asyncio.shield(self._opening)
+        return js_database.transaction(to_js(stores), mode)
+
+    async def _open(self) -> Any:
+        js_database = await _open_database(_CACHE, _BOTH)
+        # Another release may upgrade it, and whoever deletes it need not wait.
+        js_database.addEventListener("versionchange", js_database.close.bind(js_database))
+        return js_database
+
+
+async def _checked(kept: Any, sha256: str, most: int) -> bytes | None:
+    """The content in Python's memory, if it is one, and has this digest where one is given."""
+    if isinstance(kept, bytes):
+        return kept if not sha256 or _sha256(kept).hexdigest() == sha256 else None
+    size = getattr(kept, "byteLength", 0)
+    if not isinstance(kept, JsBuffer) or size > most:
+        return None
+    # SubtleCrypto, which only secure contexts have.
+    js_subtle = getattr(getattr(js, "crypto", None), "subtle", None)
+    if not (sha256 and size >= _SUBTLE_FROM and js_subtle):
+        return await _checked(kept.to_bytes(), sha256, most)
+    js_digest = await settle(js_subtle.digest, js_subtle, "SHA-256", kept)
+    return kept.to_bytes() if js_digest.to_bytes().hex() == sha256 else None
+
+
+def _update(
+    changes: Mapping[str, Change], max_bytes: int, free: float | None, *js_stores: Any
+) -> None:
+    """Start to change entries: in both stores, or in the order alone where they were only used.
+
+    It goes on in an event's handler: a transaction ends when none of its handlers has anything to
+    do, and Python's ``await`` comes back too late.
+    """
+    *js_contents, js_order = js_stores
+    js_keys = [js_content.getAllKeys() for js_content in js_contents]
+    js_text = js_order.get(_ORDER)  # the last to succeed
+
+    def write(order: Order, js_content: Any, keys: list[Any]) -> None:
+        order.keep_only(keys)
+        order.apply(changes, bound(max_bytes, order.total(), free))
+        for key in order.strangers(keys):
+            js_content.delete(key)
+        for key, change in changes.items():
+            if isinstance(change, bytes) and key in order.sizes:
+                js_content.put(to_js(change).buffer, key)
+
+    def go_on(_js_event: Any) -> None:
+        order = Order.from_text(js_text.result)
+        try:
+            for js_content, js_request in zip(js_contents, js_keys, strict=True):
+                write(order, js_content, list(js_request.result))
+            if not js_contents:
+                order.apply(changes, max_bytes)
+            js_order.put(order.to_text(), _ORDER)
+        except JsException as error:
+            # Left alone it would be an uncaught error of the page.
+            _log.debug("not kept: %s", error)
+            with suppress(JsException):  # it may have ended already
+                js_order.transaction.abort()
+
+    js_text.addEventListener("success", create_once_callable(go_on))
+
+
+async def _free_bytes() -> float | None:
+    """What the browser would let this origin store besides, if it says so."""
+    js_storage: Any = getattr(getattr(js, "navigator", None), "storage", None)
+    if not hasattr(js_storage, "estimate"):
+        return None
+    try:
+        js_estimate = await settle(js_storage.estimate, js_storage)
+    except Rejected:
+        return None  # TypeError: this origin has no storage
+    quota, usage = getattr(js_estimate, "quota", None), getattr(js_estimate, "usage", None)
+    if not isinstance(quota, int | float) or not isinstance(usage, int | float):
+        return None
+    return quota - usage if isfinite(quota - usage) else None
+
+
+# --- databases ----------------------------------------------------------------------------------
+
+
+async def _open_database(name: str, stores: list[str]) -> Any:
+    """Open a database, with these stores if it is new.
+
+    Raises JsException, Rejected, or TimeoutError when others do not let go of it.
+    """
+    js_request = js.indexedDB.open(name, 1)
+
+    def upgrade(_js_event: Any) -> None:
+        for store in stores:
+            js_request.result.createObjectStore(store)
+
+    js_upgrade = create_proxy(upgrade)
+    js_request.addEventListener("upgradeneeded", js_upgrade)
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            await _event(js_request, "success", "error")
+    except BaseException:
+        # It may be opened yet, when nobody waits any more: then it must not stay so.
+        js_close = create_once_callable(lambda _js_event: js_request.result.close())
+        js_request.addEventListener("success", js_close)
+        raise
+    js_upgrade.destroy()
+    return js_request.result
+
+
+async def _event(js_target: Any, good: str, bad: str) -> None:
+    """Wait for one event of an IndexedDB object; the bad one raises its error."""
+
+    def start(js_resolve: Any, _js_reject: Any) -> None:
+        for name in (good, bad):
+            js_target.addEventListener(name, js_resolve)
+
+    js_event = await js.Promise.new(create_once_callable(start))
+    if js_event.type != good:
+        raise Rejected.because(js_target.error)

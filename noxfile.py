@@ -94,6 +94,14 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def bench_jupyterlite(session: nox.Session) -> None:
+    """Measure how long a JupyterLite site takes to its first output, with us and without."""
+    install(session, "test")
+    ground(session)
+    session.run("python", "-m", "tests.bench_jupyterlite", *session.posargs)
+
+
+@nox.session
 def bench_server(session: nox.Session) -> None:
     """Load our server and its peers with 200 clients, in turns."""
     install(session, "test")

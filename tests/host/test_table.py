@@ -64,7 +64,5 @@ def _server(stack: ExitStack, index: Upstream) -> Context:
 
 
 def _worker(stack: ExitStack, index: Upstream) -> Context:
-    running = stack.enter_context(
-        worker(index.url, file_hosts=index.file_hosts, TIMEOUT_MS="2000")
-    )
+    running = stack.enter_context(worker(index.url, file_hosts=index.file_hosts, TIMEOUT_MS="2000"))
     return Context(f"{running.url}/simple", index, WORKER)

@@ -1,0 +1,103 @@
+"""The wheels that the add-on for JupyterLite makes: a site's own, and of what is installed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import re
+import zipfile
+from importlib.metadata import PackageNotFoundError, distribution
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SITE: Final = "pyodide_mirror_site"
+"""The name of a site's wheel, as file names have it."""
+MADE: Final = re.compile(
+    rf"((pyodide_mirror|comm|packaging)-[^-/]+-0x[0-9a-f]{{12}}|{SITE}-[^-/]+)-py3-none-any\.whl"
+)
+"""The names of what the add-on puts into a site: nobody else writes such a build tag."""
+_WHEEL: Final = """\
+Wheel-Version: 1.0
+Generator: pyodide-mirror
+Root-Is-Purelib: true
+Tag: py3-none-any
+"""
+_STARTUP: Final = "data/etc/ipython/startup/00-pyodide-mirror.py"
+_DATE: Final = (2020, 2, 2, 0, 0, 0)  # the same bytes from the same contents, whenever made
+
+
+def site_wheel(startup: str) -> tuple[str, bytes]:
+    """Name and content of the wheel that brings the start-up file into each kernel."""
+    # Digits only: a local version's "+" is a space to some servers.
+    version = f"1.{int(hashlib.sha256(startup.encode()).hexdigest()[:15], 16)}"
+    stem = f"{SITE}-{version}"
+    return f"{stem}-py3-none-any.whl", _wheel(
+        f"{stem}.dist-info",
+        {
+            f"{stem}.data/{_STARTUP}": startup.encode(),
+            f"{stem}.dist-info/METADATA": (
+                f"Metadata-Version: 2.1\nName: {SITE.replace('_', '-')}\nVersion: {version}\n"
+                "Summary: Has the kernels of a JupyterLite site use pyodide_mirror\n"
+            ).encode(),
+        },
+    )
+
+
+def rebuilt_wheel(project: str, *, why: str) -> tuple[str, bytes]:
+    """Name and content of a wheel of a pure package that is installed here.
+
+    ``why`` says in a clause what it is for; it is part of the ValueError when it is not there.
+    """
+    installed, contents = None, dict[str, bytes]()
+    try:
+        installed = distribution(project)
+        # What an installer adds stays here, and so does what is outside of site-packages.
+        contents = {
+            path.as_posix(): path.read_binary()
+            for path in installed.files or ()
+            if _belongs(path.parts, project)
+        }
+    except (PackageNotFoundError, FileNotFoundError):
+        contents.clear()  # told below, with what to do
+    info = next((name.split("/")[0] for name in contents if name.endswith("/METADATA")), "")
+    if installed is None or not info or f"{project}/__init__.py" not in contents:
+        raise ValueError(
+            f"PyodideMirrorAddon puts the package {project} into the site, {why}, but it is"
+            f" {'not' if installed is None else 'only in part'} installed here:"
+            f" pip install --force-reinstall {project}."
+        )
+    return tagged(f"{project}-{installed.version}-py3-none-any.whl", _wheel(info, contents))
+
+
+def tagged(name: str, content: bytes) -> tuple[str, bytes]:
+    """A wheel under a name that changes with its content: no cache has anything stale under it.
+
+    That is what a build tag is good for, which begins with a digit (PyPA: binary distribution
+    format).
+    """
+    digest = hashlib.sha256(content).hexdigest()
+    return name.replace("-py3-", f"-0x{digest[:12]}-py3-"), content
+
+
+def _belongs(parts: tuple[str, ...], project: str) -> bool:
+    if parts[0].endswith(".dist-info"):
+        return parts[1] in {"METADATA", "licenses"} or parts[1].startswith("LICENSE")
+    return parts[0] == project and "__pycache__" not in parts
+
+
+def _wheel(info: str, contents: Mapping[str, bytes]) -> bytes:
+    """A pure wheel of these files, its own ones added (PyPA: binary distribution format)."""
+    contents = {**dict(sorted(contents.items())), f"{info}/WHEEL": _WHEEL.encode()}
+    lines = []
+    for name, content in contents.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
+        lines.append(f"{name},sha256={digest},{len(content)}\n")
+    contents[f"{info}/RECORD"] = f"{''.join(lines)}{info}/RECORD,,\n".encode()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(zipfile.ZipInfo(name, _DATE), content, zipfile.ZIP_DEFLATED, 9)
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""JupyterLite sites, built with our add-on and driven in a browser."""

@@ -1,0 +1,196 @@
+"""Chromium with JupyterLite sites in it, and a record of every request that they cause."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import urlencode, urlsplit
+
+from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+
+from tests.ground import browsers
+from tests.ground.engines import _stop
+from tests.ground.processes import OWN_GROUP
+
+_PATIENCE: Final = 120.0
+"""Seconds that a kernel may take to start, or a cell to end."""
+_LOOPBACK: Final = "127.0.0.1"
+
+
+class Browser:
+    """One Chromium, for which there is nothing but this machine; a context manager.
+
+    Afterwards `requests` has what was asked for by pages, by their workers and service workers.
+    """
+
+    def __init__(self) -> None:
+        """Start nothing yet."""
+        self.requests: list[str] = []
+        self._closing = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        with ExitStack() as stack:
+            profile = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+            self._log = Path(profile, "requests.json")
+            self.driver = self._start(stack, profile)
+            self._closing = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End it; what it has logged is complete when it ends by itself."""
+        with self._closing:
+            self.driver.quit()
+            self.requests = _requests(self._log.read_text())
+
+    def off_site(self) -> list[str]:
+        """Return what was asked for elsewhere than on this machine."""
+        return [url for url in self.requests if urlsplit(url).hostname not in {_LOOPBACK, None}]
+
+    def _start(self, stack: ExitStack, profile: str) -> Chrome:
+        options = ChromeOptions()
+        options.binary_location = str(browsers.find(browsers.CHROMIUM))
+        for flag in [
+            *browsers.chromium_flags(),
+            f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {_LOOPBACK}",
+            f"--log-net-log={self._log}",
+            f"--user-data-dir={profile}",
+        ]:
+            options.add_argument(flag)
+        service = ChromeService(str(browsers.find(browsers.CHROMEDRIVER)), popen_kw={**OWN_GROUP})
+        stack.callback(_stop, service)
+        driver = Chrome(options=options, service=service)
+        driver.set_script_timeout(_PATIENCE)
+        driver.set_page_load_timeout(_PATIENCE)
+        return driver
+
+    @contextmanager
+    def open(self, url: str) -> Iterator["Page"]:
+        """Open a page of a site in a tab of its own, and close it afterwards."""
+        before = self.driver.current_window_handle
+        self.driver.switch_to.new_window("tab")
+        try:
+            self.driver.get(url)
+            yield Page(self.driver)
+        finally:
+            self.driver.close()
+            self.driver.switch_to.window(before)
+
+
+class Page:
+    """A page of a site. The site must have ``exposeAppInBrowser``."""
+
+    def __init__(self, driver: Chrome) -> None:
+        """Take the driver, whose current tab is the page's."""
+        self.driver = driver
+        self.first_output_at = 0.0
+        """Seconds from the navigation to the first output of `repl_output`."""
+
+    def run_js(self, body: str, *arguments: Any) -> Any:
+        """Run the body of an async function in the page and return what it returns."""
+        script = f"""
+            const done = arguments[arguments.length - 1];
+            (async (...args) => {{ {body} }})(...[...arguments].slice(0, -1)).then(
+                (result) => done({{ result }}),
+                (error) => done({{ error: String(error?.stack ?? error) }}),
+            );
+        """
+        answer = self.driver.execute_async_script(script, *arguments)
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return answer.get("result")
+
+    def run_notebook(self, path: str, *, restart: bool = False) -> list[str]:
+        """Run all cells of the notebook that Lab or Notebook shows, and return what each shows.
+
+        With ``restart`` its kernel is restarted before. The first time nothing is waited for but
+        that there is a kernel to run them, not even that it is ready.
+        """
+        cells = self.run_js(
+            f"""{_UNTIL}
+            const [path, restart] = args;
+            const app = await until(() => window.jupyterapp);
+            await app.restored;
+            const panel = await until(() =>
+                [...app.shell.widgets("main")].find((each) => each.context?.path === path));
+            await panel.context.ready;
+            app.shell.activateById(panel.id);
+            const kernel = await until(() => panel.sessionContext.session?.kernel);
+            if (restart) await kernel.restart();
+            await app.commands.execute("notebook:run-all-cells");
+            return panel.content.model.toJSON().cells.map((cell) => cell.outputs);""",
+            path,
+            restart,
+        )
+        return [_text(outputs) for outputs in cells]
+
+    def repl_output(self) -> str:
+        """Return what the REPL's first cell shows, once it has ended with `END` or an error."""
+        outputs, self.first_output_at = self.run_js(
+            f"""{_UNTIL}
+            const end = args[0];
+            const app = await until(() => window.jupyterapp);
+            await app.restored;
+            const panel = await until(() => app.shell.currentWidget?.console?.cells.length
+                && app.shell.currentWidget);
+            const outputs = () => panel.console.cells.get(0).model.toJSON().outputs ?? [];
+            await until(() => outputs().length);
+            const seconds = performance.now() / 1000;
+            await until(() => outputs().some((each) =>
+                each.output_type === "error" || String(each.text ?? "").includes(end)));
+            return [outputs(), seconds];""",
+            END,
+        )
+        return _text(outputs)
+
+
+END: Final = "That was it."
+"""What the code of a REPL prints at its end."""
+
+_UNTIL: Final = """
+    const until = async (find) => {
+        for (;;) {
+            const found = find();
+            if (found) return found;
+            await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+    };"""
+
+
+def _text(outputs: list[dict[str, Any]]) -> str:
+    """Return what a cell shows, as text: streams, results, and the last line of an error."""
+    parts = []
+    for output in outputs:
+        text = output.get("text") or output.get("data", {}).get("text/plain") or ""
+        parts.append("".join(text))
+        if output["output_type"] == "error":
+            parts.append(f"{output['ename']}: {output['evalue']}\n")
+    return "".join(parts)
+
+
+def address(base: str, app: str, **query: str) -> str:
+    """Return the address of an app of the site at ``base``."""
+    return f"{base}/{app}/index.html?{urlencode(query)}"
+
+
+def _requests(log: str) -> list[str]:
+    """Return the URLs in Chromium's log that a site on this machine is the initiator of.
+
+    Chromium's own requests (for updates, a start page, the time) have none.
+    """
+    events = json.loads(log)
+    begins = events["constants"]["logEventTypes"]["URL_REQUEST_START_JOB"]
+    return [
+        event["params"]["url"]
+        for event in events["events"]
+        if event["type"] == begins
+        and urlsplit(event.get("params", {}).get("initiator", "")).hostname == _LOOPBACK
+    ]

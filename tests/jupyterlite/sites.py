@@ -1,0 +1,234 @@
+"""Build JupyterLite sites: JupyterLite from PyPI, Pyodide from npm, nothing from a CDN.
+
+JupyterLite lives in an environment of its own below ``.cache/``, so that the tests' environment
+need not have it. Our package is put in front of it by ``PYTHONPATH``, as a wheel made it.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import venv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pyodide_mirror.simple_api import normalize
+from tests.ground import provision
+from tests.ground.provision import (
+    CACHE,
+    _pip_download,
+    _point_at_downloaded,
+    made,
+    python_of,
+)
+
+KERNEL: Final = "@jupyterlite/pyodide-kernel-extension:kernel"
+
+# What a kernel loads from Pyodide's lock file before its first cell. Named one by one: the lock
+# file's own dependencies are incomplete.
+_KERNEL_ROOTS: Final = (
+    *("asttokens", "decorator", "executing", "ipython", "jedi", "matplotlib-inline", "micropip"),
+    *("packaging", "parso", "prompt-toolkit", "pure-eval", "pygments", "six", "stack-data"),
+    *("traitlets", "wcwidth"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """A JupyterLite, and the Pyodide that its kernel is made for."""
+
+    core: str
+    kernel: str
+    pyodide: str
+
+    @property
+    def requirements(self) -> list[str]:
+        """What the environment is made of; micropip and comm are what our package needs."""
+        ours = [f"jupyterlite-core=={self.core}", f"jupyterlite-pyodide-kernel=={self.kernel}"]
+        return [*ours, "jupyter_server", "jsonschema", "micropip", "packaging", "comm"]
+
+
+CURRENT: Final = Release(core="0.8.6", kernel="0.8.6", pyodide="314.0.6")
+OLDER: Final = Release(core="0.7.6", kernel="0.7.2", pyodide="0.29.3")
+
+
+def environment(release: Release = CURRENT) -> Path:
+    """Return the Python of an environment with that JupyterLite, without our package."""
+
+    def make(folder: Path) -> None:
+        venv.create(folder, symlinks=True)
+        pip_install(folder / "bin" / "python", *release.requirements)
+
+    return made(CACHE / "jupyterlite" / f"{release.core}-{release.kernel}", make) / "bin" / "python"
+
+
+def pip_install(python: Path, *arguments: str) -> None:
+    """Install into an environment that needs no pip of its own."""
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "--quiet", *arguments], check=True)
+
+
+def download(project: str) -> Path:
+    """Return a folder with PyPI's newest wheel of a pure project."""
+
+    def make(folder: Path) -> None:
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
+        options = ["--no-deps", "--only-binary=:all:", "-d", str(folder)]
+        subprocess.run([*pip, *options, project], check=True)
+
+    return made(CACHE / "jupyterlite" / f"wheel-{project}", make)
+
+
+def package() -> Path:
+    """Return a folder with our package as pip installs the wheel of the tree."""
+    wheel = provision.project_wheel()
+
+    def install(folder: Path) -> None:
+        options = ["--no-deps", "--no-compile", "--target", str(folder)]
+        pip_install(environment(), *options, str(wheel))
+
+    return made(wheel.parent.with_name(f"{wheel.parent.name}-installed"), install)
+
+
+def kernel_dist(release: Release = CURRENT) -> Path:
+    """Return a folder with Pyodide and what a kernel needs, its lock file cut down to that."""
+
+    def make(folder: Path) -> None:
+        with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+            modules = provision.npm_install([f"pyodide@{release.pyodide}"], Path(scratch))
+            for name in _PYODIDE:
+                if (modules / "pyodide" / name).exists():
+                    shutil.copy2(modules / "pyodide" / name, folder / name)
+        lock_file = folder / "pyodide-lock.json"
+        lock = json.loads(lock_file.read_text())
+        lock["packages"] = packages = _cut_down(lock["packages"])
+        requirements = [f"{entry['name']}=={entry['version']}" for entry in packages.values()]
+        _pip_download(folder, python_of(folder), ["--no-deps", *requirements])
+        for entry in packages.values():
+            _point_at_downloaded(entry, folder)
+        lock_file.write_text(json.dumps(lock))
+
+    return made(CACHE / "jupyterlite" / f"pyodide-{release.pyodide}", make)
+
+
+def _cut_down(packages: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the kernel's entries of a lock file, which then depend on nothing else.
+
+    Pyodide 0.29 has IPython depend on sqlite3, which is not on PyPI; its history works without.
+    """
+    roots = set(_KERNEL_ROOTS)
+    return {
+        name: packages[name]
+        | {"depends": sorted({normalize(each) for each in packages[name]["depends"]} & roots)}
+        for name in _KERNEL_ROOTS
+    }
+
+
+_PYODIDE: Final = (
+    *("pyodide.js", "pyodide.mjs", "pyodide.asm.js", "pyodide.asm.mjs", "pyodide.asm.wasm"),
+    *("python_stdlib.zip", "pyodide-lock.json", "package.json"),
+)
+
+
+def write_site(
+    folder: Path,
+    *,
+    addon: Mapping[str, Any] | None = None,
+    pyodide: Path | None = None,
+    kernel: Mapping[str, Any] | None = None,
+    notebooks: Mapping[str, Sequence[str]] | None = None,
+) -> Path:
+    """Write the folder that a site is built from, and return it.
+
+    ``addon`` are our add-on's settings for the build, ``kernel`` the kernel's in
+    ``jupyter-lite.json``, and ``notebooks`` the cells of notebooks by their names.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if addon is not None:
+        config = {"PyodideMirrorAddon": dict(addon)}
+        (folder / "jupyter_lite_config.json").write_text(json.dumps(config))
+    # The app is exposed to the page's scripts, so that tests can tell it what to do.
+    data = {"exposeAppInBrowser": True, "litePluginSettings": {KERNEL: dict(kernel or {})}}
+    lite = {"jupyter-lite-schema-version": 0, "jupyter-config-data": data}
+    (folder / "jupyter-lite.json").write_text(json.dumps(lite))
+    if pyodide is not None:
+        (folder / "static").mkdir(exist_ok=True)
+        (folder / "static" / "pyodide").symlink_to(pyodide)
+    (folder / "files").mkdir(exist_ok=True)
+    for name, cells in (notebooks or {}).items():
+        (folder / "files" / name).write_text(json.dumps(_notebook(cells)))
+    return folder
+
+
+def _notebook(cells: Sequence[str]) -> dict[str, Any]:
+    """Return a notebook (nbformat 4) for the site's Python kernel."""
+    spec = {"display_name": "Python (Pyodide)", "language": "python", "name": "python"}
+    empty: dict[str, Any] = {"cell_type": "code", "execution_count": None, "metadata": {}}
+    return {
+        "cells": [
+            {**empty, "id": f"cell-{number}", "outputs": [], "source": source}
+            for number, source in enumerate(cells)
+        ],
+        "metadata": {"kernelspec": spec, "language_info": {"name": "python"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+
+
+def small_archive(release: Release = CURRENT) -> Path:
+    """Return JupyterLite's archive of its apps without their code, for builds nobody looks at."""
+
+    def make(folder: Path) -> None:
+        library = environment(release).parents[1] / "lib"
+        (archive,) = library.glob("*/site-packages/jupyterlite_core/jupyterlite-app-*.tgz")
+        with tarfile.open(archive) as whole, tarfile.open(folder / archive.name, "w:gz") as small:
+            for member in whole:
+                if "/build/" not in member.name and member.isfile():
+                    small.addfile(member, whole.extractfile(member))
+
+    (found,) = made(CACHE / "jupyterlite" / f"archive-{release.core}", make).iterdir()
+    return found
+
+
+def jupyter_lite(
+    folder: Path,
+    *arguments: str,
+    python: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> "subprocess.CompletedProcess[str]":
+    """Run ``jupyter lite`` in a site's folder and return its status and its output.
+
+    ``python`` is that of another environment than `environment`'s. Nothing of the machine's own
+    Jupyter configuration is seen.
+    """
+    with tempfile.TemporaryDirectory() as home:
+        return subprocess.run(
+            [str(python or environment()), "-m", "jupyterlite_core", *arguments],
+            cwd=folder,
+            env={
+                "PATH": os.environ.get("PATH", os.defpath),
+                "HOME": home,
+                "JUPYTER_CONFIG_DIR": home,
+                "JUPYTER_NO_CONFIG": "1",
+                "PYTHONPATH": str(package()),
+                **(environ or {}),
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+
+def built(folder: Path, *arguments: str, **run: Any) -> Path:
+    """Build the site in a folder, as `jupyter_lite` does, and return its output."""
+    done = jupyter_lite(folder, "build", *arguments, **run)
+    if done.returncode:
+        raise RuntimeError(done.stdout)
+    return folder / "_output"

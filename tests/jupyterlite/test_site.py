@@ -1,0 +1,205 @@
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import pytest
+
+from tests.ground.pages import PageServer
+from tests.jupyterlite import sites
+from tests.jupyterlite.browser import END, Browser, Page, address
+from tests.wheels import make_wheel
+from tests.zoo import Zoo
+
+ISOLATED = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+}
+ELSEWHERE = ("https://elsewhere.example/from-page", "https://elsewhere.example/from-kernel")
+SEEN = "All of the tree is there."
+USE = f"import zoo_root, zoo_dep_a, zoo_dep_b\nprint('{SEEN}')"
+FORGET = """
+import micropip, sys
+micropip.uninstall(["zoo-root", "zoo-dep-a", "zoo-dep-b"])
+for name in ("zoo_root", "zoo_dep_a", "zoo_dep_b"):
+    del sys.modules[name]
+"""
+EACH_WAY = [
+    *("%pip install zoo-root", USE, FORGET),
+    *("await micropip.install('zoo-root')", USE, FORGET),
+    *("import pyodide_mirror\nawait pyodide_mirror.install('zoo-root')", USE),
+    "%mirror",
+]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
+    with PageServer(tmp_path_factory.mktemp("sites")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def site(server: PageServer, zoo: Zoo) -> str:
+    """A site below a path, with four mirrors, of which one is usable, and only when repaired."""
+    return build(
+        server, zoo, "team/notebooks", ["closed-port", "no-cors", "hangs", "relative-urls"]
+    )
+
+
+@pytest.fixture(scope="module")
+def cut_off_site(server: PageServer, zoo: Zoo) -> str:
+    """A site with mirrors of which none works."""
+    return build(server, zoo, "cut-off", ["closed-port", "no-cors", "login-page"])
+
+
+@pytest.fixture(scope="module")
+def owned_site(server: PageServer, zoo: Zoo) -> str:
+    """A site with a wheel of its owner's, who does not want ``%pip`` to go anywhere else."""
+    put_wheel(server, "owned", "own-thing", {})
+    return build(server, zoo, "owned", ["relative-urls"], kernel={"disablePyPIFallback": True})
+
+
+@pytest.fixture(scope="module")
+def older_site(server: PageServer, zoo: Zoo) -> str:
+    """A site of JupyterLite 0.7, whose kernels want Pyodide's sqlite3, which npm does not have."""
+    without = "raise ModuleNotFoundError('there is no sqlite3 here')"
+    put_wheel(server, "older", "sqlite3", {"sqlite3.py": without})
+    return build(server, zoo, "older", ["relative-urls"], release=sites.OLDER)
+
+
+def put_wheel(server: PageServer, path: str, name: str, modules: Mapping[str, str]) -> None:
+    """Put a wheel where a site's owner does."""
+    wheel = make_wheel(name, "1.0", modules=modules)
+    pypi = server.dist / path / "pypi"
+    pypi.mkdir(parents=True)
+    (pypi / wheel.filename).write_bytes(wheel.data)
+
+
+def build(
+    server: PageServer,
+    zoo: Zoo,
+    path: str,
+    animals: Sequence[str],
+    *,
+    release: sites.Release = sites.CURRENT,
+    kernel: Mapping[str, object] | None = None,
+) -> str:
+    """Build a site below the server's root and return the path to it."""
+    folder = sites.write_site(
+        server.dist / path,
+        addon={"mirrors": [zoo.url(name) for name in animals], "canary": "zoo-canary"},
+        pyodide=sites.kernel_dist(release),
+        kernel=kernel,
+        notebooks={"each-way.ipynb": EACH_WAY},
+    )
+    return f"/{sites.built(folder, python=sites.environment(release)).relative_to(server.dist)}"
+
+
+@contextmanager
+def visiting(url: str, elsewhere: Sequence[str] = ()) -> Iterator[Page]:
+    """Open a page in a new browser; nothing must be asked for off this machine but what is named.
+
+    Of the page, its workers, their workers and the service worker.
+    """
+    browser = Browser()
+    with browser, browser.open(url) as page:
+        yield page
+    assert browser.requests
+    assert browser.off_site() == list(elsewhere)
+
+
+def repl(base: str, *lines: str) -> str:
+    """The address of a REPL that runs the code as soon as it can."""
+    code = "\n".join([*lines, f"print('{END}')"])
+    return address(base, "repl", kernel="python", execute="1", code=code)
+
+
+def told(text: str) -> list[str]:
+    """The lines that were printed when a mirror was chosen."""
+    return [line for line in text.splitlines() if line.startswith("pyodide_mirror:")]
+
+
+def host(zoo: Zoo, name: str) -> str:
+    return zoo[name].here.removeprefix("http://")
+
+
+def test_the_first_cell_installs_through_the_mirror_that_works_in_an_isolated_page(
+    server: PageServer, site: str, zoo: Zoo
+) -> None:
+    first = repl(server.base_url(ISOLATED) + site, "%pip install zoo-root", USE)
+    with visiting(first) as page:
+        assert page.run_js("return crossOriginIsolated")
+        text = page.repl_output()
+    (line,) = told(text)
+    assert f"installs through {host(zoo, 'relative-urls')} (relative-urls)" in line
+    assert host(zoo, "closed-port") in line
+    assert SEEN in text
+
+
+@pytest.mark.parametrize("app", ["lab", "notebooks"])
+def test_all_ways_to_install_lead_to_the_mirror_that_works_after_a_restart_as_well(
+    server: PageServer, site: str, zoo: Zoo, app: str
+) -> None:
+    url = address(server.base_url() + site, app, path="each-way.ipynb")
+    with visiting(url) as page:
+        for restart in (False, True):
+            zoo["relative-urls"].forget()
+            shown = page.run_notebook("each-way.ipynb", restart=restart)
+            assert [text.strip() for text in shown[1:8:3]] == [SEEN] * 3
+            assert len(told("".join(shown))) == 1
+            assert f"installs through {host(zoo, 'relative-urls')} (relative-urls)" in shown[0]
+            assert f"*  {host(zoo, 'relative-urls')}" in shown[-1]
+            fetched = [request.target for request in zoo["relative-urls"].requests]
+            assert sum(target.endswith("zoo_root-1.0-py3-none-any.whl") for target in fetched) == 3
+
+
+def test_with_no_mirror_that_works_a_kernel_starts_and_an_install_says_why_not(
+    server: PageServer, cut_off_site: str, zoo: Zoo
+) -> None:
+    ask = [
+        "import pyodide.http",
+        f"try: await pyodide.http.pyfetch('{ELSEWHERE[1]}')",
+        "except OSError: print('The kernel is running.')",
+    ]
+    url = repl(server.base_url() + cut_off_site, *ask, "%pip install zoo-root")
+    # What is asked for elsewhere here shows that `visiting` would see it.
+    with visiting(url, ELSEWHERE) as page:
+        assert page.run_js("return fetch(args[0]).catch(() => 'no')", ELSEWHERE[0]) == "no"
+        text = page.repl_output()
+    assert "The kernel is running." in text
+    assert "NoUsableMirror" in text
+    for name, verdict in [("closed-port", "unreachable"), ("no-cors", "cors")]:
+        assert any(host(zoo, name) in line and verdict in line for line in text.splitlines())
+    assert "not-an-index" in text
+
+
+def test_what_owner_and_user_have_said_is_respected(
+    server: PageServer, owned_site: str, zoo: Zoo
+) -> None:
+    healthy = zoo.url("healthy")
+    zoo["healthy"].forget()
+    zoo["relative-urls"].forget()
+    lines = [
+        "import importlib, micropip",
+        "%pip install own-thing",
+        "import own_thing",
+        "try:\n    %pip install zoo-canary\nexcept Exception as error: print(type(error).__name__)",
+        f"await micropip.install('zoo-canary', index_urls=['{healthy}'])",
+        "import zoo_canary",
+        f"micropip.set_index_urls(['{healthy}'])",
+        "await micropip.install('zoo-root')",
+        USE,
+    ]
+    with visiting(repl(server.base_url() + owned_site, *lines)) as page:
+        text = page.repl_output()
+    assert text.split() == ["PiplitePyPIDisabled", *SEEN.split(), *END.split()]
+    assert zoo["relative-urls"].requests == ()
+    assert zoo["healthy"].requests
+
+
+def test_a_site_of_jupyterlite_0_7_installs_as_well(
+    server: PageServer, older_site: str, zoo: Zoo
+) -> None:
+    url = repl(server.base_url() + older_site, "%pip install zoo-root", USE)
+    with visiting(url) as page:
+        text = page.repl_output()
+    assert f"installs through {host(zoo, 'relative-urls')} (relative-urls)" in text
+    assert SEEN in text

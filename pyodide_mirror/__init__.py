@@ -26,6 +26,8 @@ __all__ = [
     "Reason",
     "Report",
     "Support",
+    "cache_info",
+    "clear_cache",
     "configure",
     "install",
     "load_ipython_extension",
@@ -44,6 +46,8 @@ probe = _session.probe
 configure = _session.configure
 install = _session.install
 status = _session.status
+cache_info = _session.cache_info
+clear_cache = _session.clear_cache
 reset = _session.reset
 
 

@@ -6,12 +6,14 @@ Names that start with ``js_`` are JavaScript objects.
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import js
 from pyodide.ffi import create_once_callable, create_proxy, to_js
 
+from ._browser_fast import DIGEST_FROM, LEAN_FROM, fast
 from .model import FailureKind, PageFacts, Request, Response
 from .transport import NO_PROGRESS, Progress, TransportError, cut_off, timed_out, too_large
 from .urls import HostKind, host_kind, origin
@@ -19,12 +21,15 @@ from .urls import HostKind, host_kind, origin
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .store import ChoiceStore
-
 # In a window `globalThis` is `window`, in a worker its global scope; in Node neither exists.
 _IN_BROWSER: Final = hasattr(js, "location") and hasattr(js, "addEventListener")
 _IN_WORKER: Final = _IN_BROWSER and not hasattr(js, "document")
 _REPORT_SECONDS: Final = 0.1
+_FAILED: Final = -1
+_TOO_MUCH: Final = -2
+"""What `_browser_fast` answers instead of a status."""
+_TELL_MS: Final = 50.0
+"""Milliseconds between two words about a body that arrives."""
 
 
 # --- facts about the page -----------------------------------------------------------------------
@@ -113,48 +118,85 @@ class _Reader:
         self.request = request
         self.progress = progress
         self.received: int | None = None
+        self.limit: asyncio.Timeout | None = None
 
     async def read(self, js_signal: Any, limit: asyncio.Timeout) -> Response:
-        request = self.request
-        options = {
-            "mode": "no-cors" if request.opaque else "cors",
-            "credentials": request.credentials,
-            "headers": dict(request.headers),
+        request, self.limit = self.request, limit
+        js_options = to_js_object(
+            mode="no-cors" if request.opaque else "cors",
+            credentials=request.credentials,
+            headers=dict(request.headers),
             # Whether a mirror works now is not for the HTTP cache to say.
-            "cache": "no-store" if request.opaque else "no-cache",
-        }
-        js_options = to_js_object(**options)
+            cache="no-store" if request.opaque else "no-cache",
+        )
         js_options.signal = js_signal
-        js_response = await settle(js.fetch, None, request.url, js_options)
-        if request.opaque:
-            return Response(url=request.url, status=0)
-        self.received = 0
-        headers = {str(name).lower(): str(value) for name, value in js_response.headers}
-        self.progress.headers(js_response.status, _length(headers))
+        js_fast = fast()
+        if js_fast is None:
+            return await self._read_slowly(js_options)
+        js_want = to_js_object(
+            maxBytes=request.max_bytes,
+            every=_TELL_MS,
+            lean=request.lean,
+            leanFrom=LEAN_FROM,
+            digest=request.digest,
+            digestFrom=DIGEST_FROM,
+            live=True,
+        )
+        js_tell: list[Any] = [create_proxy(self._on_head), create_proxy(self._on_more)]
+        try:
+            js_answer = await js_fast.request(request.url, js_options, js_want, *js_tell)
+        finally:
+            js_want.live = False  # a cancelled request may go on for a moment, and must not call
+            for js_proxy in js_tell:
+                js_proxy.destroy()
+        return self._response(*js_answer)
+
+    def _response(self, status: int, *parts: Any) -> Response:
+        if status == _TOO_MUCH:
+            raise too_large(self.request.max_bytes)
+        if status == _FAILED:
+            raise Rejected(*parts)
+        if self.request.opaque:
+            return Response(url=self.request.url, status=0)
+        url, headers, body, digest = parts
         return Response(
-            url=str(js_response.url) or request.url,
-            status=js_response.status,
-            headers=headers,
-            body=await self._body(js_response, limit),
+            url=url or self.request.url,
+            status=status,
+            headers={name.lower(): value for name, value in json.loads(headers)},
+            body=body.encode() if isinstance(body, str) else body.to_bytes(),
+            digest=digest,
         )
 
-    async def _body(self, js_response: Any, limit: asyncio.Timeout) -> bytes:
-        if js_response.body is None:
-            return b""
-        js_reader = js_response.body.getReader()
+    def _on_head(self, status: int, length: str) -> None:
+        self.received = 0
+        self.progress.headers(status, int(length) if length.isdecimal() else None)
+
+    def _on_more(self, size: int) -> None:
+        self.received = (self.received or 0) + size
+        self.progress.received(size)
+        if self.request.stall and self.limit and not self.limit.expired():
+            self.limit.reschedule(asyncio.get_running_loop().time() + self.request.timeout)
+
+    async def _read_slowly(self, js_options: Any) -> Response:
+        """The same, without JavaScript of our own."""
+        js_response = await settle(js.fetch, None, self.request.url, js_options)
+        if self.request.opaque:
+            return Response(url=self.request.url, status=0)
+        headers = {str(name).lower(): str(value) for name, value in js_response.headers}
+        self._on_head(js_response.status, headers.get("content-length", ""))
         chunks: list[bytes] = []
-        while True:
+        js_reader = js_response.body.getReader() if js_response.body else None
+        while js_reader is not None:
             js_result = await settle(js_reader.read, js_reader)
             if js_result.done:
-                return b"".join(chunks)
-            chunk = js_result.value.to_bytes()
-            self.received = (self.received or 0) + len(chunk)
-            if self.received > self.request.max_bytes:
+                break
+            chunks.append(js_result.value.to_bytes())
+            if (self.received or 0) + len(chunks[-1]) > self.request.max_bytes:
                 raise too_large(self.request.max_bytes)
-            chunks.append(chunk)
-            self.progress.received(len(chunk))
-            if self.request.stall:
-                limit.reschedule(asyncio.get_running_loop().time() + self.request.timeout)
+            self._on_more(len(chunks[-1]))
+        url = str(js_response.url) or self.request.url
+        status, body = js_response.status, b"".join(chunks)
+        return Response(url=url, status=status, headers=headers, body=body)
 
     def failure(self, error: Rejected, directive: str) -> TransportError:
         """What is known of a request that was rejected: to a page, causes look all alike."""
@@ -165,12 +207,6 @@ class _Reader:
         if _says_offline(self.request.url):
             return TransportError(FailureKind.OFFLINE, "the browser is offline")
         return TransportError(FailureKind.NETWORK, f"the browser says {error.message!r}")
-
-
-def _length(headers: dict[str, str]) -> int | None:
-    # With a Content-Encoding, which pages see only where it is exposed, it counts other bytes.
-    text = headers.get("content-length", "")
-    return int(text) if text.isdecimal() and "content-encoding" not in headers else None
 
 
 class Policies:
@@ -249,15 +285,16 @@ async def _next_task() -> None:
 class Rejected(Exception):
     """A JavaScript promise was rejected, with an error of this ``name`` and ``message``."""
 
-    def __init__(self, js_reason: Any) -> None:
-        self.name = str(getattr(js_reason, "name", ""))
-        self.message = str(getattr(js_reason, "message", js_reason))
-        super().__init__(self.name, self.message)
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(name, message)
+        self.name = name
+        self.message = message
 
     @classmethod
     def because(cls, js_reason: Any) -> Rejected:
         """Made of a promise's reason."""
-        return cls(js_reason)
+        message = str(getattr(js_reason, "message", js_reason))
+        return cls(str(getattr(js_reason, "name", "")), message)
 
 
 async def settle(js_function: Any, js_this: Any, *arguments: Any) -> Any:
@@ -272,20 +309,10 @@ async def settle(js_function: Any, js_this: Any, *arguments: Any) -> Any:
     js_promises = js.Array.from_(js.Array.of(0), js_bound)
     (js_outcome,) = await js.Promise.allSettled(js_promises)
     if js_outcome.status == "rejected":
-        raise Rejected(js_outcome.reason)
+        raise Rejected.because(js_outcome.reason)
     return js_outcome.value
 
 
 def to_js_object(**members: object) -> Any:
     """A plain JavaScript object."""
     return to_js(members, dict_converter=js.Object.fromEntries)
-
-
-# --- what is remembered -------------------------------------------------------------------------
-
-
-def open_store() -> ChoiceStore:
-    """See :mod:`._browser_store`, which builds on this module."""
-    from . import _browser_store
-
-    return _browser_store.open_store()

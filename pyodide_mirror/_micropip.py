@@ -108,6 +108,22 @@ def without_distribution() -> set[str]:
     }
 
 
+def elsewhere(*, lockfile: bool) -> Callable[[str], bool]:
+    """Whether micropip takes a project, by its normalized name, from elsewhere than an index.
+
+    From Pyodide's lock file, if that comes first, or from the wheels of a JupyterLite site, which
+    piplite knows.
+    """
+    known = set(map(normalize, _lockfile_packages())) if lockfile else set()
+    piplite = sys.modules.get("piplite.piplite")
+    indices: Mapping[str, Mapping[str, Any]] = getattr(piplite, "_PIPLITE_INDICES", {})
+
+    def has(name: str) -> bool:
+        return name in known or any(name in index for index in indices.values())
+
+    return has
+
+
 @contextmanager
 def hidden_from_lockfile(hide: Callable[[str], bool]) -> Iterator[None]:
     """Let micropip not see some packages of Pyodide's lock file, so that it asks the mirrors."""
@@ -330,7 +346,7 @@ def _describe(item: Distribution, sources: Mapping[str, Source]) -> Installed:
     return Installed(
         name=item.name,
         version=item.version,
-        source="url" if source is None else "mirror",
+        source="url" if source is None else source.place,
         mirror="" if source is None else source.mirror,
         url=url if source is None else source.url,
         sha256=item.note("PYODIDE_SHA256"),

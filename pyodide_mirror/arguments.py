@@ -37,6 +37,10 @@ class Mirrors:
         special = tuple(mirror for mirror in self.mirrors if mirror.projects)
         return (general, special) if general else (special, ())
 
+    def without(self, mirror: Mirror | None) -> tuple[Mirror, ...]:
+        """All the others."""
+        return tuple(each for each in self.mirrors if each != mirror)
+
     def with_first(self, choice: Choice | None) -> Mirrors:
         """The same mirrors with a remembered one in front. Remembering never adds a mirror."""
         if choice is None:

@@ -10,6 +10,7 @@ the same strict parser as one from the network.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -197,6 +198,15 @@ class Cache:
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
+        self._keys: asyncio.Task[set[str]] | None = None
+
+    def warm(self) -> None:
+        """Begin to find out what is there, so that asking for what is not there costs nothing.
+
+        What another tab keeps later is not seen, and fetched once more.
+        """
+        if self._keys is None:
+            self._keys = asyncio.ensure_future(self._look())
 
     async def file(self, sha256: str) -> bytes | None:
         """The file with this digest (lower-case hexadecimal), verified, or None."""
@@ -205,7 +215,7 @@ class Cache:
     async def keep_file(self, sha256: str, data: bytes) -> None:
         """Keep a file that the caller has verified; returns before it is written."""
         if _DIGEST.fullmatch(sha256):
-            self._shelf.change(f"file:{sha256}", data)
+            await self._keep(f"file:{sha256}", data)
 
     async def page(self, url: str) -> KeptPage | None:
         """The page that was asked for with this URL, or None."""
@@ -222,7 +232,7 @@ class Cache:
         """Keep a page instead of the one before; returns before it is written."""
         if _URL.fullmatch(url):
             key = f"page:{url}"
-            self._shelf.change(key, page.to_bytes(key))
+            await self._keep(key, page.to_bytes(key))
 
     async def info(self) -> CacheInfo:
         """What is in it, once all is written."""
@@ -238,6 +248,7 @@ class Cache:
 
     async def clear(self) -> None:
         """Remove everything."""
+        self._keys = None
         try:
             await self._shelf.clear()
         except ShelfError as error:
@@ -247,7 +258,25 @@ class Cache:
         """Wait until all that was to be kept is written, or given up."""
         await self._shelf.settled()
 
+    async def _keep(self, key: str, content: bytes) -> None:
+        (await self._there()).add(key)
+        self._shelf.change(key, content)
+
+    async def _there(self) -> set[str]:
+        self.warm()
+        assert self._keys is not None  # noqa: S101  # it is warm
+        return await asyncio.shield(self._keys)
+
+    async def _look(self) -> set[str]:
+        try:
+            return set(await self._shelf.sizes())
+        except ShelfError as error:
+            self._fall_back(error)
+            return set()
+
     async def _read(self, key: str, sha256: str = "") -> bytes | None:
+        if key not in await self._there():
+            return None
         try:
             return await self._shelf.read(key, sha256)
         except ShelfError as error:

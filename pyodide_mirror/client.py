@@ -40,12 +40,17 @@ class Client:
         stall: bool = False,
         progress: Progress = NO_PROGRESS,
     ) -> Response | Failure:
-        """One request, and a second one after a pause if the mirror is busy."""
+        """One request, and a second one after a pause if the mirror is busy.
+
+        ``accept``: the Accept header of a request for a page. ``stall``: it is for a file.
+        """
         headers = {**mirror.headers_for(url), **({"accept": accept} if accept else {})}
         request = Request(
             url=url,
             timeout=self._router.timeout,
             stall=stall,
+            lean=bool(accept),
+            digest=stall,
             max_bytes=max_bytes,
             headers=headers,
             credentials=self._credentials or mirror.credentials_for(url),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import importlib
 import re
+import sys
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .simple_api import normalize
@@ -131,8 +133,13 @@ def _finder() -> Callable[[str], Distribution | None]:
                     names.setdefault(normalize(name), found)
         return names
 
+    folders = _folders()
+
     @functools.cache
     def find(name: str) -> Distribution | None:
+        # importlib would walk through the archive of the standard library, too.
+        if name in folders:
+            return Distribution.at(folders[name])
         try:
             return distribution(name)
         except PackageNotFoundError:
@@ -141,6 +148,15 @@ def _finder() -> Callable[[str], Distribution | None]:
             return by_name().get(name)
 
     return find
+
+
+def _folders() -> dict[str, Path]:
+    """The ``.dist-info`` folders on the path by normalized name; the first one counts."""
+    found: dict[str, Path] = {}
+    for entry in sys.path:
+        for folder in Path(entry).glob("*.dist-info") if entry else ():
+            found.setdefault(normalize(folder.stem.partition("-")[0]), folder)
+    return found
 
 
 def _gap(name: str, wants: list[_Want]) -> Gap:

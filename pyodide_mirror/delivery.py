@@ -6,55 +6,32 @@ import asyncio
 import functools
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from .client import Client, FileProgress
 from .errors import DigestMismatch, MirrorError, Reason
-from .model import Failure, Response
+from .model import Response
 from .report import Event, EventKind
+from .scout import SMALL
 from .simple_api import (
-    ACCEPT,
     JSON_TYPE,
-    MAX_PAGE_BYTES,
-    PageError,
     metadata_url,
     normalize,
-    parse_page,
     to_json,
 )
-from .verdict import check_bytes, check_metadata, refuse_file_url
+from .supply import NoFileError, NoPageError, Place, Supplied, Supply
 from .wheels import metadata_of, suits_this_python
 
 if TYPE_CHECKING:
-    from .model import Credentials, File, Mirror, ProjectPage
+    from .model import File, Mirror, ProjectPage
     from .router import Ranked, Router
-
-_MAX_FILE_BYTES: Final = 2**31
-_MAX_METADATA_BYTES: Final = 4 * 1024 * 1024
+    from .scout import Scout
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
-
-
-class _NoPageError(Exception):
-    """A mirror has no usable page of a project. ``missing``: it says so itself (404)."""
-
-    def __init__(self, text: str, *, missing: bool = False) -> None:
-        super().__init__(text)
-        self.text = text
-        self.missing = missing
-
-
-class _NoFileError(Exception):
-    """A file could not be had from a mirror. ``got``: the wrong SHA-256 it had."""
-
-    def __init__(self, text: str, got: str = "") -> None:
-        super().__init__(text)
-        self.text = text
-        self.got = got
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +50,15 @@ class Source:
     mirror: str
     url: str
     size: int
+    place: Place = "mirror"
 
 
 class Delivery:
     """What one install gets: pages and verified files, from wherever they can be had.
 
-    ``tell`` is called with each event. ``credentials``: the Fetch standard's mode for this install,
-    instead of the mirrors' own. ``quorum``: every file must be listed with the same digest
-    by a second mirror on another host. ``keep``: read nothing twice; without it nothing is kept, as
-    for one that outlives an install.
+    ``tell`` is called with each event. ``supply``: where everything comes from. ``quorum``: every
+    file must be listed with the same digest by a second mirror on another host. ``keep``: read
+    nothing twice; without it nothing is kept, as for one that outlives an install.
     """
 
     def __init__(
@@ -89,9 +66,9 @@ class Delivery:
         router: Router,
         tell: Callable[[Event], None],
         *,
-        credentials: Credentials | None = None,
         quorum: bool = False,
         keep: bool = True,
+        supply: Supply | None = None,
     ) -> None:
         self.router = router
         self.sources: dict[str, Source] = {}
@@ -102,14 +79,16 @@ class Delivery:
         """Files that no mirror had as its page says, by project."""
         self.lost: set[str] = set()
         """Projects of which a file that was chosen could not be had from anywhere."""
+        self.scout: Scout | None = None
         self._tell = tell
-        self._client = Client(router, tell, credentials)
+        self._supply = supply or Supply(router, tell)
         self._quorum = quorum
         self._keep = keep
         self._files: dict[str, _Listed] = {}
         self._metadata: dict[str, _Listed] = {}
         self._pages: dict[tuple[str, str], asyncio.Task[ProjectPage]] = {}
         self._bytes: dict[str, asyncio.Task[bytes]] = {}
+        self._early: dict[str, asyncio.Task[Supplied]] = {}
         self._origins: dict[str, Source] = {}
         self._served: dict[str, Ranked] = {}
         self._spent: set[tuple[str, str]] = set()
@@ -138,7 +117,7 @@ class Delivery:
                 continue
             try:
                 page = await self._load(ranked, project)
-            except _NoPageError as error:
+            except NoPageError as error:
                 self._problem(error.text, mirror)
                 if error.missing:
                     continue
@@ -147,7 +126,10 @@ class Delivery:
                     raise self._end(MirrorError(f"{failed}; no other mirror may answer")) from None
                 continue
             self._served[project] = ranked
-            body = to_json(self._listed(page, ranked))
+            listed = self._listed(page, ranked)
+            if self.scout is not None:
+                self.scout.saw(project, listed)
+            body = to_json(listed)
             headers = {"content-type": JSON_TYPE}
             return Response(url=mirror.project_url(project), status=200, headers=headers, body=body)
         if failed:
@@ -160,20 +142,52 @@ class Delivery:
         if listed is not None:
             return await self._file(url, listed)
         listed = self._metadata[url]
+        metadata = await self._metadata_ahead(listed)
+        if metadata is not None:
+            return metadata
         mirror, place = listed.ranked.mirror, metadata_url(listed.file)
-        fault = refuse_file_url(place, mirror, self.router.transport.page)
-        if fault is None:
-            response = await self._client.get(mirror, place, _MAX_METADATA_BYTES)
-            fault = check_metadata(listed.file, response)
-            if fault is None and isinstance(response, Response):
-                return response.body
-        detail = fault.detail if fault else ""
-        self._event("repaired", f"{detail}: taken from the wheel", mirror, place)
+        metadata, fault = await self._supply.metadata(mirror, listed.file, place)
+        if not fault:
+            return metadata
+        self._event("repaired", f"{fault}: taken from the wheel", mirror, place)
         data = await self._file(listed.file.url, listed)
         try:
             return metadata_of(data)
         except ValueError as error:
             raise OSError(f"{listed.file.filename}: {error}") from error
+
+    # --- what the scout asks ---
+
+    async def page_ahead(self, project: str) -> ProjectPage | None:
+        """The page that would be served, or None where that is not plain to see."""
+        for ranked in self.router.candidates(project)[:1]:
+            with suppress(NoPageError):
+                page = await self._load(ranked, project)
+                return replace(page, files=tuple(self._usable(page, ranked)))
+        return None
+
+    async def wheel_ahead(self, project: str, file: File) -> bytes | None:
+        """A file of such a page, or None; whoever asks for it later gets the same."""
+        for ranked in self.router.candidates(project)[:1]:
+            work = functools.partial(self._supply.file, ranked.mirror, file)
+            with suppress(NoFileError):
+                return (await self._once(self._early, file.url, work)).data
+        return None
+
+    async def _metadata_ahead(self, listed: _Listed) -> bytes | None:
+        """What a small wheel says of itself, if that is what its page promises.
+
+        Who asks for the metadata of a wheel will ask for the wheel; so one request does for both.
+        """
+        file = listed.file
+        if file.size is None or file.size > SMALL:
+            return None
+        work = functools.partial(self._supply.file, listed.ranked.mirror, file)
+        with suppress(NoFileError, ValueError):
+            metadata = metadata_of((await self._once(self._early, file.url, work)).data)
+            if sha256(metadata).hexdigest() == (file.metadata or {}).get("sha256"):
+                return metadata
+        return None
 
     # --- what the session asks ---
 
@@ -201,10 +215,17 @@ class Delivery:
             self._event("again", f"{project!r} once more, not from {mirror.name}", mirror)
         return again
 
+    async def keep(self) -> None:
+        """Hand to the cache what was fetched."""
+        await self._supply.keep()
+
     def stop(self) -> None:
         """End what is still running: micropip leaves its own tasks behind when it fails."""
+        if self.scout is not None:
+            self.scout.stop()
         for task in list(self._tasks):
             task.cancel()
+        self._early.clear()
         self._pages = {key: task for key, task in self._pages.items() if task.done()}
         self._bytes = {key: task for key, task in self._bytes.items() if task.done()}
 
@@ -223,29 +244,8 @@ class Delivery:
         return self._once(
             self._pages,
             (ranked.mirror.index_url, project),
-            functools.partial(self._load_now, ranked, project),
+            functools.partial(self._supply.page, ranked, project),
         )
-
-    async def _load_now(self, ranked: Ranked, project: str) -> ProjectPage:
-        mirror, url = ranked.mirror, ranked.mirror.project_url(project)
-        response = await self._client.get(mirror, url, MAX_PAGE_BYTES, accept=ACCEPT)
-        if isinstance(response, Failure):
-            raise _NoPageError(f"{mirror.name}, page of {project!r}: {response.detail}")
-        if not response.ok:
-            missing = response.status == 404
-            text = f"{mirror.name}: HTTP {response.status} for project {project!r}"
-            raise _NoPageError(text, missing=missing)
-        content_type = response.headers.get("content-type", "")
-        try:
-            page = parse_page(response.body, content_type, response.url, project)
-        except PageError as error:
-            text = f"{mirror.name} has no usable page of {project!r}: {error.finding.detail}"
-            raise _NoPageError(text) from None
-        if page.repairs:
-            self._event("repaired", f"page of {project!r}: {' + '.join(page.repairs)}", mirror, url)
-        else:
-            self._event("page", f"page of {project!r} with {len(page.files)} files", mirror, url)
-        return page
 
     def _listed(self, page: ProjectPage, ranked: Ranked) -> ProjectPage:
         """The page with what micropip can use, its files noted."""
@@ -267,7 +267,8 @@ class Delivery:
             # What cannot be verified is not better than what the wheel itself says.
             verifiable = file.metadata is not None and "sha256" in file.metadata
             broken = Reason.METADATA_BROKEN in ranked.repairs
-            yield replace(file, metadata=file.metadata if verifiable and not broken else None)
+            useless = file.metadata is not None and (broken or not verifiable)
+            yield replace(file, metadata=None) if useless else file
 
     # --- files ---
 
@@ -283,11 +284,15 @@ class Delivery:
         return data
 
     async def _file_now(self, url: str, listed: _Listed) -> bytes:
-        faults: list[tuple[Mirror, _NoFileError]] = []
+        faults: list[tuple[Mirror, NoFileError]] = []
         async for ranked, file in self._places(listed):
             try:
-                data = await self._fetch(ranked.mirror, file)
-            except _NoFileError as error:
+                early = self._early.pop(file.url, None)
+                if early is None:
+                    found = await self._supply.file(ranked.mirror, file)
+                else:
+                    found = await asyncio.shield(early)
+            except NoFileError as error:
                 faults.append((ranked.mirror, error))
                 self._event(
                     "problem", f"{ranked.mirror.name}: {error.text}", ranked.mirror, file.url
@@ -298,17 +303,18 @@ class Delivery:
                 self._event("failover", text, ranked.mirror, file.url)
             if self._quorum:
                 await self._confirm(listed)
-            key = listed.file.sha256 or url
-            self._origins[key] = Source(
-                ranked.mirror.index_url, file.url.partition("?")[0], len(data)
-            )
-            self._event(
-                "file", f"{file.filename}: {len(data):,} bytes", ranked.mirror, file.url, len(data)
-            )
-            return data
+            self._note(listed.file.sha256 or url, file, ranked.mirror, found)
+            return found.data
         raise self._nowhere(listed, faults)
 
-    def _nowhere(self, listed: _Listed, faults: list[tuple[Mirror, _NoFileError]]) -> OSError:
+    def _note(self, key: str, file: File, mirror: Mirror, found: Supplied) -> None:
+        """Say where a file came from."""
+        size = len(found.data)
+        self._origins[key] = Source(mirror.index_url, file.url.partition("?")[0], size, found.place)
+        cached = ", from the cache" if found.place == "cache" else ""
+        self._event("file", f"{file.filename}: {size:,} bytes{cached}", mirror, file.url, size)
+
+    def _nowhere(self, listed: _Listed, faults: list[tuple[Mirror, NoFileError]]) -> OSError:
         """The error for a file that no mirror delivers as its page says."""
         text = f"{listed.file.filename} cannot be had: {faults[0][1].text}"
         wrong = [(mirror, error.got) for mirror, error in faults if error.got]
@@ -339,28 +345,12 @@ class Delivery:
                 continue
             try:
                 page = await self._load(ranked, listed.project)
-            except _NoPageError as error:
+            except NoPageError as error:
                 self._problem(error.text, ranked.mirror)
                 continue
             for file in page.files:
                 if file.filename == listed.file.filename:
                     yield ranked, file
-
-    async def _fetch(self, mirror: Mirror, file: File) -> bytes:
-        refused = refuse_file_url(file.url, mirror, self.router.transport.page)
-        if refused:
-            raise _NoFileError(refused.detail)
-        progress = FileProgress(self._tell, mirror, file)
-        response = await self._client.get(
-            mirror, file.url, _MAX_FILE_BYTES, stall=True, progress=progress
-        )
-        if isinstance(response, Failure):
-            raise _NoFileError(f"{file.filename}: {response.detail}")
-        fault = check_bytes(file, response)
-        if fault is None or fault.reason is Reason.NO_HASHES:
-            return response.body
-        got = sha256(response.body).hexdigest() if fault.reason is Reason.HASH_MISMATCH else ""
-        raise _NoFileError(fault.detail, got)
 
     async def _confirm(self, listed: _Listed) -> None:
         """Quorum: a second host must publish the same digest for the file."""

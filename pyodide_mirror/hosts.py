@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
+from .cache import NO_CACHE, Cache
 from .model import PageFacts
 from .store import ChoiceStore, MemoryStore
 
@@ -20,11 +21,12 @@ class BrowserHost:
     """Pyodide, in a window, a worker or Node."""
 
     def __init__(self) -> None:
-        from . import _browser  # exists in Pyodide only
+        from . import _browser, _browser_store  # exist in Pyodide only
 
         self._browser = _browser
         self._policies = _browser.Policies()
-        self.store: ChoiceStore = _browser.open_store()
+        self.store: ChoiceStore = _browser_store.open_store()
+        self.cache: Cache = _browser_store.open_cache()
 
     async def transport(self) -> Transport:
         """The browser's fetch. The page's permissions are asked for anew each time."""
@@ -37,6 +39,7 @@ class CPythonHost:
     def __init__(self, page: PageFacts = _NO_PAGE) -> None:
         self._page = page
         self.store: ChoiceStore = MemoryStore()
+        self.cache: Cache = NO_CACHE
 
     async def transport(self) -> Transport:
         """The one that applies the browser's rules by itself."""

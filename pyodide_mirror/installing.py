@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import _micropip
+from .cache import NO_CACHE
 from .closure import gaps
 from .errors import IncompleteInstall
 from .race import tell
 from .report import Event, printable
+from .scout import Scout
+from .supply import Supply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from .cache import Cache
     from .closure import Gap
     from .delivery import Delivery
     from .model import Outcome
+    from .probe import Harvest
     from .report import Installed, Report
+    from .router import Router
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +56,8 @@ class Installation:
         """Install, and say what was added. Raises what micropip raises, or a MirrorError."""
         before = self._known = _micropip.installed()
         token = _micropip.CURRENT.set(self.delivery)
+        if self._options.get("deps", True):
+            self._look_ahead(requirements)
         try:
             await self._install(requirements, lambda _: False)
             await self._complete(requirements)
@@ -63,6 +72,16 @@ class Installation:
             _micropip.CURRENT.reset(token)
             self.delivery.stop()
         return _micropip.newly_installed(before, self.delivery.sources)
+
+    def _look_ahead(self, requirements: list[str]) -> None:
+        delivery, known = self.delivery, self._known
+        # micropip asks its lock file first while its index URLs are its default ones.
+        elsewhere = _micropip.elsewhere(lockfile=_micropip.has_default_index_urls())
+
+        def is_there(name: str) -> bool:
+            return name in known or (not delivery.router.is_claimed(name) and elsewhere(name))
+
+        delivery.scout = Scout(requirements, is_there, delivery.page_ahead, delivery.wheel_ahead)
 
     async def _install(self, requirements: list[str], hide: Callable[[str], bool]) -> None:
         router = self.delivery.router
@@ -161,3 +180,34 @@ class Events:
     def problems(self) -> list[str]:
         """What went wrong, in words."""
         return [event.text for event in self.all if event.kind == "problem"]
+
+
+@dataclass(slots=True)
+class Order:
+    """What was asked of one install.
+
+    ``options``: micropip's. ``verify``, ``cache``: as ``install`` has them. ``harvest``: what its
+    probes have fetched.
+    """
+
+    requirements: list[str]
+    options: Mapping[str, Any]
+    events: Events
+    verify: str = "index"
+    cache: bool = True
+    harvest: Harvest | None = None
+
+    @property
+    def quorum(self) -> bool:
+        """Whether a second mirror has to confirm each digest."""
+        return self.verify == "quorum"
+
+    def supply(self, router: Router, cache: Cache) -> Supply:
+        """Where this install gets everything from."""
+        return Supply(
+            router,
+            self.events.add,
+            cache=cache if self.cache else NO_CACHE,
+            credentials=self.options.get("credentials"),
+            harvest=self.harvest,
+        )

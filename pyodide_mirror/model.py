@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fnmatch import fnmatchcase
+from hashlib import sha256
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, get_args
 from urllib.parse import urlsplit
@@ -78,6 +80,10 @@ class Mirror:
     def is_exclusive(self) -> bool:
         """Whether nobody else may answer where this mirror fails."""
         return self.private or bool(self.projects)
+
+    def names(self, project: str) -> bool:
+        """Whether a project, by its normalized name, is one of this mirror's own."""
+        return any(fnmatchcase(project, pattern) for pattern in self.projects)
 
     def project_url(self, project: str) -> str:
         """URL of a project's page (PEP 503: normalized name, ends in a slash)."""
@@ -154,6 +160,9 @@ class Request:
     ``opaque``: the Fetch standard's ``no-cors`` mode; the answer only proves that there is one.
     ``timeout``: seconds for headers and body together; with ``stall`` for the first byte, and then
     from each byte to the next. ``max_bytes``: the largest body accepted.
+    ``lean``: it is a project page, of which only what micropip can use is wanted, where leaving
+    out the rest is cheap. ``digest``: the body's SHA-256 is wanted, where the browser has it for
+    less than Python.
     """
 
     url: str
@@ -163,6 +172,8 @@ class Request:
     credentials: Credentials = "omit"
     opaque: bool = False
     stall: bool = False
+    lean: bool = False
+    digest: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +184,13 @@ class Response:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    digest: str = ""
+    """The body's SHA-256, if it was asked for and had for less."""
+
+    @property
+    def sha256(self) -> str:
+        """The body's SHA-256."""
+        return self.digest or sha256(self.body).hexdigest()
 
     @property
     def ok(self) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from .errors import Reason
 from .model import Failure, FailureKind, Finding, Request
+from .scout import SMALL, newest
 from .simple_api import ACCEPT, MAX_PAGE_BYTES, PageError, media_type, metadata_url, parse_page
 from .transport import NO_PROGRESS, Progress, Transport, TransportError
 from .verdict import (
@@ -36,14 +37,15 @@ async def probe_mirror(
     mirror: Mirror,
     transport: Transport,
     *,
-    canary: str,
+    canary: str | Harvest,
     timeout: float,  # bounds each request, not this call
     named: bool,
     progress: Progress = NO_PROGRESS,
 ) -> Outcome:
     """Look at one mirror and say what it can be used for.
 
-    ``canary``: normalized name of the project looked up. ``timeout``: seconds for each request,
+    ``canary``: normalized name of the project looked up; or a harvest, which takes what is fetched,
+    and has the probe fetch what the install will need. ``timeout``: seconds for each request,
     body included. ``named``: the user gave the mirror's address. ``progress`` is told of the
     request of the page. Makes at most four requests; raises nothing about the mirror.
     """
@@ -53,11 +55,33 @@ async def probe_mirror(
     return judge(mirror, findings, elapsed * 1000)
 
 
+class Harvest:
+    """What probes have fetched that the install can use, when its own project is the canary.
+
+    ``project``: its normalized name. ``wants``: the requirement's version specifier (PEP 440).
+    """
+
+    def __init__(self, project: str, wants: str) -> None:
+        self.project = project
+        self.wants = wants
+        self.pages: dict[str, tuple[ProjectPage, Response]] = {}
+        """The project's page and the answer it was read from, by the mirror's index URL."""
+        self.files: dict[str, bytes] = {}
+        """Verified wheels by their SHA-256."""
+
+
 class _Probe:
-    def __init__(self, mirror: Mirror, transport: Transport, canary: str, timeout: float) -> None:
+    def __init__(
+        self,
+        mirror: Mirror,
+        transport: Transport,
+        canary: str | Harvest,
+        timeout: float,
+    ) -> None:
         self.mirror = mirror
         self.transport = transport
-        self.canary = canary
+        self.harvest = canary if isinstance(canary, Harvest) else None
+        self.canary = canary.project if isinstance(canary, Harvest) else canary
         self.timeout = timeout
 
     async def look(self, progress: Progress, *, named: bool) -> list[Finding]:
@@ -77,10 +101,12 @@ class _Probe:
             page = parse_page(response.body, content_type, response.url, self.canary)
         except PageError as error:
             return [page_finding(error.finding, response)]
+        if self.harvest is not None:
+            self.harvest.pages[self.mirror.index_url] = page, response
         return _repair_findings(page, content_type) + await self._look_at_files(page)
 
     async def _look_at_files(self, page: ProjectPage) -> list[Finding]:
-        file = smallest_suitable_wheel(page)
+        file = self._of_use(page) or smallest_suitable_wheel(page)
         if file is None:
             what = f"lists {len(page.files)} files of {page.name!r}, no wheel suits this Python"
             return [Finding(Reason.NOT_AN_INDEX, what)]
@@ -90,11 +116,22 @@ class _Probe:
         found = await asyncio.gather(self._look_at_wheel(file), self._look_at_metadata(file))
         return [finding for finding in found if finding]
 
+    def _of_use(self, page: ProjectPage) -> File | None:
+        """The wheel that the install will want, if it costs no more than any would."""
+        if self.harvest is None:
+            return None
+        file = newest(page, self.harvest.wants)
+        small = file is not None and file.size is not None and file.size <= SMALL
+        return file if small else None
+
     async def _look_at_wheel(self, file: File) -> Finding | None:
         response = await self._get(file.url, _MAX_WHEEL_BYTES)
         if isinstance(response, Failure):
             return file_failure(response, file)
-        return check_bytes(file, response)
+        finding = check_bytes(file, response)
+        if self.harvest is not None and finding is None:
+            self.harvest.files[file.sha256] = response.body
+        return finding
 
     async def _look_at_metadata(self, file: File) -> Finding | None:
         if file.metadata is None:
@@ -113,6 +150,7 @@ class _Probe:
             max_bytes=max_bytes,
             headers=headers,
             credentials=self.mirror.credentials_for(url),
+            lean=bool(accept),
         )
         try:
             return await self.transport.fetch(request, progress)

@@ -15,8 +15,12 @@ from .model import Mirror, Outcome
 from .transport import Progress
 from .verdict import LAST_RESORT, UNUSABLE, tier
 
-STAGGER: Final = 0.05
-"""Seconds between the starts of two mirrors (RFC 8305 recommends 0.25 for connections alone)."""
+STAGGER: Final = 0.01
+"""Seconds between the starts of two mirrors.
+
+RFC 8305 recommends 0.25 between connections to one host, to spare it. Each of these is another
+host, that of a bad mirror does not come back, and a user waits.
+"""
 GRACE: Final = 0.1
 """Seconds that earlier mirrors get to finish when a later one is verified before them."""
 MAX_AT_ONCE: Final = 8

@@ -104,6 +104,7 @@ EventKind = Literal[
     "repaired",  # a page, or the promise of metadata, had to be repaired
     "progress",  # some more bytes of a file are here
     "file",  # a file was read and verified
+    "kept",  # a page that was kept earlier stands in for one that cannot be read now
     "unpacked",  # a distribution is installed
     "retry",  # a busy mirror is asked again
     "problem",  # a mirror has no usable page or file

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from .simple_api import normalize
@@ -56,13 +55,13 @@ class Router:
         Those that name it are the only ones; else private ones come first, so that no public
         mirror is asked for what a private one has (dependency confusion).
         """
-        named = [one for one in self.ranked if _names(one.mirror, project)]
+        named = [one for one in self.ranked if one.mirror.names(project)]
         general = [one for one in self.ranked if not one.mirror.projects]
         return named or sorted(general, key=lambda one: not one.mirror.private)
 
     def is_claimed(self, project: str) -> bool:
         """Whether some index names the project as its own."""
-        return any(_names(one.mirror, project) for one in self.ranked)
+        return any(one.mirror.names(project) for one in self.ranked)
 
     def project_of(self, url: str) -> str | None:
         """The project whose page this URL is, or None if it is no page of ours."""
@@ -70,7 +69,3 @@ class Router:
         name = url.removeprefix(start).removesuffix("/")
         is_page = url.startswith(start) and url.endswith("/") and _PROJECT.fullmatch(name)
         return normalize(name) if is_page else None
-
-
-def _names(mirror: Mirror, project: str) -> bool:
-    return any(fnmatchcase(project, pattern) for pattern in mirror.projects)

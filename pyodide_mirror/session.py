@@ -22,17 +22,20 @@ from .arguments import (
 )
 from .delivery import Delivery
 from .errors import NoUsableMirror
-from .installing import Events, Installation
-from .lazy import LazyDelivery
-from .model import Outcome
-from .probe import DEFAULT_CANARY
+from .installing import Events, Installation, Order
+from .lazy import LazyDelivery, Way
+from .model import Mirror, Outcome
+from .probe import DEFAULT_CANARY, Harvest
 from .race import check_all, race, tell
 from .report import Event, Installed, InstallReport, Report
 from .router import Ranked, Router
-from .standing import Later, OnConfigured, Question, Standing, ranking, report_of
+from .scout import canary_of
+from .standing import Later, OnConfigured, Question, Standing, ranking, recalled, report_of
 from .store import Choice, ChoiceStore
 
 if TYPE_CHECKING:
+    from .cache import Cache, CacheInfo
+    from .model import ProjectPage
     from .transport import Transport
 
 _log = logging.getLogger(__name__)
@@ -46,6 +49,7 @@ class Host(Protocol):
     """Where this Python runs."""
 
     store: ChoiceStore
+    cache: Cache
 
     async def transport(self) -> Transport:
         """The way to make requests from here."""
@@ -162,9 +166,9 @@ class Session:
         and canary. What a mirror cannot deliver comes from the next one, but only under the same
         file name and SHA-256; what is still missing after the install is installed as well.
         ``index_urls`` is taken as ``mirrors``. ``verify``: ``"quorum"`` demands that a second
-        mirror, on another host, publishes the same digest for each file. ``cache`` is accepted for
-        a later release and changes nothing yet. ``on_event``: is called with each :class:`Event`.
-        Other options go to micropip.
+        mirror, on another host, publishes the same digest for each file. ``cache``: keep what was
+        fetched in this browser, and take from there what is known by its SHA-256. ``on_event``: is
+        called with each :class:`Event`. Other options go to micropip.
 
         Nothing stays installed of an install that fails. Raises :class:`NoUsableMirror` when no
         mirror works, :class:`IncompleteInstall` when something cannot be had from any,
@@ -181,7 +185,6 @@ class Session:
         check_callback("on_event", on_event)
         _micropip.check_options(micropip_options)
         events = Events(on_event)
-        standing = await self._standing_for(question, prefer, events, remember=remember)
         options = {
             "keep_going": keep_going,
             "deps": deps,
@@ -189,12 +192,29 @@ class Session:
             "pre": pre,
             **micropip_options,
         }
-        installed = await self._install(standing, wanted, options, events, verify)
-        return InstallReport(installed=installed, events=tuple(events.all), report=standing.report)
+        order = Order(wanted, options, events, verify, cache=cache)
+        if cache:
+            self._host.cache.warm()
+        order.harvest = self._harvest_for(question, wanted, prefer, canary)
+        trusted = await self._trusted(question) if remember else None
+        if trusted is not None:
+            installed, report = await self._install_lazily(Later(question, prefer), order, trusted)
+        else:
+            standing = await self._standing_for(question, prefer, order, remember=remember)
+            installed, report = await self._install(standing, order), standing.report
+        return InstallReport(installed=installed, events=tuple(events.all), report=report)
 
     def status(self) -> Report | None:
         """What is configured now, or None."""
         return None if self._standing is None else self._standing.report
+
+    async def cache_info(self) -> CacheInfo:
+        """What this browser keeps of earlier installs: files, pages, bytes, and where."""
+        return await self._host.cache.info()
+
+    async def clear_cache(self) -> None:
+        """Remove all that is kept of earlier installs, for all pages of this origin."""
+        await self._host.cache.clear()
 
     def reset(self) -> None:
         """Leave micropip as it was before, and forget the remembered choice.
@@ -212,13 +232,15 @@ class Session:
         self,
         question: Question,
         prefer: _micropip.Prefer,
-        events: Events,
+        order: Order,
         *,
         remember: bool,
     ) -> Standing:
-        standing = self._standing
+        standing, events = self._standing, order.events
         if standing is None or not standing.question.is_same(question):
-            standing = await self._configure(question, prefer, events.on_outcome, remember=remember)
+            standing = await self._configure(
+                question, prefer, events.on_outcome, remember=remember, harvest=order.harvest
+            )
         else:
             router = replace(standing.router, timeout=question.timeout)
             standing = self._apply(Standing(question, prefer, standing.report, router))
@@ -233,6 +255,7 @@ class Session:
         on_outcome: OnOutcome,
         *,
         remember: bool,
+        harvest: Harvest | None = None,
     ) -> Standing:
         await self._forgotten()
         async with self._configuring:
@@ -242,7 +265,12 @@ class Session:
             transport = await self._host.transport()
             ordered = question.mirrors.with_first(choice)
             racing, others = ordered.racing()
-            report = report_of(await race(racing, question.check(transport), on_outcome), others)
+            check = question.check(transport, harvest)
+            report = report_of(await race(racing, check, on_outcome), others)
+            if report.chosen is None and harvest is not None:
+                # It may be the project that is missing, and not the mirrors that are of no use.
+                check = question.check(transport)
+                report = report_of(await race(racing, check, on_outcome), others)
             if report.chosen is None:
                 raise NoUsableMirror(report)
             router = Router(ranking(report), transport, question.timeout)
@@ -266,62 +294,116 @@ class Session:
         """What ``micropip.install`` does once we are configured."""
         requirements = arguments.pop("requirements")
         if arguments.get("index_urls") is None:
+            order = Order(check_requirements(requirements), arguments, Events(None))
+            self._host.cache.warm()
             if self._standing is not None and self._index_urls.is_ours():
-                wanted = check_requirements(requirements)
-                await self._install(self._standing, wanted, arguments, Events(None), "index")
+                await self._install(self._standing, order)
                 return
-            if self._standing is None and self._later and _micropip.has_default_index_urls():
-                await self._install_lazily(self._later, check_requirements(requirements), arguments)
+            later = self._later
+            if self._standing is None and later and _micropip.has_default_index_urls():
+                await self._install_lazily(later, order, await self._trusted(later.question))
                 return
         await self._hook.call(requirements, arguments)
 
+    async def _trusted(self, question: Question) -> Mirror | None:
+        """The remembered mirror, if it may be used at once: its first answer will prove it."""
+        standing = self._standing
+        if standing is not None and standing.question.is_same(question):
+            return None  # that one stands already
+        await self._forgotten()
+        choice = await self._host.store.load()
+        if choice is None or not choice.is_fresh(datetime.now(UTC)):
+            return None
+        mirrors = question.mirrors.mirrors
+        if any(mirror.is_exclusive for mirror in mirrors):
+            return None  # who may answer for what is not to be tried out
+        return next((m for m in mirrors if m.index_url == choice.index_url and not m.problem), None)
+
     async def _install_lazily(
-        self, later: Later, requirements: list[str], options: dict[str, Any]
-    ) -> None:
-        """An install that configures when it has to."""
-        transport = await self._host.transport()
-        mirrors = later.question.mirrors.mirrors
-        ranked = tuple(Ranked(mirror) for mirror in mirrors if not mirror.problem)
-        provisional = Router(ranked, transport, later.question.timeout)
-        events = Events(None)
-
-        async def configure() -> Standing:
-            standing = await self._configure(
-                later.question, later.prefer, events.on_outcome, remember=True
-            )
-            tell(later.on_configured, standing.report)
-            return standing
-
-        if not ranked or not self._seam.install(Delivery(provisional, _log_event, keep=False)):
-            await self._install(await configure(), requirements, options, events, "index")
-            return
-        self._index_urls.use([provisional.mirror.index_url], later.prefer)
-        delivery = LazyDelivery(
-            provisional, configure, events.add, credentials=options.get("credentials")
-        )
-        report = Report(None, (), mirrors)
-        installation = Installation(delivery, self._hook.call, options, report, events)
+        self, later: Later, order: Order, trusted: Mirror | None
+    ) -> tuple[tuple[Installed, ...], Report]:
+        """An install that configures when it has to; what it did, and what is known of mirrors."""
+        before = self._standing
+        way = self._way(later, order, trusted, await self._host.transport())
+        seam = Delivery(way.provisional, _log_event, keep=False)
+        if not way.provisional.ranked or not self._seam.install(seam):
+            await way.race()
+            standing = self._standing
+            assert standing is not None  # noqa: S101  # the race has set it, or raised
+            return await self._install(standing, order), standing.report
+        self._index_urls.use([way.provisional.mirror.index_url], later.prefer)
+        supply = order.supply(way.provisional, self._host.cache)
+        delivery = LazyDelivery(way, order.events.add, supply, quorum=order.quorum)
+        report = Report(trusted, (), later.question.mirrors.without(trusted))
         try:
-            await installation.run(requirements)
+            installed = await self._run(delivery, order, report)
         finally:
-            if self._standing is None:  # nothing was asked of any mirror
+            if self._standing is before:  # nothing was asked of any mirror
                 self._seam.remove()
                 self._index_urls.restore()
+                if before is not None:
+                    self._apply(before)
+        known = self._standing
+        return installed, report if known is None or known is before else known.report
 
-    async def _install(
-        self,
-        standing: Standing,
-        requirements: list[str],
-        options: dict[str, Any],
-        events: Events,
-        verify: Verify,
-    ) -> tuple[Installed, ...]:
-        credentials = options.get("credentials")
-        delivery = Delivery(
-            standing.router, events.add, credentials=credentials, quorum=verify == "quorum"
-        )
-        installation = Installation(delivery, self._hook.call, options, standing.report, events)
-        return await installation.run(requirements)
+    def _way(self, later: Later, order: Order, trusted: Mirror | None, transport: Transport) -> Way:
+        """How the mirrors of a configuration to come are found."""
+        question = later.question
+        mirrors = [mirror for mirror in question.mirrors.mirrors if not mirror.problem]
+        provisional = Router(tuple(map(Ranked, mirrors)), transport, question.timeout)
+
+        async def race_them() -> Router:
+            standing = await self._configure(
+                question,
+                later.prefer,
+                order.events.on_outcome,
+                remember=True,
+                harvest=order.harvest,
+            )
+            tell(later.on_configured, standing.report)
+            return standing.router
+
+        def trust(page: ProjectPage) -> Router:
+            assert trusted is not None  # noqa: S101  # only then it is called
+            outcome = recalled(trusted, page)
+            report = Report(trusted, (outcome,), question.mirrors.without(trusted))
+            router = Router(ranking(report), transport, question.timeout)
+            self._apply(Standing(question, later.prefer, report, router))
+            order.events.add(
+                Event("chosen", f"installs through {trusted.name}, as before", trusted.index_url)
+            )
+            tell(later.on_configured, report)
+            return router
+
+        return Way(provisional, race_them, trusted, trust)
+
+    async def _install(self, standing: Standing, order: Order) -> tuple[Installed, ...]:
+        supply = order.supply(standing.router, self._host.cache)
+        delivery = Delivery(standing.router, order.events.add, quorum=order.quorum, supply=supply)
+        return await self._run(delivery, order, standing.report)
+
+    async def _run(self, delivery: Delivery, order: Order, report: Report) -> tuple[Installed, ...]:
+        installation = Installation(delivery, self._hook.call, order.options, report, order.events)
+        try:
+            return await installation.run(order.requirements)
+        finally:
+            await delivery.keep()
+
+    @staticmethod
+    def _harvest_for(
+        question: Question, requirements: list[str], prefer: _micropip.Prefer, canary: str
+    ) -> Harvest | None:
+        """What makes probes useful: the first project to be installed is the canary.
+
+        Not where the user has named one, or an index claims the project.
+        """
+        if canary != DEFAULT_CANARY:
+            return None
+        elsewhere = _micropip.elsewhere(lockfile=prefer == "lockfile")
+        present = _micropip.installed()
+        project, wants = canary_of(requirements, lambda name: name in present or elsewhere(name))
+        claimed = any(mirror.names(project) for mirror in question.mirrors.mirrors)
+        return Harvest(project, wants) if project and not claimed else None
 
     def _question(self, mirrors: MirrorsArgument, canary: str, timeout: float) -> Question:
         """What is asked; where no mirrors are given, what is to be configured later has them."""

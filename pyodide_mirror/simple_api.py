@@ -31,7 +31,13 @@ _VERSIONED_TYPE = re.compile(r"application/vnd\.pypi\.simple\.v(\d+)\+(json|html
 _API_VERSION = re.compile(r"(\d{1,6})\.(\d{1,6})")  # PEP 629: Major.Minor
 _FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!~-]{0,254}")
 _DIGEST_NAME = re.compile(r"[a-z0-9_]{1,32}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _DIGEST = re.compile(r"[0-9a-f]{32,128}")
+# What is so already: nothing to resolve, to normalise or to refuse. Pages have thousands of them.
+_PLAIN_URL = re.compile(
+    r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,3}|:[1-5][0-9]{4})?/[\w./+~!-]+",
+    re.ASCII,
+)
 _DISTRIBUTIONS = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz", ".egg")
 _MAX_DEPTH = 100  # a project page has four levels
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -219,8 +225,10 @@ class _Files:
         try:
             if not _FILENAME.fullmatch(filename):
                 raise ValueError("not a file name of a distribution")
-            absolute = urldefrag(urljoin(self.base_url, url)).url
-            absolute = split_http_url(absolute).geturl()  # the scheme in lower case
+            absolute = url
+            if not _PLAIN_URL.fullmatch(url) or "/." in url or len(url) > 2000:
+                absolute = urldefrag(urljoin(self.base_url, url)).url
+                absolute = split_http_url(absolute).geturl()  # the scheme in lower case
         except ValueError as error:
             self.unusable.append(f"{filename[:100]!r}: {error}")
             return False
@@ -247,6 +255,8 @@ def _digests(value: object) -> Mapping[str, str]:
     """Digests by lower-case name, in lower case; what is no digest is as if it were not there."""
     if not isinstance(value, dict):
         return {}
+    if value.keys() == {"sha256"} and _is_sha256(value["sha256"]):
+        return value
     pairs = (
         (name.lower(), digest.lower())
         for name, digest in value.items()
@@ -259,6 +269,10 @@ def _digests(value: object) -> Mapping[str, str]:
         and _DIGEST.fullmatch(digest)
         and (name != "sha256" or len(digest) == 64)  # SHA-256 in hexadecimal
     }
+
+
+def _is_sha256(digest: object) -> bool:
+    return isinstance(digest, str) and _SHA256.fullmatch(digest) is not None
 
 
 def _string(value: object) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .errors import Reason
+from .model import Outcome
 from .probe import probe_mirror
 from .report import Report
 from .router import Ranked
@@ -15,7 +16,8 @@ from .verdict import UNUSABLE, rank, tier
 if TYPE_CHECKING:
     from ._micropip import Prefer
     from .arguments import Mirrors
-    from .model import Mirror, Outcome
+    from .model import Mirror, ProjectPage
+    from .probe import Harvest
     from .race import Check, Result
     from .router import Router
     from .transport import Progress, Transport
@@ -45,14 +47,14 @@ class Question:
         """Whether the other's answer serves here; the time-out does not matter for that."""
         return (self.mirrors, self.canary) == (other.mirrors, other.canary)
 
-    def check(self, transport: Transport) -> Check:
-        """How a mirror is looked at."""
+    def check(self, transport: Transport, harvest: Harvest | None = None) -> Check:
+        """How a mirror is looked at; a harvest is another canary."""
 
         def check(mirror: Mirror, progress: Progress) -> Awaitable[Outcome]:
             return probe_mirror(
                 mirror,
                 transport,
-                canary=self.canary,
+                canary=harvest or self.canary,
                 timeout=self.timeout,
                 named=self.mirrors.named,
                 progress=progress,
@@ -82,7 +84,7 @@ class Later:
 
     question: Question
     prefer: Prefer
-    on_configured: OnConfigured
+    on_configured: OnConfigured = None
 
 
 def report_of(result: Result, others: tuple[Mirror, ...] = ()) -> Report:
@@ -94,6 +96,15 @@ def report_of(result: Result, others: tuple[Mirror, ...] = ()) -> Report:
         return Report(None, outcomes, pending)
     rest = tuple(outcome for outcome in outcomes if outcome is not best)
     return Report(best.mirror, (best, *rest), pending)
+
+
+def recalled(mirror: Mirror, page: ProjectPage) -> Outcome:
+    """The verdict on a mirror that worked the last time, after its first page of this time."""
+    reason = page.repairs[0] if page.repairs else Reason.OK
+    detail = "it worked the last time, and its first page of this time is right"
+    return Outcome(
+        mirror=mirror, reason=reason, repairs=page.repairs, detail=detail, hint=reason.advice
+    )
 
 
 def ranking(report: Report) -> tuple[Ranked, ...]:

@@ -149,7 +149,7 @@ def check_bytes(file: File, response: Response) -> Finding | None:
         return Finding(Reason.FILES_BLOCKED, f"{file.filename}: HTTP {response.status}")
     if not file.sha256:
         return Finding(Reason.NO_HASHES, f"{file.filename} is listed without a SHA-256")
-    got = hashlib.sha256(response.body).hexdigest()
+    got = response.sha256
     if got != file.sha256 and response.is_short:
         return file_failure(Failure.cut_off(len(response.body)), file)
     if got != file.sha256:

@@ -55,6 +55,11 @@ def _supported_tags() -> frozenset[Tag]:
     return frozenset(sys_tags())
 
 
+def is_pure(filename: str) -> bool:
+    """Whether a wheel is for any Python 3 on any platform, by its name alone."""
+    return filename.endswith(("-py3-none-any.whl", "-py2.py3-none-any.whl"))
+
+
 @functools.cache
 def suits_this_python(requires_python: str) -> bool:
     """Whether this Python meets a page's ``requires-python``; what cannot be read excludes nothing.

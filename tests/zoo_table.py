@@ -53,6 +53,7 @@ async def clean() -> None:
     await asyncio.sleep(0)
     pyodide_mirror.reset()
     await pyodide_mirror._session._forgotten()  # noqa: SLF001
+    await pyodide_mirror._session._host.cache.clear()  # noqa: SLF001
     importlib.invalidate_caches()
     names = [one.name for one in distributions() if one.name.startswith("zoo-")]
     if names:
@@ -117,6 +118,7 @@ async def attempt(how: str, urls: list[str], patience: float, options: dict[str,
     error = task.exception() if ended else None
     if error is not None:
         await asyncio.sleep(0.05)  # what was left running has its chance to do harm
+    await pyodide_mirror._session._host.cache.settled()  # noqa: SLF001  # it writes on its own
     left = asyncio.all_tasks() - before - {task}
     found = {
         "ended": ended,

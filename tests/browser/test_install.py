@@ -26,6 +26,7 @@ async def clean(selenium: Engine) -> None:
 
     pyodide_mirror.reset()
     await pyodide_mirror._session._forgotten()
+    await pyodide_mirror._session._host.cache.clear()
     names = [name for name in _micropip.installed() if name.startswith("zoo-")]
     if names:
         micropip.uninstall(names)

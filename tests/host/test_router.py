@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from pyodide_mirror.cache import NO_CACHE, Cache
 from pyodide_mirror.delivery import Delivery
-from pyodide_mirror.model import FailureKind, Mirror, PageFacts, Request, Response
+from pyodide_mirror.model import Credentials, FailureKind, Mirror, PageFacts, Request, Response
 from pyodide_mirror.report import Event
 from pyodide_mirror.router import Ranked, Router
 from pyodide_mirror.simple_api import JSON_TYPE
+from pyodide_mirror.supply import Supply
 from pyodide_mirror.transport import NO_PROGRESS, Progress, TransportError, too_large
 from pyodide_mirror.urls import origin
 from tests.wheels import Sdist, Wheel, make_wheel
@@ -134,10 +136,18 @@ def route(*mirrors: Mirror | Ranked, web: Web | None = None) -> Router:
     return Router(ranked, web or Web(), TIMEOUT)
 
 
-def deliver(web: Web, *mirrors: Mirror | Ranked, **options: Any) -> tuple[Delivery, list[Event]]:
+def deliver(
+    web: Web,
+    *mirrors: Mirror | Ranked,
+    credentials: Credentials | None = None,
+    cache: Cache = NO_CACHE,
+    **options: Any,
+) -> tuple[Delivery, list[Event]]:
     """A delivery, and the list of what it will tell."""
     events: list[Event] = []
-    return Delivery(route(*mirrors, web=web), events.append, **options), events
+    router = route(*mirrors, web=web)
+    supply = Supply(router, events.append, cache=cache, credentials=credentials)
+    return Delivery(router, events.append, supply=supply, **options), events
 
 
 def told(events: Sequence[Event]) -> list[tuple[str, str]]:

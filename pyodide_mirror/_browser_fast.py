@@ -1,0 +1,124 @@
+"""What the browser does faster than Python in it: reading bodies, parsing big pages, digests.
+
+Where the page's Content-Security-Policy forbids ``eval``, there is none of it, and Python does it.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from typing import Any, Final
+
+import js
+
+_log = logging.getLogger(__name__)
+
+LEAN_FROM: Final = 16_384
+"""Bytes from which a page is worth a detour through JavaScript."""
+DIGEST_FROM: Final = 65_536
+
+# `lean` keeps what `simple_api.is_of_use` keeps, and the fields that `parse_page` reads.
+_SOURCE: Final = r"""
+({
+  // Answers with [status, url, headers, body, digest], or [-1, name, message] for an error and
+  // [-2] for too much: a rejected promise might never reach Python, and its null has two meanings.
+  // A body that is text is a lean page.
+  async request(url, options, want, onHead, onMore) {
+    try {
+      const response = await fetch(url, options);
+      if (options.mode === "no-cors") return [0];
+      if (!want.live) return [-1, "AbortError", "nobody waits any more"];
+      onHead(response.status, response.headers.get("content-length") ?? "");
+      const headers = JSON.stringify([...response.headers]);
+      const bytes = await this.read(response.body, want, onMore);
+      if (bytes === null) return [-2];
+      const lean = want.lean && bytes.length >= want.leanFrom ? this.lean(bytes) : null;
+      const digest = want.digest && bytes.length >= want.digestFrom && globalThis.crypto?.subtle
+        ? await this.sha256(bytes) : "";
+      return [response.status, response.url, headers, lean ?? bytes, digest];
+    } catch (error) {
+      return [-1, String(error?.name), String(error?.message ?? error)];
+    }
+  },
+
+  async read(body, want, more) {
+    if (!body) return new Uint8Array(0);
+    const reader = body.getReader(), parts = [];
+    let size = 0, told = 0, last = 0;
+    const tell = () => {
+      const news = size - told;
+      told = size;
+      if (news && want.live) more(news);
+    };
+    try {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        size += value.length;
+        if (size > want.maxBytes) {
+          reader.cancel().catch(() => {});
+          return null;
+        }
+        parts.push(value);
+        const now = performance.now();
+        if (now - last >= want.every) {
+          last = now;
+          tell();
+        }
+      }
+    } finally {
+      tell();
+    }
+    if (parts.length === 1) return parts[0];
+    const whole = new Uint8Array(size);
+    let at = 0;
+    for (const part of parts) {
+      whole.set(part, at);
+      at += part.length;
+    }
+    return whole;
+  },
+
+  lean(bytes) {
+    let page;
+    try {
+      page = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    } catch {
+      return null;
+    }
+    if (!page || !Array.isArray(page.files) || !page.files.length) return null;
+    const useful = /[-.](any|[a-z0-9_]*wasm32)\.whl$/;
+    const fields = ["filename", "url", "hashes", "requires-python", "core-metadata",
+                    "dist-info-metadata", "yanked", "size"];
+    const isFile = (file) => file && typeof file === "object" && typeof file.filename === "string";
+    const isRelative = (file) =>
+      isFile(file) && typeof file.url === "string" && !/^https?:\/\/[^/]/i.test(file.url);
+    const pick = (file) => {
+      if (!isFile(file)) return 0;
+      const picked = {};
+      for (const field of fields) if (file[field] != null) picked[field] = file[field];
+      return picked;
+    };
+    let kept = page.files.filter((file) => !isFile(file) || useful.test(file.filename));
+    if (!kept.length) kept = page.files.slice(0, 1);
+    const relative = page.files.find(isRelative);
+    if (relative && !kept.some(isRelative)) kept.push(relative);
+    return JSON.stringify({ meta: page.meta, name: page.name, files: kept.map(pick) });
+  },
+
+  async sha256(bytes) {
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+    return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  },
+})
+"""
+
+
+@functools.cache
+def fast() -> Any:
+    """The functions in JavaScript, or None where pages may not make any (CSP: ``unsafe-eval``)."""
+    try:
+        return js.eval(_SOURCE)
+    except Exception as error:  # noqa: BLE001  # EvalError, as a JsException of any version
+        _log.debug("no eval here: %s", error)
+        return None

@@ -78,16 +78,25 @@ def _make(modules: Mapping[str, bytes], *, metadata: str, licence: str) -> tuple
     contents = {
         **modules,
         f"{stem}.dist-info/METADATA": _without_extras(metadata).encode(),
-        f"{stem}.dist-info/WHEEL": _WHEEL.encode(),
         f"{stem}.dist-info/licenses/LICENSE": licence.encode(),
     }
+    return f"{stem}-py3-none-any.whl", pure_wheel(f"{stem}.dist-info", contents)
+
+
+def pure_wheel(info: str, contents: Mapping[str, bytes]) -> bytes:
+    """A wheel of these files by their path, with WHEEL and RECORD added.
+
+    ``info`` is its ``.dist-info`` folder (PyPA: binary distribution format). The same files make
+    the same bytes.
+    """
+    contents = {**dict(sorted(contents.items())), f"{info}/WHEEL": _WHEEL.encode()}
     record = "".join(_record(name, content) for name, content in contents.items())
-    contents[f"{stem}.dist-info/RECORD"] = f"{record}{stem}.dist-info/RECORD,,\n".encode()
+    contents[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in contents.items():
             archive.writestr(_member(name), content, zipfile.ZIP_DEFLATED, 9)
-    return f"{stem}-py3-none-any.whl", buffer.getvalue()
+    return buffer.getvalue()
 
 
 def _member(name: str) -> zipfile.ZipInfo:

@@ -198,15 +198,24 @@ class Cache:
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
-        self._keys: asyncio.Task[set[str]] | None = None
+        self._keys: set[str] | None = None
+        """What was there when it was looked at."""
+        self._kept: set[str] = set()
+        """What has been kept since."""
+        self._looking = asyncio.Lock()
+        self._warming: asyncio.Task[bool] | None = None
 
     def warm(self) -> None:
         """Begin to find out what is there, so that asking for what is not there costs nothing.
 
         What another tab keeps later is not seen, and fetched once more.
         """
-        if self._keys is None:
-            self._keys = asyncio.ensure_future(self._look())
+        if self._keys is None and self._warming is None:
+            self._warming = asyncio.ensure_future(self._has(""))
+            self._warming.add_done_callback(self._warmed)
+
+    def _warmed(self, _: object) -> None:
+        self._warming = None
 
     async def file(self, sha256: str) -> bytes | None:
         """The file with this digest (lower-case hexadecimal), verified, or None."""
@@ -215,7 +224,7 @@ class Cache:
     async def keep_file(self, sha256: str, data: bytes) -> None:
         """Keep a file that the caller has verified; returns before it is written."""
         if _DIGEST.fullmatch(sha256):
-            await self._keep(f"file:{sha256}", data)
+            self._keep(f"file:{sha256}", data)
 
     async def page(self, url: str) -> KeptPage | None:
         """The page that was asked for with this URL, or None."""
@@ -232,7 +241,7 @@ class Cache:
         """Keep a page instead of the one before; returns before it is written."""
         if _URL.fullmatch(url):
             key = f"page:{url}"
-            await self._keep(key, page.to_bytes(key))
+            self._keep(key, page.to_bytes(key))
 
     async def info(self) -> CacheInfo:
         """What is in it, once all is written."""
@@ -249,6 +258,7 @@ class Cache:
     async def clear(self) -> None:
         """Remove everything."""
         self._keys = None
+        self._kept.clear()
         try:
             await self._shelf.clear()
         except ShelfError as error:
@@ -258,14 +268,17 @@ class Cache:
         """Wait until all that was to be kept is written, or given up."""
         await self._shelf.settled()
 
-    async def _keep(self, key: str, content: bytes) -> None:
-        (await self._there()).add(key)
+    def _keep(self, key: str, content: bytes) -> None:
+        self._kept.add(key)
         self._shelf.change(key, content)
 
-    async def _there(self) -> set[str]:
-        self.warm()
-        assert self._keys is not None  # noqa: S101  # it is warm
-        return await asyncio.shield(self._keys)
+    async def _has(self, key: str) -> bool:
+        if key in self._kept:
+            return True
+        async with self._looking:
+            if self._keys is None:
+                self._keys = await self._look()
+        return key in self._keys
 
     async def _look(self) -> set[str]:
         try:
@@ -275,7 +288,7 @@ class Cache:
             return set()
 
     async def _read(self, key: str, sha256: str = "") -> bytes | None:
-        if key not in await self._there():
+        if not await self._has(key):
             return None
         try:
             return await self._shelf.read(key, sha256)

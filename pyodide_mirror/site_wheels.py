@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import io
 import re
-import zipfile
 from importlib.metadata import PackageNotFoundError, distribution
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from .browser_wheel import pure_wheel
 
 SITE: Final = "pyodide_mirror_site"
 """The name of a site's wheel, as file names have it."""
@@ -19,14 +15,7 @@ MADE: Final = re.compile(
     rf"((pyodide_mirror|comm|packaging)-[^-/]+-0x[0-9a-f]{{12}}|{SITE}-[^-/]+)-py3-none-any\.whl"
 )
 """The names of what the add-on puts into a site: nobody else writes such a build tag."""
-_WHEEL: Final = """\
-Wheel-Version: 1.0
-Generator: pyodide-mirror
-Root-Is-Purelib: true
-Tag: py3-none-any
-"""
 _STARTUP: Final = "data/etc/ipython/startup/00-pyodide-mirror.py"
-_DATE: Final = (2020, 2, 2, 0, 0, 0)  # the same bytes from the same contents, whenever made
 
 
 def site_wheel(startup: str) -> tuple[str, bytes]:
@@ -34,7 +23,7 @@ def site_wheel(startup: str) -> tuple[str, bytes]:
     # Digits only: a local version's "+" is a space to some servers.
     version = f"1.{int(hashlib.sha256(startup.encode()).hexdigest()[:15], 16)}"
     stem = f"{SITE}-{version}"
-    return f"{stem}-py3-none-any.whl", _wheel(
+    return f"{stem}-py3-none-any.whl", pure_wheel(
         f"{stem}.dist-info",
         {
             f"{stem}.data/{_STARTUP}": startup.encode(),
@@ -69,7 +58,7 @@ def rebuilt_wheel(project: str, *, why: str) -> tuple[str, bytes]:
             f" {'not' if installed is None else 'only in part'} installed here:"
             f" pip install --force-reinstall {project}."
         )
-    return tagged(f"{project}-{installed.version}-py3-none-any.whl", _wheel(info, contents))
+    return tagged(f"{project}-{installed.version}-py3-none-any.whl", pure_wheel(info, contents))
 
 
 def tagged(name: str, content: bytes) -> tuple[str, bytes]:
@@ -86,18 +75,3 @@ def _belongs(parts: tuple[str, ...], project: str) -> bool:
     if parts[0].endswith(".dist-info"):
         return parts[1] in {"METADATA", "licenses"} or parts[1].startswith("LICENSE")
     return parts[0] == project and "__pycache__" not in parts
-
-
-def _wheel(info: str, contents: Mapping[str, bytes]) -> bytes:
-    """A pure wheel of these files, its own ones added (PyPA: binary distribution format)."""
-    contents = {**dict(sorted(contents.items())), f"{info}/WHEEL": _WHEEL.encode()}
-    lines = []
-    for name, content in contents.items():
-        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
-        lines.append(f"{name},sha256={digest},{len(content)}\n")
-    contents[f"{info}/RECORD"] = f"{''.join(lines)}{info}/RECORD,,\n".encode()
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in contents.items():
-            archive.writestr(zipfile.ZipInfo(name, _DATE), content, zipfile.ZIP_DEFLATED, 9)
-    return buffer.getvalue()

@@ -16,16 +16,12 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from packaging.metadata import parse_email
-
 from pyodide_mirror.simple_api import (
     ACCEPT,
     JSON_TYPE,
     MAX_PAGE_BYTES,
     EmptyPageError,
     PageError,
-    metadata_url,
-    normalize,
     parse_page,
     to_json,
 )
@@ -33,8 +29,9 @@ from pyodide_mirror.urls import hide_user_info
 
 from .archive import read_metadata
 from .download import Download, Place
+from .metadata import bounded_body, fetch_metadata, is_as_promised
 from .sealed import seal, unseal
-from .source import MAX_METADATA_BYTES, Stored, parse_filename, with_versions
+from .source import Stored, with_versions
 from .web import UpstreamError, Web
 
 if TYPE_CHECKING:
@@ -154,7 +151,7 @@ class Upstream:
         if path is not None:
             with suppress(FileNotFoundError):  # another process removed it just now
                 stored = unseal(await asyncio.to_thread(path.read_bytes))
-                if stored is not None and _is_as_promised(stored, file):
+                if stored is not None and is_as_promised(stored, file):
                     return stored
         task = self._making.get(key)
         if task is None:
@@ -250,11 +247,11 @@ class Upstream:
 
     async def _content(self, answer: aiohttp.ClientResponse, slots: AsyncExitStack) -> bytes:
         """The body; what is large waits for one of a few slots, which it holds while it is read."""
-        head = await _bounded(answer, MAX_PAGE_BYTES, _LARGE)
+        head = await bounded_body(answer, MAX_PAGE_BYTES, _LARGE)
         if len(head) < _LARGE:
             return head
         await slots.enter_async_context(self._large)
-        return head + await _bounded(answer, MAX_PAGE_BYTES - len(head))
+        return head + await bounded_body(answer, MAX_PAGE_BYTES - len(head))
 
     def _read(self, fetched: _Kept | _Body, project: str) -> _Kept:
         if isinstance(fetched, _Kept):
@@ -303,7 +300,7 @@ class Upstream:
     # --- metadata -------------------------------------------------------------------------------
 
     async def _make_metadata(self, key: str, project: str, file: File) -> bytes:
-        metadata = await self._own_metadata(file)
+        metadata = await fetch_metadata(self.web, file)
         if metadata is None:
             blob = await self.blob_from(file, self.places(file))
             path = blob.path if isinstance(blob, Stored) else await blob.whole()
@@ -313,7 +310,7 @@ class Upstream:
                 raise UpstreamError(f"{file.filename} {error}") from error
             except OSError as error:  # the disk fails, or another process removed it
                 raise UpstreamError(f"{file.filename} cannot be read here") from error
-            if not _is_as_promised(metadata, file):
+            if not is_as_promised(metadata, file):
                 self._distrust(project, file)
         await asyncio.to_thread(self._store, key, metadata)
         return metadata
@@ -324,26 +321,6 @@ class Upstream:
         kept = self._kept.get(project)
         if kept is not None:
             self._keep(project, replace(kept, page=self._trusted(kept.page)))
-
-    async def _own_metadata(self, file: File) -> bytes | None:
-        """The upstream's metadata file; None when there is none, or not the promised one."""
-        if file.metadata is None:
-            return None
-        try:
-            async with self.web.get(metadata_url(file), {}, known=bool(file.metadata)) as answer:
-                if answer.status != 200:
-                    raise UpstreamError(f"the metadata of {file.filename}: {answer.status}")
-                body = await _bounded(answer, MAX_METADATA_BYTES)
-        except UpstreamError as error:
-            _log.warning("%s: %s; the wheel's own is used", self.name, error)
-            return None
-        if not _is_as_promised(body, file):
-            _log.warning("%s: the metadata of %s is not as promised", self.name, file.filename)
-            return None
-        if not _is_metadata(body, file.filename):
-            _log.warning("%s: the metadata of %s is something else", self.name, file.filename)
-            return None
-        return body
 
     def _trusted(self, page: ProjectPage | None) -> ProjectPage | None:
         """The page with a promise of metadata for each wheel, by digest where that proved right."""
@@ -364,41 +341,12 @@ def file_key(file: File) -> str:
     return f"file-{file.sha256}" if file.sha256 else f"url-{_sha256(file.url.encode())}"
 
 
-def _is_as_promised(metadata: bytes, file: File) -> bool:
-    """Whether core metadata is what the page says it is, where it says anything."""
-    expected = (file.metadata or {}).get("sha256")
-    return expected is None or expected == _sha256(metadata)
-
-
-def _is_metadata(body: bytes, filename: str) -> bool:
-    """Whether bytes are core metadata of a wheel's project; many hosts answer 200 to anything."""
-    fields = parse_email(body)[0]
-    parsed = parse_filename(filename)
-    known = "metadata_version" in fields and "name" in fields
-    return known and parsed is not None and normalize(fields["name"]) == parsed[0]
-
-
 def _weight(kept: _Kept) -> int:
     return 1 + (len(kept.page.files) if kept.page else 0)
 
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-async def _bounded(
-    answer: aiohttp.ClientResponse, max_bytes: int, enough: int | None = None
-) -> bytes:
-    """What comes, until it is enough or all; UpstreamError when it is too much."""
-    pieces, size = [], 0
-    async for piece in answer.content.iter_any():
-        size += len(piece)
-        if size > max_bytes:
-            raise UpstreamError(f"its answer has more than {max_bytes:,} bytes")
-        pieces.append(piece)
-        if enough is not None and size >= enough:
-            break
-    return b"".join(pieces)
 
 
 def _parse(body: bytes, content_type: str, url: str, project: str) -> ProjectPage | None:

@@ -350,6 +350,7 @@ async def cancelled(selenium: Engine, url: str) -> tuple[list[str], int]:
         await install
     for _ in range(20):
         await asyncio.sleep(0)
+    await pyodide_mirror._session._host.cache.settled()  # what was read whole is kept
     left = [name for name in _micropip.installed() if name.startswith("zoo-")]
     return left, len(asyncio.all_tasks() - before)
 

@@ -18,7 +18,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from pyodide_mirror import __version__
+from pyodide_mirror import __version__, browser_wheel
 from pyodide_mirror.browser_wheel import of_wheel, own_wheel
 from tests.ground import provision
 
@@ -86,7 +86,6 @@ def test_its_metadata_asks_for_what_a_browser_needs(wheel: tuple[str, bytes]) ->
     assert {each.name for each in needed} == {"micropip", "packaging"}
     assert all(each.marker is None for each in needed)
     assert found.get_all("Provides-Extra") is None
-    assert "pyodide_mirror.install" in str(found.get_payload())
     [kind] = (content for name, content in files.items() if name.endswith("/WHEEL"))
     assert email.message_from_bytes(kind).items() == [
         ("Wheel-Version", "1.0"),
@@ -239,3 +238,45 @@ try:
 except importlib.metadata.PackageNotFoundError as error:
     print(error)
 """
+
+
+def test_modules_keep_their_lines_and_lose_what_only_people_and_type_checkers_read() -> None:
+    source = b'''"""Module."""
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+
+class Public:
+    """Stays."""
+
+    field: int = 1
+
+    def method(self, path: "PathLike", *, size: int = 2) -> "dict[str, int]":
+        """Stays, too."""
+        return {"->": size}
+
+
+def private(text: str) -> str:
+    """Goes."""
+    return text
+
+
+def empty() -> None:
+    """All there is stays."""
+'''
+    face = b'__all__ = ["Public"]\n'
+    modules = {"pyodide_mirror/__init__.py": face, "pyodide_mirror/some.py": source}
+    lean = browser_wheel._lean(modules)["pyodide_mirror/some.py"]
+    assert lean.count(b"\n") == source.count(b"\n")
+    found: dict[str, object] = {}
+    exec(compile(lean, "some.py", "exec"), found)  # noqa: S102  # it is written above
+    public, private, empty = found["Public"], found["private"], found["empty"]
+    assert isinstance(public, type)
+    assert (public.__doc__, public.method.__doc__) == ("Stays.", "Stays, too.")  # type: ignore[attr-defined]
+    assert (private.__doc__, empty.__doc__) == (None, "All there is stays.")
+    assert public().method("x") == {"->": 2}  # type: ignore[attr-defined]
+    assert public.__annotations__ == {"field": int}
+    assert found.get("__doc__") is None
+    assert b"PathLike" not in lean

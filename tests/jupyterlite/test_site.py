@@ -148,7 +148,9 @@ def test_all_ways_to_install_lead_to_the_mirror_that_works_after_a_restart_as_we
             assert f"installs through {host(zoo, 'relative-urls')} (relative-urls)" in shown[0]
             assert f"*  {host(zoo, 'relative-urls')}" in shown[-1]
             fetched = [request.target for request in zoo["relative-urls"].requests]
-            assert sum(target.endswith("zoo_root-1.0-py3-none-any.whl") for target in fetched) == 3
+            wheels = [target for target in fetched if target.endswith(".whl")]
+            # The wheel is fetched once; the other ways, and the next kernel, have it from the cache.
+            assert sum("zoo_root-1.0" in wheel for wheel in wheels) == (0 if restart else 1)
 
 
 def test_with_no_mirror_that_works_a_kernel_starts_and_an_install_says_why_not(

@@ -179,3 +179,42 @@ found["method"] = type(micropip.install).__name__
     )
     assert found["undone"]
     assert found["method"] == "method"
+
+
+def test_the_ipython_extension_brings_the_magic_and_takes_it_away(page: Engine, zoo: Zoo) -> None:
+    """With a shell that is as little of IPython as the extension needs."""
+    found = run(
+        page,
+        [zoo.url("healthy")],
+        """
+import os, sys, types
+class Shell:
+    def __init__(self):
+        self.magics_manager = types.SimpleNamespace(magics={"line": {}})
+    def register_magic_function(self, function, kind, name):
+        self.magics_manager.magics[kind][name] = function
+shell = Shell()
+sys.modules["IPython"] = types.SimpleNamespace(get_ipython=lambda: shell)
+notebook.deactivate()
+os.environ["PYODIDE_MIRROR_URLS"] = "URL"
+try:
+    pyodide_mirror.load_ipython_extension(shell)
+    magic = shell.magics_manager.magics["line"]["mirror"]
+    found["nothing"] = magic("") is None
+    await pyodide_mirror.configure(canary="zoo-canary")
+    found["chosen"] = magic("").chosen.index_url
+    try:
+        magic("what")
+    except ValueError as error:
+        found["refused"] = str(error)
+    pyodide_mirror.unload_ipython_extension(shell)
+    found["left"] = list(shell.magics_manager.magics["line"])
+finally:
+    del sys.modules["IPython"], os.environ["PYODIDE_MIRROR_URLS"]
+""".replace('URL"', f'{zoo.url("healthy")}"'),
+    )
+    assert found["nothing"]
+    assert "no mirror is chosen yet" in str(found["printed"])
+    assert found["chosen"] == zoo.url("healthy")
+    assert "takes no arguments" in str(found["refused"])
+    assert found["left"] == []

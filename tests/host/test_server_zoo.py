@@ -65,9 +65,11 @@ async def test_over_any_animal_the_server_delivers_the_truth_or_says_what_is_wro
     limit = asyncio.Semaphore(AT_ONCE)
     with Zoo() as zoo:
         results = await asyncio.gather(*(delivered(name, zoo, tmp_path, limit) for name in ANIMALS))
+    complete = {name: animal.alone_in("node") for name, animal in ANIMALS.items()}
+    complete["deep-value"] = False  # only JavaScript's parser gets past what nobody wants
     wrong = {
         name: result
         for name, result in zip(ANIMALS, results, strict=True)
-        if (result == "all") != ANIMALS[name].alone_in("node") or "WRONG" in result
+        if (result == "all") != complete[name] or "WRONG" in result
     }
     assert wrong == {}

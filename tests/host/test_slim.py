@@ -22,12 +22,12 @@ import hatch_build
 from hatch_build import SlimError, SlimHook, slim
 from tests.ground import provision
 
-MODULES = sorted((provision.ROOT / "pyodide_mirror").glob("*.py"))
+MODULES = sorted((provision.ROOT / "pyodide_mirror").rglob("*.py"))
 DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def module_of(path: Path) -> str:
-    return f"pyodide_mirror.{path.stem}"
+    return ".".join(path.relative_to(provision.ROOT).with_suffix("").parts)
 
 
 def documented(source: str) -> Iterator[tuple[str, Any]]:
@@ -461,7 +461,9 @@ def test_the_wheel_has_no_comments_and_the_same_modules() -> None:
     settings = tomllib.loads((provision.ROOT / "pyproject.toml").read_text())
     hook = settings["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]
     assert modules == {
-        f"pyodide_mirror/{path.name}": slim(path.read_text(), module_of(path), hook["documented"])
+        path.relative_to(provision.ROOT).as_posix(): slim(
+            path.read_text(), module_of(path), hook["documented"]
+        )
         for path in MODULES
     }
     assert {module_of(path) for path in MODULES} > set(hook["documented"])

@@ -149,7 +149,7 @@ def test_all_ways_to_install_lead_to_the_mirror_that_works_after_a_restart_as_we
             assert f"*  {host(zoo, 'relative-urls')}" in shown[-1]
             fetched = [request.target for request in zoo["relative-urls"].requests]
             wheels = [target for target in fetched if target.endswith(".whl")]
-            # The wheel is fetched once; the other ways, and the next kernel, have it from the cache.
+            # It is fetched once; the other ways, and the next kernel, have it from the cache.
             assert sum("zoo_root-1.0" in wheel for wheel in wheels) == (0 if restart else 1)
 
 

@@ -17,7 +17,7 @@ LEAN_FROM: Final = 16_384
 """Bytes from which a page is worth a detour through JavaScript."""
 DIGEST_FROM: Final = 65_536
 
-# `lean` keeps what `simple_api.is_of_use` keeps, and the fields that `parse_page` reads.
+# `lean` keeps wheels for any platform or for WebAssembly, and the fields that `parse_page` reads.
 _SOURCE: Final = r"""
 ({
   // Answers with [status, url, headers, body, digest], or [-1, name, message] for an error and

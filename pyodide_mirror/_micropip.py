@@ -11,17 +11,19 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import micropip
 from micropip import package_index
 
+from .closure import dist_info_folders
 from .model import Response
 from .report import Installed
 from .simple_api import normalize
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .delivery import Delivery, Source
 
 _log = logging.getLogger(__name__)
@@ -319,12 +321,10 @@ class Distribution:
 
 def installed() -> dict[str, Distribution]:
     """All installed distributions by normalized name; of two the first on the path counts."""
-    found: dict[str, Distribution] = {}
-    for entry in sys.path:
-        for folder in Path(entry).glob("*.dist-info") if entry else ():
-            name, _, version = folder.stem.partition("-")
-            found.setdefault(normalize(name), Distribution(normalize(name), version, folder))
-    return found
+    return {
+        name: Distribution(name, folder.stem.partition("-")[2], folder)
+        for name, folder in dist_info_folders().items()
+    }
 
 
 def newly_installed(

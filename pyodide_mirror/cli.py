@@ -18,7 +18,15 @@ from .arguments import ENVIRONMENT_VARIABLE, check_canary
 from .errors import Support
 from .hosts import CPythonHost
 from .model import Mirror, Outcome, PageFacts
-from .options import argument, port, seconds, size
+from .options import (
+    DEFAULT_CACHE_SIZE,
+    DEFAULT_TIMEOUT,
+    UPSTREAMS_VARIABLE,
+    argument,
+    port,
+    seconds,
+    size,
+)
 from .probe import DEFAULT_CANARY
 from .report import Report, printable
 from .session import Session
@@ -29,9 +37,6 @@ if TYPE_CHECKING:
 
 DEFAULT_ORIGIN: Final = "https://app.example"
 """Stands for any public https page (RFC 2606: no such host exists)."""
-
-UPSTREAMS_VARIABLE: Final = "PYODIDE_MIRROR_UPSTREAMS"
-"""Index URLs for ``serve``, with spaces or commas between them."""
 
 _INTERRUPTED: Final = 130
 """What shells make of a program that SIGINT has ended: 128 + 2."""
@@ -157,7 +162,7 @@ def _add_serve(commands: Any) -> None:
     serve.add_argument(
         "--cache-size",
         type=argument(size),
-        default=2_000_000_000,
+        default=DEFAULT_CACHE_SIZE,
         metavar="SIZE",
         help="bound of the cache, like 500M (default: 2G)",
     )
@@ -173,7 +178,7 @@ def _add_serve(commands: Any) -> None:
     serve.add_argument(
         "--timeout",
         type=argument(seconds),
-        default=15.0,
+        default=DEFAULT_TIMEOUT,
         metavar="SECONDS",
         help="in which an upstream must answer (default: %(default)g)",
     )

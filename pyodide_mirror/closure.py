@@ -133,7 +133,7 @@ def _finder() -> Callable[[str], Distribution | None]:
                     names.setdefault(normalize(name), found)
         return names
 
-    folders = _folders()
+    folders = dist_info_folders()
 
     @functools.cache
     def find(name: str) -> Distribution | None:
@@ -150,7 +150,7 @@ def _finder() -> Callable[[str], Distribution | None]:
     return find
 
 
-def _folders() -> dict[str, Path]:
+def dist_info_folders() -> dict[str, Path]:
     """The ``.dist-info`` folders on the path by normalized name; the first one counts."""
     found: dict[str, Path] = {}
     for entry in sys.path:

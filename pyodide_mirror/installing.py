@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from .probe import Harvest
     from .report import Installed, Report
     from .router import Router
-
-_log = logging.getLogger(__name__)
 
 
 class Installation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from .arguments import check_timeout
 
@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _T = TypeVar("_T")
+
+# What `serve` and `create_app` share; the command must not import the server to say it.
+UPSTREAMS_VARIABLE: Final = "PYODIDE_MIRROR_UPSTREAMS"
+"""Index URLs, with spaces or commas between them; they may carry ``user:password@``."""
+DEFAULT_CACHE_SIZE: Final = 2_000_000_000
+DEFAULT_TIMEOUT: Final = 15.0
 
 
 def argument(check: Callable[[str], _T]) -> Callable[[str], _T]:

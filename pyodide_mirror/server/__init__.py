@@ -11,6 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pyodide_mirror.options import DEFAULT_CACHE_SIZE, DEFAULT_TIMEOUT, UPSTREAMS_VARIABLE
+
 from . import settings as _settings
 from .app import App
 from .disk import Disk
@@ -19,7 +21,6 @@ from .folder import Folder
 from .library import Library
 from .own import Own
 from .readable import Readable
-from .settings import DEFAULT_CACHE_SIZE, DEFAULT_TIMEOUT, UPSTREAMS_VARIABLE
 from .upstream import Upstream
 from .web import Web
 

@@ -6,20 +6,16 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from pyodide_mirror.arguments import check_timeout
 from pyodide_mirror.mirrors import MIRRORS
+from pyodide_mirror.options import DEFAULT_CACHE_SIZE, DEFAULT_TIMEOUT, UPSTREAMS_VARIABLE
 from pyodide_mirror.urls import check_index_url, hide_user_info, origin, split_http_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-UPSTREAMS_VARIABLE: Final = "PYODIDE_MIRROR_UPSTREAMS"
-"""Index URLs, with spaces or commas between them; they may carry ``user:password@``."""
-DEFAULT_CACHE_SIZE: Final = 2_000_000_000
-DEFAULT_TIMEOUT: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import logging
 import sys
@@ -47,44 +46,6 @@ def check_options(options: Mapping[str, object]) -> None:
 
 
 # --- installing ---------------------------------------------------------------------------------
-
-
-class InstallHook:
-    """Puts our install in the place of ``micropip.install``, where users and ``%pip`` look it up.
-
-    The function keeps its signature and its ``__self__``. ``run`` gets the call's arguments by
-    name.
-    """
-
-    def __init__(self, run: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
-        self._run = run
-        self._ours: Any = None
-        self.original: Any = None
-
-    def install(self) -> None:
-        """Put it there, unless it is there already."""
-        if self._ours is not None and micropip.install is self._ours:
-            return
-        original = self.original = micropip.install
-
-        @functools.wraps(original)
-        async def install(*arguments: Any, **options: Any) -> None:
-            bound = inspect.signature(original).bind(*arguments, **options)
-            await self._run(bound.arguments)
-
-        install.__self__ = original.__self__  # type: ignore[attr-defined]
-        self._ours = install
-        micropip.install = install
-
-    def remove(self) -> None:
-        """Put micropip's own back, unless someone else has replaced ours since."""
-        if self._ours is not None and micropip.install is self._ours:
-            micropip.install = self.original
-            self._ours = None
-
-    async def call(self, requirements: list[str], options: Mapping[str, Any]) -> None:
-        """Micropip's own install."""
-        await (self.original or micropip.install)(requirements, **options)
 
 
 def uninstall(names: list[str]) -> None:

@@ -5,11 +5,11 @@ python -m pyodide_mirror.browser_wheel WHEEL FOLDER
 
 from __future__ import annotations
 
-import ast
 import base64
 import functools
 import hashlib
 import io
+import json
 import re
 import sys
 import zipfile
@@ -18,8 +18,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from .bundle import FILE, START
+
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from importlib.resources.abc import Traversable
 
 _PACKAGE: Final = "pyodide_mirror"
@@ -38,7 +40,6 @@ _HOST_ONLY: Final = frozenset(
         "site_wheels.py",
     }
 )
-_DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _EXTRA: Final = re.compile(
     r"Classifier:|Description-Content-Type:|Keywords:|Provides-Extra:|Requires-Dist:.*;.*\bextra\b"
 )
@@ -80,7 +81,7 @@ def _make(modules: Mapping[str, bytes], *, metadata: str, licence: str) -> tuple
     """A wheel of modules by their path in it (PyPA: binary distribution format)."""
     stem = f"{_PACKAGE}-{_version(metadata)}"
     contents = {
-        **_lean(modules),
+        **_bundled(modules),
         f"{stem}.dist-info/METADATA": _without_extras(metadata).encode(),
         f"{stem}.dist-info/licenses/LICENSE": licence.encode(),
     }
@@ -103,74 +104,19 @@ def pure_wheel(info: str, contents: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def _lean(modules: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The modules without what only type checkers read, and only docstrings of what is public."""
-    face = modules.get(f"{_PACKAGE}/__init__.py", b"")
-    public = {
-        element.value
-        for node in ast.parse(face).body
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.List)
-        for element in node.value.elts
-        if isinstance(element, ast.Constant)
+def _bundled(modules: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The package with all that it does not begin with in one file; see ``bundle.py``."""
+    own = {f"{_PACKAGE}/{name}" for name in ("__init__.py", "bundle.py", "py.typed")}
+    sources = {
+        Path(name).stem: content.decode()
+        for name, content in sorted(modules.items())
+        if name not in own
     }
-    return {name: _lean_module(name, content, public) for name, content in modules.items()}
-
-
-def _lean_module(name: str, content: bytes, public: Container[object]) -> bytes:
-    """A module whose lines stay where they are, so that a traceback fits the repository.
-
-    Signatures that ``help()`` shows keep their annotations, and so do the fields of classes.
-    """
-    if not name.endswith(".py") or name.endswith(("/session.py", "/__init__.py")):
-        return content
-    tree = ast.parse(content)
-    lines = content.split(b"\n")
-    _remove_docstring(tree, lines)
-    for node in tree.body:
-        if not isinstance(node, _DEFINITIONS) or node.name not in public:
-            for each in ast.walk(node):
-                _remove_docstring(each, lines)
-    for line, start, end in sorted(_annotations(tree, lines), reverse=True):
-        lines[line] = lines[line][:start] + lines[line][end:]
-    for block in ast.walk(tree):
-        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING":
-            _blank(lines, block)
-            lines[block.lineno - 1] = b" " * block.col_offset + b"pass"
-    lean = b"\n".join(lines)
-    compile(lean, name, "exec")
-    return lean
-
-
-def _remove_docstring(node: ast.AST, lines: list[bytes]) -> None:
-    """Blank a docstring, if it is not all there is, nor on the line of its ``def``."""
-    if isinstance(node, (*_DEFINITIONS, ast.Module)) and len(node.body) > 1:
-        first = node.body[0]
-        own_lines = isinstance(node, ast.Module) or first.lineno > node.lineno
-        match first:
-            case ast.Expr(ast.Constant(str())) if own_lines:
-                _blank(lines, first)
-
-
-def _blank(lines: list[bytes], node: ast.stmt) -> None:
-    for line in range(node.lineno - 1, node.end_lineno or node.lineno):
-        lines[line] = b""
-
-
-def _annotations(tree: ast.Module, lines: list[bytes]) -> Iterator[tuple[int, int, int]]:
-    """Where the annotations of functions are: line, and columns (ast counts bytes)."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.arg) and node.annotation is not None:
-            start = node.col_offset + len(node.arg.encode())
-            yield from _span(start, node.annotation)
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.returns is not None:
-            line = lines[node.returns.lineno - 1]
-            arrow = line.rfind(b"->", 0, node.returns.col_offset)
-            yield from _span(len(line[:arrow].rstrip()), node.returns)
-
-
-def _span(start: int, annotation: ast.expr) -> Iterator[tuple[int, int, int]]:
-    if annotation.lineno == annotation.end_lineno:  # one of several lines stays
-        yield annotation.lineno - 1, start, annotation.end_col_offset or 0
+    return {
+        **{name: modules[name] for name in own},
+        f"{_PACKAGE}/__init__.py": modules[f"{_PACKAGE}/__init__.py"] + START.encode(),
+        f"{_PACKAGE}/{FILE}": json.dumps(sources, ensure_ascii=False).encode(),
+    }
 
 
 def _member(name: str) -> zipfile.ZipInfo:

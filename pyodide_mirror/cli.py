@@ -27,7 +27,7 @@ from .options import (
     seconds,
     size,
 )
-from .probe import DEFAULT_CANARY
+from .probing import DEFAULT_CANARY
 from .report import Report, printable
 from .session import Session
 from .urls import hide_user_info, host_kind, origin, split_http_url

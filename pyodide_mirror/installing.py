@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .closure import Gap
     from .delivery import Delivery
     from .model import Outcome
-    from .probe import Harvest
+    from .probing import Harvest
     from .report import Installed, Report
     from .router import Router
 

@@ -20,7 +20,7 @@ from traitlets import Bool, Dict, Float, List, TraitError, Unicode, Union, defau
 from .arguments import check_canary, check_choice, check_timeout
 from .browser_wheel import own_wheel
 from .model import Mirror
-from .probe import DEFAULT_CANARY
+from .probing import DEFAULT_CANARY
 from .site_wheels import MADE, rebuilt_wheel, site_wheel, tagged
 
 if TYPE_CHECKING:
@@ -356,8 +356,8 @@ def _startup(arguments: Mapping[str, Any]) -> str:
     lines = "".join(f"    {name}={value!a},\n" for name, value in arguments.items())
     return (
         "# Made by `jupyter lite build`: the settings of PyodideMirrorAddon.\n"
-        "from pyodide_mirror import notebook as _pyodide_mirror\n\n"
-        f"_pyodide_mirror.activate(\n{lines})\n"
+        "from pyodide_mirror import kernel as _pyodide_mirror\n\n"
+        f"_pyodide_mirror.prepare(\n{lines})\n"
         "del _pyodide_mirror\n"
     )
 

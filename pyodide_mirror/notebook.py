@@ -2,17 +2,18 @@
 
     %load_ext pyodide_mirror
 
-A site's kernels do the same at their start, through :func:`activate`.
+A site's kernels do the same at their start, through ``kernel.py``.
 """
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
-from . import _session, reset, status
+import pyodide_mirror
+
+from .kernel import shell
 from .model import Mirror
-from .probe import DEFAULT_CANARY
+from .probing import DEFAULT_CANARY
 from .report import Report, printable
 
 if TYPE_CHECKING:
@@ -39,31 +40,34 @@ def activate(
     Raises TypeError or ValueError for bad arguments.
     """
     wanted = None if mirrors is None else [_mirror(each) for each in mirrors]
-    _session.configure_later(
+    pyodide_mirror._session.configure_later(  # noqa: SLF001  # the one there is
         wanted or None, canary=canary, timeout=timeout, prefer=prefer, on_configured=_tell
     )
-    shell = _shell()
-    if shell is not None:
-        shell.register_magic_function(_magic, "line", "mirror")
+    found = shell()
+    if found is not None:
+        found.register_magic_function(show_mirrors, "line", "mirror")
 
 
 def deactivate() -> None:
     """Leave micropip as it was, as :func:`pyodide_mirror.reset` does, and take ``%mirror`` away."""
-    reset()
-    shell = _shell()
-    if shell is not None:
-        shell.magics_manager.magics["line"].pop("mirror", None)
+    pyodide_mirror.reset()
+    found = shell()
+    if found is not None:
+        found.magics_manager.magics["line"].pop("mirror", None)
 
 
 def summary(report: Report) -> str:
-    """One line: the chosen mirror, and of each other one that has a verdict, why it was not it."""
+    """One line: the chosen mirror, and why it was not each other one, if that was waited for."""
     if report.chosen is None:
         return "pyodide_mirror: no mirror works from here"
     chosen, *others = report.outcomes
     how = f" ({' + '.join(chosen.repairs)})" if chosen.repairs else ""
     line = f"pyodide_mirror: installs through {chosen.mirror.name}{how}"
-    why = ", ".join(f"{each.mirror.name} ({each.reason})" for each in others)
-    return printable(f"{line}; not through {why}. {_ADVICE}" if why else f"{line}. {_ADVICE}")
+    why = [f"{each.mirror.name} ({each.reason})" for each in others]
+    if report.pending:
+        why.append(f"{len(report.pending)} without a verdict by then")
+    rest = f"; not through {', '.join(why)}" if why else ""
+    return printable(f"{line}{rest}. {_ADVICE}")
 
 
 def _tell(report: Report) -> None:
@@ -74,20 +78,14 @@ def _mirror(given: str | Mirror | Mapping[str, Any]) -> str | Mirror:
     return given if isinstance(given, (str, Mirror)) else Mirror(**given)
 
 
-def _magic(line: str) -> Report | None:
+def show_mirrors(line: str) -> Report | None:
     """``%mirror`` shows the mirrors with their verdicts, the chosen one first."""
     if line.strip():
         raise ValueError("%mirror takes no arguments")
-    report = status()
+    report = pyodide_mirror.status()
     if report is None:
         print(  # noqa: T201  # a notebook's user is to see it
             "pyodide_mirror: no mirror is chosen yet, the first install does that;"
             " await pyodide_mirror.probe() looks at all of them"
         )
     return report
-
-
-def _shell() -> Any:
-    """IPython's shell, if this is one; nothing is imported to find out."""
-    module = sys.modules.get("IPython")
-    return None if module is None else module.get_ipython()

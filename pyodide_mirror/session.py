@@ -22,10 +22,11 @@ from .arguments import (
 )
 from .delivery import Delivery
 from .errors import NoUsableMirror
+from .hook import InstallHook
 from .installing import Events, Installation, Order
 from .lazy import LazyDelivery, Way
 from .model import Mirror, Outcome
-from .probe import DEFAULT_CANARY, Harvest
+from .probing import DEFAULT_CANARY, Harvest
 from .race import check_all, race, tell
 from .report import Event, Installed, InstallReport, Report
 from .router import Ranked, Router
@@ -59,13 +60,14 @@ class Host(Protocol):
 class Session:
     """The state behind the public functions; there is one, in ``__init__``."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, hook: InstallHook | None = None) -> None:
         self._host = host
         self._standing: Standing | None = None
         self._later: Later | None = None
         self._index_urls = _micropip.IndexUrls()
         self._seam = _micropip.FetchSeam()
-        self._hook = _micropip.InstallHook(self._plain_install)
+        self._hook = hook or InstallHook(self.plain_install)
+        self._hook.run = self.plain_install
         self._forgetting: Awaitable[None] | None = None
         self._configuring = asyncio.Lock()
 
@@ -290,7 +292,7 @@ class Session:
         self._standing = standing
         return standing
 
-    async def _plain_install(self, arguments: dict[str, Any]) -> None:
+    async def plain_install(self, arguments: dict[str, Any]) -> None:
         """What ``micropip.install`` does once we are configured."""
         requirements = arguments.pop("requirements")
         if arguments.get("index_urls") is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .errors import Reason
 from .model import Outcome
-from .probe import probe_mirror
+from .probing import probe_mirror
 from .report import Report
 from .router import Ranked
 from .verdict import UNUSABLE, rank, tier
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ._micropip import Prefer
     from .arguments import Mirrors
     from .model import Mirror, ProjectPage
-    from .probe import Harvest
+    from .probing import Harvest
     from .race import Check, Result
     from .router import Router
     from .transport import Progress, Transport

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .cache import Cache
     from .model import Credentials, File, Mirror, ProjectPage, Response
-    from .probe import Harvest
+    from .probing import Harvest
     from .report import EventKind
     from .router import Ranked, Router
 

@@ -164,8 +164,12 @@ class Zoo:
     def __getitem__(self, name: str) -> Running:
         """Return the animal of that name that all users of this zoo share."""
         if name not in self._shared:
-            self._shared[name] = self.start(name)
+            self.share(name)
         return self._shared[name]
+
+    def share(self, name: str, *, latency: float = 0.0) -> None:
+        """Start the animal of that name that all users of this zoo share."""
+        self._shared[name] = self.start(name, latency=latency)
 
     def url(self, name: str) -> str:
         """Return the index URL of the shared animal of that name."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyodide_mirror.arguments import check_canary
 from pyodide_mirror.options import argument, seconds
-from pyodide_mirror.probe import DEFAULT_CANARY
+from pyodide_mirror.probing import DEFAULT_CANARY
 from pyodide_mirror.urls import check_index_url
 
 from .folder import DEFAULT_NAME, EdgeError, check_origin, write_folder

@@ -5,6 +5,7 @@ import csv
 import email
 import hashlib
 import io
+import json
 import os
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from pyodide_mirror import __version__, browser_wheel
+from pyodide_mirror import __version__
 from pyodide_mirror.browser_wheel import of_wheel, own_wheel
 from tests.ground import provision
 
@@ -69,6 +70,8 @@ def test_each_file_is_in_its_record_and_nothing_else_is(wheel: tuple[str, bytes]
 def test_it_holds_what_pages_need_and_no_more(wheel: tuple[str, bytes]) -> None:
     names = contents(wheel[1])
     inside = {name.split("/")[1] for name in names if name.startswith("pyodide_mirror/")}
+    [bundle] = (content for name, content in names.items() if name.endswith("/modules.json"))
+    inside |= {f"{name}.py" for name in json.loads(bundle)}
     assert {"__init__.py", "py.typed", "_browser.py", "session.py"} <= inside
     assert not inside & HOST_ONLY
     assert not any("__pycache__" in name or name.endswith("/") for name in names)
@@ -240,43 +243,46 @@ except importlib.metadata.PackageNotFoundError as error:
 """
 
 
-def test_modules_keep_their_lines_and_lose_what_only_people_and_type_checkers_read() -> None:
-    source = b'''"""Module."""
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from os import PathLike
-
-
-class Public:
-    """Stays."""
-
-    field: int = 1
-
-    def method(self, path: "PathLike", *, size: int = 2) -> "dict[str, int]":
-        """Stays, too."""
-        return {"->": size}
-
-
-def private(text: str) -> str:
-    """Goes."""
-    return text
+def test_modules_in_one_file_are_like_modules_in_files(
+    wheel: tuple[str, bytes], tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(io.BytesIO(wheel[1])) as archive:
+        archive.extractall(tmp_path)
+    folder = tmp_path / "pyodide_mirror"
+    assert {path.name for path in folder.iterdir()} == {
+        *("__init__.py", "bundle.py", "modules.json", "py.typed")
+    }
+    sources = json.loads((folder / "modules.json").read_text())
+    found = json.loads(run(sys.executable, BUNDLED, tmp_path))
+    assert found["file"] == str(folder / "urls.py")
+    assert found["function"] in sources["urls"]
+    *_, (file, number, text) = found["traceback"]
+    assert file == found["file"]
+    assert sources["urls"].splitlines()[number - 1].strip() == text
+    assert found["missing"] == "No module named 'pyodide_mirror.server'"
+    assert (found["new"], found["bundles"]) == ("new", 1)
 
 
-def empty() -> None:
-    """All there is stays."""
-'''
-    face = b'__all__ = ["Public"]\n'
-    modules = {"pyodide_mirror/__init__.py": face, "pyodide_mirror/some.py": source}
-    lean = browser_wheel._lean(modules)["pyodide_mirror/some.py"]
-    assert lean.count(b"\n") == source.count(b"\n")
-    found: dict[str, object] = {}
-    exec(compile(lean, "some.py", "exec"), found)  # noqa: S102  # it is written above
-    public, private, empty = found["Public"], found["private"], found["empty"]
-    assert isinstance(public, type)
-    assert (public.__doc__, public.method.__doc__) == ("Stays.", "Stays, too.")  # type: ignore[attr-defined]
-    assert (private.__doc__, empty.__doc__) == (None, "All there is stays.")
-    assert public().method("x") == {"->": 2}  # type: ignore[attr-defined]
-    assert public.__annotations__ == {"field": int}
-    assert found.get("__doc__") is None
-    assert b"PathLike" not in lean
+BUNDLED = """
+import inspect, json, pathlib, sys, traceback
+from pyodide_mirror import Mirror, urls
+found = {"file": urls.__file__, "function": inspect.getsource(urls.check_index_url)}
+try:
+    Mirror("nonsense")
+except ValueError as error:
+    frames = traceback.extract_tb(error.__traceback__)
+    found["traceback"] = [(frame.filename, frame.lineno, frame.line) for frame in frames]
+try:
+    import pyodide_mirror.server
+except ModuleNotFoundError as error:
+    found["missing"] = str(error)
+# Another version takes the first one's place, as after an uninstall.
+file = pathlib.Path(urls.__file__).with_name("modules.json")
+file.write_text(json.dumps({"urls": "new = 'new'"}))
+for name in [name for name in sys.modules if name.startswith("pyodide_mirror")]:
+    del sys.modules[name]
+from pyodide_mirror import urls
+found["new"] = urls.new
+found["bundles"] = sum(type(each).__name__ == "Bundle" for each in sys.meta_path)
+print(json.dumps(found))
+"""

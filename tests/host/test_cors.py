@@ -31,7 +31,7 @@ from pyodide_mirror.model import (
     Request,
     Response,
 )
-from pyodide_mirror.probe import probe_mirror
+from pyodide_mirror.probing import probe_mirror
 from pyodide_mirror.simple_api import ACCEPT
 from pyodide_mirror.transport import NO_PROGRESS, Progress, TransportError
 from pyodide_mirror.urls import host_kind

@@ -76,18 +76,18 @@ def startup(output: Path) -> str:
 
 
 def told(output: Path) -> dict[str, Any]:
-    """The arguments that the start-up file gives to `activate`."""
+    """The arguments that the start-up file gives to `prepare`."""
     found: dict[str, Any] = {}
 
-    class Notebook:
-        activate = found.update
+    class Kernel:
+        prepare = found.update
 
     program = startup(output).replace(
-        "from pyodide_mirror import notebook as _pyodide_mirror", "_pyodide_mirror = notebook"
+        "from pyodide_mirror import kernel as _pyodide_mirror", "_pyodide_mirror = kernel"
     )
-    names: dict[str, Any] = {"notebook": Notebook}
+    names: dict[str, Any] = {"kernel": Kernel}
     exec(program, names)  # noqa: S102  # as IPython does
-    assert names.keys() == {"notebook", "__builtins__"}
+    assert names.keys() == {"kernel", "__builtins__"}
     return found
 
 

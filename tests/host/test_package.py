@@ -56,13 +56,20 @@ def test_all_is_sorted_and_complete() -> None:
         return not name.isupper(), name.islower(), name
 
     assert pyodide_mirror.__all__ == sorted(pyodide_mirror.__all__, key=order)
-    public = {
-        name
-        for name, value in vars(pyodide_mirror).items()
-        if not name.startswith("_") and not isinstance(value, ModuleType)
-    }
-    assert set(pyodide_mirror.__all__) == public - {"this_host", "Session"}
-    assert callable(pyodide_mirror.probe), "the room of that name must not hide it"
+    assert set(pyodide_mirror.__all__) <= set(dir(pyodide_mirror))
+    for name in pyodide_mirror.__all__:
+        value = getattr(pyodide_mirror, name)
+        assert not isinstance(value, ModuleType), f"the room of that name hides {name}"
+    with pytest.raises(AttributeError, match="has no attribute 'instal'"):
+        _ = pyodide_mirror.instal
+
+
+def test_a_name_is_the_same_however_it_is_come_by() -> None:
+    command = (
+        "from pyodide_mirror import *; import pyodide_mirror as p; import pyodide_mirror.probing"
+    )
+    check = f"{command}; assert all(globals()[name] is getattr(p, name) for name in p.__all__)"
+    subprocess.run([sys.executable, "-c", check], check=True)
 
 
 def test_the_table_of_mirrors_starts_with_micropips_own_default() -> None:

@@ -31,6 +31,14 @@ EACH_WAY = [
 
 
 @pytest.fixture(scope="module")
+def zoo() -> Iterator[Zoo]:
+    """Mirrors, of which the good one takes its time: the others have their verdicts before it."""
+    with Zoo() as zoo:
+        zoo.share("relative-urls", latency=0.2)
+        yield zoo
+
+
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
     with PageServer(tmp_path_factory.mktemp("sites")) as server:
         yield server

@@ -158,13 +158,14 @@ class _Reader:
             raise Rejected(*parts)
         if self.request.opaque:
             return Response(url=self.request.url, status=0)
-        url, headers, body, digest = parts
+        url, headers, body, digest, checked = parts
         return Response(
             url=url or self.request.url,
             status=status,
             headers={name.lower(): value for name, value in json.loads(headers)},
             body=body.encode() if isinstance(body, str) else body.to_bytes(),
             digest=digest,
+            checked=checked,
         )
 
     def _on_head(self, status: int, length: str) -> None:

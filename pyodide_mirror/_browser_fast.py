@@ -20,9 +20,9 @@ DIGEST_FROM: Final = 65_536
 # `lean` keeps wheels for any platform or for WebAssembly, and the fields that `parse_page` reads.
 _SOURCE: Final = r"""
 ({
-  // Answers with [status, url, headers, body, digest], or [-1, name, message] for an error and
-  // [-2] for too much: a rejected promise might never reach Python, and its null has two meanings.
-  // A body that is text is a lean page.
+  // Answers with [status, url, headers, body, digest, checked], or [-1, name, message] for an
+  // error and [-2] for too much: a rejected promise might never reach Python, and its null has two
+  // meanings. A body that is text is a lean page, of which `checked` says what `lean` says.
   async request(url, options, want, onHead, onMore) {
     try {
       const response = await fetch(url, options);
@@ -35,7 +35,8 @@ _SOURCE: Final = r"""
       const lean = want.lean && bytes.length >= want.leanFrom ? this.lean(bytes) : null;
       const digest = want.digest && bytes.length >= want.digestFrom && globalThis.crypto?.subtle
         ? await this.sha256(bytes) : "";
-      return [response.status, response.url, headers, lean ?? bytes, digest];
+      const [body, checked] = lean ?? [bytes, false];
+      return [response.status, response.url, headers, body, digest, checked];
     } catch (error) {
       return [-1, String(error?.name), String(error?.message ?? error)];
     }
@@ -103,7 +104,39 @@ _SOURCE: Final = r"""
     if (!kept.length) kept = page.files.slice(0, 1);
     const relative = page.files.find(isRelative);
     if (relative && !kept.some(isRelative)) kept.push(relative);
-    return JSON.stringify({ meta: page.meta, name: page.name, files: kept.map(pick) });
+    // One entry that has to be read with care, and Python reads all of them so.
+    const plain = kept.map((file) => (isFile(file) ? this.plain(file) : null));
+    const checked = plain.every(Boolean);
+    const files = checked ? plain : kept.map(pick);
+    return [JSON.stringify({ meta: page.meta, name: page.name, files }), checked];
+  },
+
+  // As in simple_api.py.
+  filename: /^[A-Za-z0-9_][A-Za-z0-9._+!~-]{0,254}$/,
+  url: new RegExp("^https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?" +
+                  "(:[1-9][0-9]{0,3}|:[1-5][0-9]{4})?/[\\w./+~!-]+$"),
+
+  // The entry as Python would have it in the end, or null where it has to be read with more care.
+  plain(file) {
+    const isDigest = (value) => typeof value === "string" && /^[0-9a-f]{64}$/.test(value);
+    const isDigests = (value) =>
+      typeof value === "object" && value !== null && Object.keys(value).length === 1 &&
+      isDigest(value.sha256);
+    const isText = (value) => value == null || typeof value === "string";
+    const promised = file["core-metadata"] ?? file["dist-info-metadata"] ?? false;
+    if (!this.filename.test(file.filename)) return null;
+    if (typeof file.url !== "string" || !this.url.test(file.url)) return null;
+    if (file.url.length > 2000 || file.url.includes("/.")) return null;
+    if (!isDigests(file.hashes) || !isText(file["requires-python"])) return null;
+    if (typeof promised !== "boolean" && !isDigests(promised)) return null;
+    if (!isText(file.yanked) && typeof file.yanked !== "boolean") return null;
+    if (file.size != null && !(Number.isSafeInteger(file.size) && file.size >= 0)) return null;
+    const plain = { filename: file.filename, url: file.url, hashes: file.hashes };
+    if (file["requires-python"]) plain["requires-python"] = file["requires-python"];
+    if (promised) plain["core-metadata"] = promised === true ? {} : promised;
+    if (file.yanked != null) plain.yanked = file.yanked;
+    if (file.size != null) plain.size = file.size;
+    return plain;
   },
 
   async sha256(bytes) {

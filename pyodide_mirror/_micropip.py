@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import logging
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -13,12 +14,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import micropip
-from micropip import package_index
+from micropip import package_index, wheelinfo
 
 from .closure import dist_info_folders
-from .model import Response
 from .report import Installed
-from .simple_api import normalize
+from .simple_api import JSON_TYPE, normalize
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +35,10 @@ _COMPAT_MODULES: Final = (
     "micropip._compat._compat_in_pyodide",
     "micropip._compat_in_pyodide",
 )
+
+
+_HASH: Final = "_generate_package_hash"
+"""micropip's function that gives the SHA-256 of a wheel; it calls it twice for each."""
 
 
 def check_options(options: Mapping[str, object]) -> None:
@@ -166,13 +170,14 @@ class FetchSeam:
     """Stands between micropip and its ``pyfetch``.
 
     Pages of our mirrors, and files listed on them, come from the current delivery; all other URLs
-    pass through untouched.
+    pass through untouched. What the delivery has verified is not hashed again.
     """
 
     def __init__(self) -> None:
         self._default: Delivery | None = None
         self._module: Any = None
         self._original: Fetch | None = None
+        self._hash: Callable[[bytes], str] | None = None
 
     def install(self, default: Delivery) -> bool:
         """Serve from now on, and say whether this micropip can be served.
@@ -192,6 +197,9 @@ class FetchSeam:
             return False
         self._module, self._original = module, module.pyfetch
         module.pyfetch = self._fetch
+        self._hash = getattr(wheelinfo, _HASH, None)
+        if self._hash is not None:
+            setattr(wheelinfo, _HASH, self._digest)
         return True
 
     def remove(self) -> None:
@@ -200,6 +208,15 @@ class FetchSeam:
         if self._module is not None and self._module.pyfetch == self._fetch:
             self._module.pyfetch = self._original
             self._module = self._original = None
+        if self._hash is not None and getattr(wheelinfo, _HASH, None) == self._digest:
+            setattr(wheelinfo, _HASH, self._hash)
+            self._hash = None
+
+    def _digest(self, data: bytes) -> str:
+        delivery = CURRENT.get()
+        known = delivery.digest_of(data) if delivery is not None else ""
+        assert self._hash is not None  # noqa: S101  # set whenever this is reachable
+        return known or self._hash(data)
 
     async def _fetch(self, url: str, **options: Any) -> Any:
         assert self._original is not None  # noqa: S101  # set whenever this is reachable
@@ -209,32 +226,35 @@ class FetchSeam:
             if project is not None:
                 return await self._page(delivery, url, project)
             if delivery.knows(url):
-                return Fetched(Response(url=url, status=200, body=await delivery.read(url)))
+                return Fetched(url, 200, await delivery.read(url))
         return await self._original(url, **options)
 
     async def _page(self, delivery: Delivery, url: str, project: str) -> Fetched:
         # Since 0.10 micropip goes on after any error; 0.9 only after its own error with a 404.
         http_error = getattr(self._module, "HttpStatusError", None)
         try:
-            response = await delivery.page(project)
+            page = await delivery.page(project)
+            fetched = Fetched(page.url, page.status, page.document)
         except OSError:
             if http_error is None:
                 raise
-            response = Response(url=url, status=404)  # what was seen is told by an event
-        if not response.ok and http_error is not None:
-            raise http_error(response.status, "", response.url)
-        return Fetched(response)
+            fetched = Fetched(url, 404)  # what was seen is told by an event
+        if not fetched.ok and http_error is not None:
+            raise http_error(fetched.status, "", fetched.url)
+        return fetched
 
 
 class Fetched:
     """What micropip uses of a ``pyodide.http.FetchResponse``."""
 
-    def __init__(self, response: Response) -> None:
-        self.url = response.url
-        self.status = response.status
-        self.ok = response.ok
-        self.headers = dict(response.headers)
-        self._body = response.body
+    def __init__(
+        self, url: str, status: int, body: bytes | dict[str, object] | None = None
+    ) -> None:
+        self.url = url
+        self.status = status
+        self.ok = status == 200
+        self.headers = {"content-type": JSON_TYPE} if isinstance(body, dict) else {}
+        self._body = body
 
     def raise_for_status(self) -> None:
         """OSError for an HTTP error."""
@@ -243,11 +263,14 @@ class Fetched:
 
     async def bytes(self) -> bytes:
         """The body."""
-        return self._body
+        return self._body if isinstance(self._body, bytes) else json.dumps(self._body).encode()
 
-    async def string(self) -> str:
-        """The body as text."""
-        return self._body.decode()
+    async def string(self) -> str | dict[str, object]:
+        """The body as text; a page as JSON types, which micropip takes as well, and need not read.
+
+        ``ProjectInfo.from_simple_json_api`` says so, in 0.9 to 0.11.
+        """
+        return self._body if isinstance(self._body, dict) else (self._body or b"").decode()
 
     text = string
 

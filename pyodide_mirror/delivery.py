@@ -9,19 +9,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterat
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from .errors import DigestMismatch, MirrorError, Reason
-from .model import Response
 from .report import Event, EventKind
 from .scout import SMALL
-from .simple_api import (
-    JSON_TYPE,
-    metadata_url,
-    normalize,
-    to_json,
-)
+from .simple_api import metadata_url, normalize, to_document
 from .supply import NoFileError, NoPageError, Place, Supplied, Supply
 from .wheels import metadata_of, suits_this_python
 
@@ -34,13 +28,21 @@ T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 
 
-@dataclass(frozen=True, slots=True)
-class _Listed:
-    """A file on a page that was handed to micropip."""
+class _Listed(NamedTuple):
+    """A file on a page that was handed to micropip. Pages have thousands of them."""
 
     file: File
     project: str
     ranked: Ranked
+
+
+@dataclass(frozen=True, slots=True)
+class ServedPage:
+    """A project page as micropip gets it: exact PEP 691 as JSON types, or 404 without any."""
+
+    url: str
+    status: int
+    document: dict[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +87,11 @@ class Delivery:
         self._quorum = quorum
         self._keep = keep
         self._files: dict[str, _Listed] = {}
-        self._metadata: dict[str, _Listed] = {}
+        self._digests: dict[int, tuple[bytes, str]] = {}
         self._pages: dict[tuple[str, str], asyncio.Task[ProjectPage]] = {}
         self._bytes: dict[str, asyncio.Task[bytes]] = {}
         self._early: dict[str, asyncio.Task[Supplied]] = {}
+        self._metadata: dict[str, bytes] = {}
         self._origins: dict[str, Source] = {}
         self._served: dict[str, Ranked] = {}
         self._spent: set[tuple[str, str]] = set()
@@ -103,10 +106,15 @@ class Delivery:
 
     def knows(self, url: str) -> bool:
         """Whether the URL is a file, or core metadata, that a page of ours lists."""
-        return url in self._files or url in self._metadata
+        return url in self._files or self._with_metadata(url) is not None
 
-    async def page(self, project: str) -> Response:
-        """The project's page as exact PEP 691 JSON, or 404 when no mirror has the project.
+    def digest_of(self, data: bytes) -> str:
+        """The SHA-256 of what :meth:`read` gave, if it is known, else an empty string."""
+        known = self._digests.get(id(data))
+        return known[1] if known is not None and known[0] is data else ""
+
+    async def page(self, project: str) -> ServedPage:
+        """The project's page, or 404 when no mirror has the project.
 
         Raises OSError, as a failed fetch does, when there might be one but none can be read.
         """
@@ -129,19 +137,19 @@ class Delivery:
             listed = self._listed(page, ranked)
             if self.scout is not None:
                 self.scout.saw(project, listed)
-            body = to_json(listed)
-            headers = {"content-type": JSON_TYPE}
-            return Response(url=mirror.project_url(project), status=200, headers=headers, body=body)
+            return ServedPage(mirror.project_url(project), 200, to_document(listed))
         if failed:
             raise OSError(failed)
-        return Response(url=self.router.mirror.project_url(project), status=404)
+        return ServedPage(self.router.mirror.project_url(project), 404)
 
     async def read(self, url: str) -> bytes:
         """A file, or core metadata, that :meth:`knows`; OSError when it cannot be had."""
         listed = self._files.get(url)
         if listed is not None:
             return await self._file(url, listed)
-        listed = self._metadata[url]
+        listed = self._with_metadata(url)
+        if listed is None:
+            raise KeyError(url)
         metadata = await self._metadata_ahead(listed)
         if metadata is not None:
             return metadata
@@ -167,12 +175,18 @@ class Delivery:
         return None
 
     async def wheel_ahead(self, project: str, file: File) -> bytes | None:
-        """A file of such a page, or None; whoever asks for it later gets the same."""
+        """Fetch a wheel of such a page, for whoever asks later; its core metadata, or None."""
         for ranked in self.router.candidates(project)[:1]:
-            work = functools.partial(self._supply.file, ranked.mirror, file)
-            with suppress(NoFileError):
-                return (await self._once(self._early, file.url, work)).data
+            with suppress(NoFileError, ValueError):
+                return await self._read_ahead(ranked, file)
         return None
+
+    async def _read_ahead(self, ranked: Ranked, file: File) -> bytes:
+        work = functools.partial(self._supply.file, ranked.mirror, file)
+        wheel = await self._once(self._early, file.url, work)
+        if file.url not in self._metadata:
+            self._metadata[file.url] = metadata_of(wheel.data)
+        return self._metadata[file.url]
 
     async def _metadata_ahead(self, listed: _Listed) -> bytes | None:
         """What a small wheel says of itself, if that is what its page promises.
@@ -182,9 +196,8 @@ class Delivery:
         file = listed.file
         if file.size is None or file.size > SMALL:
             return None
-        work = functools.partial(self._supply.file, listed.ranked.mirror, file)
         with suppress(NoFileError, ValueError):
-            metadata = metadata_of((await self._once(self._early, file.url, work)).data)
+            metadata = await self._read_ahead(listed.ranked, file)
             if sha256(metadata).hexdigest() == (file.metadata or {}).get("sha256"):
                 return metadata
         return None
@@ -250,24 +263,25 @@ class Delivery:
     def _listed(self, page: ProjectPage, ranked: Ranked) -> ProjectPage:
         """The page with what micropip can use, its files noted."""
         files = tuple(self._usable(page, ranked))
-        for file in files:
-            listed = _Listed(file, page.name, ranked)
-            self._files[file.url] = listed
-            if file.metadata is not None:
-                # micropip appends to the URL, even after a query.
-                self._metadata[f"{file.url}.metadata"] = listed
+        self._files.update((file.url, _Listed(file, page.name, ranked)) for file in files)
         return replace(page, files=files)
 
+    def _with_metadata(self, url: str) -> _Listed | None:
+        """The file whose core metadata is at this URL, if a page of ours promises it."""
+        # micropip appends to the file's URL, even after a query.
+        listed = self._files.get(url.removesuffix(".metadata"))
+        promised = listed is not None and listed.file.metadata is not None
+        return listed if promised and url.endswith(".metadata") else None
+
     def _usable(self, page: ProjectPage, ranked: Ranked) -> Iterator[File]:
+        broken = Reason.METADATA_BROKEN in ranked.repairs
         for file in page.files:
             if not file.filename.endswith(".whl"):
                 continue
             if not suits_this_python(file.requires_python):
                 continue  # micropip ignores requires-python
             # What cannot be verified is not better than what the wheel itself says.
-            verifiable = file.metadata is not None and "sha256" in file.metadata
-            broken = Reason.METADATA_BROKEN in ranked.repairs
-            useless = file.metadata is not None and (broken or not verifiable)
+            useless = file.metadata is not None and (broken or "sha256" not in file.metadata)
             yield replace(file, metadata=None) if useless else file
 
     # --- files ---
@@ -281,6 +295,8 @@ class Delivery:
             self.lost.add(listed.project)
             raise
         self.sources[url] = self._origins[key]
+        if listed.file.sha256 and self._keep:
+            self._digests[id(data)] = data, listed.file.sha256  # it was verified
         return data
 
     async def _file_now(self, url: str, listed: _Listed) -> bytes:

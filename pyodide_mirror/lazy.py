@@ -15,7 +15,8 @@ from .supply import NoPageError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from .model import Mirror, ProjectPage, Response
+    from .delivery import ServedPage
+    from .model import Mirror, ProjectPage
     from .report import Event
     from .router import Router
     from .supply import Supply
@@ -53,7 +54,7 @@ class LazyDelivery(Delivery):
         """See Delivery; micropip may have begun with the index URL from before the race."""
         return super().project_of(url) or self._way.provisional.project_of(url)
 
-    async def page(self, project: str) -> Response:
+    async def page(self, project: str) -> ServedPage:
         """See Delivery; the first call finds the mirror."""
         async with self._settling:
             if self.router is self._way.provisional:

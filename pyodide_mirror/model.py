@@ -186,6 +186,8 @@ class Response:
     body: bytes = b""
     digest: str = ""
     """The body's SHA-256, if it was asked for and had for less."""
+    checked: bool = False
+    """It is a lean page of which each entry is as it must be."""
 
     @property
     def sha256(self) -> str:

@@ -98,7 +98,9 @@ class _Probe:
             return [bad_status]
         content_type = response.headers.get("content-type", "")
         try:
-            page = parse_page(response.body, content_type, response.url, self.canary)
+            page = parse_page(
+                response.body, content_type, response.url, self.canary, checked=response.checked
+            )
         except PageError as error:
             return [page_finding(error.finding, response)]
         if self.harvest is not None:

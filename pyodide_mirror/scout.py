@@ -14,7 +14,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from .simple_api import normalize
-from .wheels import is_pure, metadata_of, suits_this_python
+from .wheels import is_pure, suits_this_python
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable
@@ -36,7 +36,7 @@ class Scout:
 
     ``requirements``: what was asked for. ``is_there``: whether a project needs no page, for it is
     installed or comes from elsewhere. ``page`` and ``wheel`` fetch what they are asked for, once
-    for all who ask; they return None for what cannot be had.
+    for all who ask, and return a page and a wheel's core metadata; None for what cannot be had.
     """
 
     def __init__(
@@ -85,8 +85,8 @@ class Scout:
         if file.size is None or file.size > SMALL:
             self._start(self._fetch(project, file))  # its metadata comes first, and by itself
             return
-        wheel = await self._wheel(project, file)
-        for text in _requires(wheel, requirement.extras) if wheel else ():
+        metadata = await self._wheel(project, file)
+        for text in _requires(metadata, requirement.extras) if metadata else ():
             name = _name(text)
             if name not in self._wanted and not self._is_there(name):
                 self._wanted[name] = text
@@ -145,14 +145,10 @@ def _applicable(text: str, extras: Iterable[str] = ()) -> Requirement | None:
     return requirement
 
 
-def _requires(wheel: bytes, extras: Iterable[str]) -> list[str]:
+def _requires(metadata: bytes, extras: Iterable[str]) -> list[str]:
     from email.parser import BytesHeaderParser
 
-    try:
-        headers = BytesHeaderParser().parsebytes(metadata_of(wheel))
-    except ValueError:
-        return []
-    lines = headers.get_all("Requires-Dist") or []
+    lines = BytesHeaderParser().parsebytes(metadata).get_all("Requires-Dist") or []
     return [line for line in lines if _applicable(line, extras) is not None]
 
 

@@ -72,11 +72,14 @@ def metadata_url(file: File) -> str:
     return f"{path}.metadata{mark}{query}"
 
 
-def parse_page(body: bytes, content_type: str, url: str, project: str) -> ProjectPage:
+def parse_page(
+    body: bytes, content_type: str, url: str, project: str, *, checked: bool = False
+) -> ProjectPage:
     """Read a project page.
 
     ``url`` is the final one, after redirects; relative URLs start there. ``project`` is the
-    normalized name that was asked for. Raises :class:`PageError` with ``not-an-index``,
+    normalized name that was asked for. ``checked``: ``_browser_fast`` has written this JSON, and
+    each entry is to be taken as it is. Raises :class:`PageError` with ``not-an-index``,
     ``malformed`` or ``api-version``.
     """
     kind = media_type(content_type)
@@ -84,7 +87,7 @@ def parse_page(body: bytes, content_type: str, url: str, project: str) -> Projec
     start = body[:64].removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     # What it is decides, not what it is called: a wrong label can be repaired, a body cannot.
     if start in (b"{", b"[") or (versioned and versioned[2] == "json"):
-        page = _parse_json(body, url, project)
+        page = _parse_json(body, url, project, checked=checked)
         if not (versioned and versioned[2] == "json"):
             page = _with_repair(page, Reason.WRONG_CONTENT_TYPE)
     else:
@@ -96,15 +99,19 @@ def parse_page(body: bytes, content_type: str, url: str, project: str) -> Projec
 
 def to_json(page: ProjectPage) -> bytes:
     """The page as exact PEP 691 JSON: absolute URLs, lower-case digests, honest metadata keys."""
+    return json.dumps(to_document(page), separators=(",", ":")).encode()
+
+
+def to_document(page: ProjectPage) -> dict[str, object]:
+    """The same as JSON types."""
     # PEP 700: with 1.1, the versions and all sizes must be there.
     complete = page.versions and all(file.size is not None for file in page.files)
-    document = {
+    return {
         "meta": {"api-version": "1.1" if complete else "1.0"},
         "name": page.name,
         "versions": list(page.versions),
         "files": [_file_to_json(file) for file in page.files],
     }
-    return json.dumps(document, separators=(",", ":")).encode()
 
 
 def _file_to_json(file: File) -> dict[str, object]:
@@ -129,8 +136,8 @@ def _file_to_json(file: File) -> dict[str, object]:
 # --- JSON (PEP 691) ---------------------------------------------------------------------------
 
 
-def _parse_json(body: bytes, url: str, project: str) -> ProjectPage:
-    document = _json_object(body)
+def _parse_json(body: bytes, url: str, project: str, *, checked: bool) -> ProjectPage:
+    document = json.loads(body) if checked else _json_object(body)
     if "releases" in document and "files" not in document:
         raise PageError(Reason.NOT_AN_INDEX, "the legacy JSON API, not the Simple API")
     _check_api_version(document)
@@ -140,6 +147,8 @@ def _parse_json(body: bytes, url: str, project: str) -> ProjectPage:
         raise PageError(Reason.MALFORMED, f"JSON without a proper {missing!r}")
     if normalize(name) != project:
         raise PageError(Reason.NOT_AN_INDEX, f"the page of project {name[:80]!r}, not {project!r}")
+    if checked:
+        return ProjectPage(name=project, files=tuple(map(_checked_file, entries)))
     files = _Files(url)
     for entry in entries:
         files.add_json(entry)
@@ -147,6 +156,19 @@ def _parse_json(body: bytes, url: str, project: str) -> ProjectPage:
         project,
         versions=_strings(document.get("versions")),
         repairs=(Reason.RELATIVE_URLS,) if files.relative else (),
+    )
+
+
+def _checked_file(entry: Mapping[str, Any]) -> File:
+    get = entry.get
+    return File(
+        filename=entry["filename"],
+        url=entry["url"],
+        hashes=entry["hashes"],
+        requires_python=get("requires-python", ""),
+        metadata=get("core-metadata"),
+        yanked=get("yanked", False),
+        size=get("size"),
     )
 
 

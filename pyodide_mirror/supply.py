@@ -194,7 +194,9 @@ def _parsed(response: Response, mirror: Mirror, project: str) -> ProjectPage:
         )
     content_type = response.headers.get("content-type", "")
     try:
-        return parse_page(response.body, content_type, response.url, project)
+        return parse_page(
+            response.body, content_type, response.url, project, checked=response.checked
+        )
     except PageError as error:
         text = f"{mirror.name} has no usable page of {project!r}: {error.finding.detail}"
         raise NoPageError(text) from None

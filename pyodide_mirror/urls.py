@@ -6,6 +6,7 @@ info, percent-encoded or non-ASCII hosts), so that what is checked here is what 
 
 from __future__ import annotations
 
+import functools
 import re
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -93,7 +94,11 @@ def host_kind(url: str) -> HostKind:
 
     IPv4 addresses are read in all spellings the URL Standard knows (``127.1``, ``0x7f000001``).
     """
-    host = (urlsplit(url).hostname or "").rstrip(".")
+    return _kind_of((urlsplit(url).hostname or "").rstrip("."))
+
+
+@functools.lru_cache(maxsize=64)  # the files of an install are on few hosts
+def _kind_of(host: str) -> HostKind:
     if host == "localhost" or host.endswith(".localhost"):
         return HostKind.LOOPBACK
     address = _address(host)

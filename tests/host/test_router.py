@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pyodide_mirror.cache import NO_CACHE, Cache
-from pyodide_mirror.delivery import Delivery
+from pyodide_mirror.delivery import Delivery, ServedPage
 from pyodide_mirror.model import Credentials, FailureKind, Mirror, PageFacts, Request, Response
 from pyodide_mirror.report import Event
 from pyodide_mirror.router import Ranked, Router
@@ -156,13 +156,13 @@ def told(events: Sequence[Event]) -> list[tuple[str, str]]:
     return [(event.kind, mirrors[event.mirror]) for event in events if event.kind != "progress"]
 
 
-def listed(response: Response) -> list[dict[str, Any]]:
-    files: list[dict[str, Any]] = json.loads(response.body)["files"]
+def listed(page: ServedPage) -> list[dict[str, Any]]:
+    files: list[dict[str, Any]] = (page.document or {})["files"]  # type: ignore[assignment]
     return files
 
 
-def urls(response: Response) -> list[str]:
-    return [file["url"] for file in listed(response)]
+def urls(page: ServedPage) -> list[str]:
+    return [file["url"] for file in listed(page)]
 
 
 def mirrors_for(project: str, *mirrors: Mirror) -> list[Mirror]:

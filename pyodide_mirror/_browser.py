@@ -43,13 +43,16 @@ async def page_facts() -> PageFacts:
     page_origin = str(js.origin) if hasattr(js, "origin") else ""
     if not page_origin.startswith(("http:", "https:")):
         page_origin = ""  # file:, or the opaque origin of a sandboxed frame
+    local, loopback = await asyncio.gather(
+        _permission("local-network"), _permission("loopback-network")
+    )
     return PageFacts(
         origin=page_origin,
         host_kind=host_kind(page_origin) if page_origin else HostKind.PUBLIC,
         isolated=bool(getattr(js, "crossOriginIsolated", False)),
         tells_policies=not (_is_webkit() and _IN_WORKER),
-        local_network=await _permission("local-network"),
-        loopback_network=await _permission("loopback-network"),
+        local_network=local,
+        loopback_network=loopback,
     )
 
 

@@ -179,11 +179,17 @@ class IndexedDBShelf:
         before = self._changes.pop(key, change)
         # It goes to the end in any case; what was written and then used is still to be written.
         self._changes[key] = before if change == "used" else change
-        if self._writer is None:
+        if change != "used":  # that can wait: whoever reads is in a hurry
+            self.flush()
+
+    def flush(self) -> None:
+        """See :class:`~pyodide_mirror.cache.Shelf`."""
+        if self._changes and self._writer is None:
             self._writer = asyncio.ensure_future(self._write())
 
     async def settled(self) -> None:
         """See :class:`~pyodide_mirror.cache.Shelf`."""
+        self.flush()
         while self._writer is not None:
             await asyncio.shield(self._writer)
 

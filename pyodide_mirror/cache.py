@@ -135,7 +135,11 @@ class Shelf(Protocol):
         ...
 
     def change(self, key: str, change: Change) -> None:
-        """Change an entry, in the background."""
+        """Change an entry, in the background; that it was used may wait for :meth:`flush`."""
+        ...
+
+    def flush(self) -> None:
+        """Begin to make all changes."""
         ...
 
     async def settled(self) -> None:
@@ -176,6 +180,9 @@ class MemoryShelf:
             self._content[key] = change
         for each in self._order.strangers(self._content):
             del self._content[each]
+
+    def flush(self) -> None:
+        """See :class:`Shelf`."""
 
     async def settled(self) -> None:
         """See :class:`Shelf`."""
@@ -242,6 +249,10 @@ class Cache:
         if _URL.fullmatch(url):
             key = f"page:{url}"
             self._keep(key, page.to_bytes(key))
+
+    def flush(self) -> None:
+        """Begin to write down what was read, too: nobody is in a hurry any more."""
+        self._shelf.flush()
 
     async def info(self) -> CacheInfo:
         """What is in it, once all is written."""

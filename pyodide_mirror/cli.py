@@ -27,13 +27,15 @@ from .options import (
     seconds,
     size,
 )
+from .printing import printable
 from .probing import DEFAULT_CANARY
-from .report import Report, printable
 from .session import Session
 from .urls import hide_user_info, host_kind, origin, split_http_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from .report import Report
 
 DEFAULT_ORIGIN: Final = "https://app.example"
 """Stands for any public https page (RFC 2606: no such host exists)."""

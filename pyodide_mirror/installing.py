@@ -9,8 +9,9 @@ from . import _micropip
 from .cache import NO_CACHE
 from .closure import gaps
 from .errors import IncompleteInstall
+from .printing import printable
 from .race import tell
-from .report import Event, printable
+from .report import Event
 from .scout import Scout
 from .supply import Supply
 

@@ -13,13 +13,14 @@ import pyodide_mirror
 
 from .kernel import shell
 from .model import Mirror
+from .printing import printable
 from .probing import DEFAULT_CANARY
-from .report import Report, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ._micropip import Prefer
+    from .report import Report
 
 _ADVICE = "%mirror shows all mirrors"
 

@@ -1,16 +1,15 @@
 """What a probe, a configuration and an install tell, and how they show themselves.
 
-Whatever came from the network is shown without control characters, and escaped in HTML.
+Whatever came from the network is shown without control characters. ``views.py`` makes HTML of it.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import Support
+from .printing import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,18 +17,6 @@ if TYPE_CHECKING:
     from .model import Mirror, Outcome
 
 __all__ = ["Event", "InstallReport", "Installed", "Report"]
-
-# C0, C1, and what turns or hides text: bidirectional controls, zero-width and line separators.
-_UNPRINTABLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
-)
-_LONGEST = 300
-
-
-def printable(text: str) -> str:
-    """The text on one line, control and direction characters replaced, cut to its length."""
-    clean = _UNPRINTABLE.sub("\ufffd", text)
-    return clean if len(clean) <= _LONGEST else clean[: _LONGEST - 1] + "…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,24 +64,9 @@ class Report:
         include: Iterable[str] | None = None,  # IPython's protocol
         exclude: Iterable[str] | None = None,
     ) -> dict[str, str]:
-        rows = [self._html_row(outcome) for outcome in self.outcomes]
-        rows += [
-            "<tr><td></td><td>" + _html(mirror.name) + "</td><td>no verdict yet</td>"
-            "<td></td><td></td><td></td></tr>"
-            for mirror in self.pending
-        ]
-        head = ("", "mirror", "verdict", "ms", "what was seen", "what to do")
-        return {"text/plain": str(self), "text/html": _html_table(head, rows)}
+        from .views import report_html
 
-    def _html_row(self, outcome: Outcome) -> str:
-        mark, name, verdict, milliseconds, detail = self._text_row(outcome)
-        title = f' title="{_html(outcome.mirror.index_url)}"'
-        return (
-            f"<tr><td>{'✓' if mark == '*' else ''}</td><td{title}>{_html(name)}</td>"
-            f'<td title="{_html(outcome.reason.explanation)}"><code>{_html(verdict)}</code></td>'
-            f'<td style="text-align:right">{milliseconds}</td><td>{_html(detail)}</td>'
-            f"<td>{_html(outcome.hint)}</td></tr>"
-        )
+        return {"text/plain": str(self), "text/html": report_html(self)}
 
 
 EventKind = Literal[
@@ -161,6 +133,11 @@ class Installed:
     sha256: str = ""
     size: int | None = None
 
+    @property
+    def place(self) -> str:
+        """Where it came from, for people: the mirror's index URL, or the kind of source."""
+        return self.mirror if self.source == "mirror" else self.source
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""
         return {name: getattr(self, name) for name in self.__slots__}
@@ -195,22 +172,16 @@ class InstallReport:
 
     @staticmethod
     def _row(item: Installed) -> tuple[str, str, str, str]:
-        where = item.mirror if item.source == "mirror" else item.source
-        return item.name, item.version, where, "" if item.size is None else f"{item.size:,}"
+        return item.name, item.version, item.place, "" if item.size is None else f"{item.size:,}"
 
     def _repr_mimebundle_(
         self,
         include: Iterable[str] | None = None,  # IPython's protocol
         exclude: Iterable[str] | None = None,
     ) -> dict[str, str]:
-        rows = [
-            "<tr>" + "".join(f"<td>{_html(cell)}</td>" for cell in self._row(item)) + "</tr>"
-            for item in self.installed
-        ]
-        table = _html_table(("installed", "version", "from", "bytes"), rows)
-        mirrors = self.report._repr_mimebundle_()["text/html"]  # our own
-        details = f"<details><summary>mirrors</summary>{mirrors}</details>"
-        return {"text/plain": str(self), "text/html": table + details}
+        from .views import install_html
+
+        return {"text/plain": str(self), "text/html": install_html(self)}
 
 
 def outcome_to_dict(outcome: Outcome) -> dict[str, Any]:
@@ -243,12 +214,3 @@ def _text_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]
         for line in lines
     )
     return [line.rstrip() for line in shown]
-
-
-def _html_table(head: Sequence[str], rows: Iterable[str]) -> str:
-    cells = "".join(f"<th>{title}</th>" for title in head)
-    return f"<table><thead><tr>{cells}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-
-
-def _html(text: str) -> str:
-    return escape(printable(text))

@@ -97,6 +97,7 @@ class Supply:
             await self._cache.keep_file(digest, data)
         self._pages.clear()
         self._files.clear()
+        self._cache.flush()
 
     async def page(self, ranked: Ranked, project: str) -> ProjectPage:
         """A mirror's page of a project; raises :class:`NoPageError`."""

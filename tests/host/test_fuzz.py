@@ -21,7 +21,7 @@ from mousebender.simple import from_project_details_html
 
 from pyodide_mirror.errors import Reason
 from pyodide_mirror.model import File, Finding, Mirror, ProjectPage
-from pyodide_mirror.report import printable
+from pyodide_mirror.printing import printable
 from pyodide_mirror.simple_api import JSON_TYPE, PageError, parse_page, to_json
 from pyodide_mirror.store import Choice
 from pyodide_mirror.urls import check_index_url, split_http_url

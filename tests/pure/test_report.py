@@ -1,6 +1,7 @@
 """Reports show themselves, and nothing hostile through them."""
 
 import json
+from html.parser import HTMLParser
 
 from pyodide_mirror import (
     Event,
@@ -13,7 +14,7 @@ from pyodide_mirror import (
     Report,
     Support,
 )
-from pyodide_mirror.report import printable
+from pyodide_mirror.printing import printable
 
 GOOD = Mirror("https://good.example/simple", headers={"Authorization": "Bearer secret"})
 BAD = Mirror("https://bad.example/simple", name="<b>Bad</b>")
@@ -45,14 +46,48 @@ def test_nothing_from_the_network_controls_the_terminal():
     assert len(text.splitlines()) == 5
 
 
-def test_the_notebook_sees_an_escaped_table():
+class Shown(HTMLParser):
+    """The texts of the elements of one kind, and that all that was opened is closed."""
+
+    def __init__(self, page, kind):
+        super().__init__()
+        self.kind, self.open, self.texts = kind, [], []
+        self.feed(page)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        assert tag not in {"script", "img", "style", "b"}, "nothing of the network's own"
+        if tag == self.kind:
+            self.texts.append("")
+        self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.kind in self.open:
+            self.texts[-1] += data
+
+
+def test_the_notebook_sees_a_compact_table_with_details_to_unfold():
     bundle = report()._repr_mimebundle_(include=None, exclude=None)
     assert set(bundle) == {"text/plain", "text/html"}
     page = bundle["text/html"]
-    assert "<table>" in page
-    assert "<script>" not in page
-    assert "&lt;script&gt;" in page
-    assert "<b>Bad" not in page
+    assert Shown(page, "th").texts == ["", "mirror", "verdict", "ms"]
+    rows = Shown(page, "tr").texts
+    assert len(rows) == 4
+    assert rows[1].startswith("✓good.example, in useok")
+    assert rows[2].startswith("✗<b>Bad</b>cors")
+    assert rows[3] == "…slow.exampleno verdict yet"
+    unfolded = Shown(page, "details").texts
+    assert len(unfolded) == 2
+    assert Reason.CORS.explanation in unfolded[1]
+    assert "<script>alert(1)</script>" in unfolded[1], "as text"
+    assert "Do that." in unfolded[1]
+    assert "\u202e" not in page
+    assert "\x1b" not in page
+    assert Report(None, (), ())._repr_mimebundle_()["text/html"] == "<p>no mirrors</p>"
 
 
 def test_to_dict_is_json_without_secrets():
@@ -84,11 +119,28 @@ def test_an_install_report_shows_what_came_from_where():
     assert lines[1].split() == ["demo", "1.0", "https://good.example/simple", "1,234"]
     assert lines[2].split() == ["numpy", "2.0", "lockfile"]
     assert json.loads(json.dumps(whole.to_dict()))["installed"][0]["size"] == 1234
-    page = whole._repr_mimebundle_()["text/html"]
-    assert "numpy" in page
-    assert "<script>" not in page
     nothing = InstallReport(installed=(), events=(), report=report())
     assert "everything is there" in str(nothing)
+    assert "everything is there" in nothing._repr_mimebundle_()["text/html"]
+
+
+def test_an_install_report_in_a_notebook_tells_what_had_to_be_done():
+    installed = Installed(
+        name="demo", version="1.0", source="mirror", mirror=GOOD.index_url, url="u", size=1234
+    )
+    events = (
+        Event("file", "demo.whl: 1,234 bytes"),
+        Event("failover", f"demo.whl from {HOSTILE} instead"),
+    )
+    whole = InstallReport(installed=(installed,), events=events, report=report())
+    page = whole._repr_mimebundle_()["text/html"]
+    assert "demo1.0https://good.example/simple1,234" in Shown(page, "tr").texts
+    summaries = Shown(page, "summary").texts
+    assert summaries[:2] == ["what had to be done (1)", "all that happened (2)"]
+    assert summaries[2] == "mirrors (3)"
+    quiet = InstallReport(installed=(installed,), events=events[:1], report=report())
+    page = quiet._repr_mimebundle_()["text/html"]
+    assert Shown(page, "summary").texts[0] == "all that happened (1)"
 
 
 def test_long_text_is_cut_and_lone_surrogates_are_replaced():

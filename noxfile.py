@@ -31,6 +31,11 @@ def check(session: nox.Session) -> None:
     session.run("mypy", "--no-error-summary", env={"MYPYPATH": str(types).strip()})
 
 
+def documentation(session: nox.Session) -> None:
+    """Build the documentation, all of it anew: a warning is an error, and is told only once."""
+    session.run("sphinx-build", "-EWq", "-b", "html", "docs", "docs/_build/html")
+
+
 def ground(session: nox.Session) -> None:
     """Make Pyodide and the browsers be there."""
     session.run("python", "-m", "tests.ground.provision", silent=True)
@@ -39,9 +44,10 @@ def ground(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run what CI runs: linters, types, then all tests in all engines."""
-    install(session, "lint")
+    """Run what CI runs: linters, types, the documentation, then all tests in all engines."""
+    install(session, "lint", "docs")
     check(session)
+    documentation(session)
     ground(session)
     session.run("pytest", "-q", "--engine=all", *session.posargs)
 
@@ -86,6 +92,14 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session
+def screenshots(session: nox.Session) -> None:
+    """Take pictures of the demonstration: three engines, two widths, light and dark."""
+    install(session, "test")
+    ground(session)
+    session.run("python", "-m", "demo.screenshots", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure installs through us and through plain micropip, in turns."""
     install(session, "test")
@@ -127,4 +141,15 @@ def zoo(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation into docs/_build; a warning is an error."""
     install(session, "docs")
-    session.run("sphinx-build", "-W", "-q", "-b", "html", "docs", "docs/_build/html")
+    documentation(session)
+
+
+@nox.session
+def recheck_mirrors(session: nox.Session) -> None:
+    """Check the built-in table of mirrors again, and date it anew; wants an open network."""
+    install(session, "lint")
+    # 1: some verdicts are for a person to look at.
+    script = ("python", "-m", "tests.recheck_mirrors")
+    session.run(*script, *session.posargs, success_codes=[0, 1])
+    session.run("ruff", "format", "--quiet", "pyodide_mirror/mirrors.py")
+    session.run("python", "-m", "tests.documents")

@@ -151,7 +151,7 @@ def pyodide_types(version: str = PYODIDE_VERSION) -> Path:
     return made(CACHE / "pyodide-py" / version, install)
 
 
-def _make_dist(version: str, folder: Path) -> None:
+def _make_dist(version: str, folder: Path, roots: Iterable[str] = LOCK_ROOTS) -> None:
     with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
         modules = npm_install([f"pyodide@{version}"], Path(scratch))
         shutil.copytree(modules / "pyodide", folder, dirs_exist_ok=True)
@@ -160,7 +160,7 @@ def _make_dist(version: str, folder: Path) -> None:
             shutil.copytree(modules / "ws", folder / "node_modules" / "ws")
     lock_file = folder / "pyodide-lock.json"
     lock = json.loads(lock_file.read_text())
-    packages = _closure(lock["packages"], LOCK_ROOTS)
+    packages = _closure(lock["packages"], roots)
     requirements = [f"{entry['name']}=={entry['version']}" for entry in packages.values()]
     _pip_download(folder, python_of(folder), ["--no-deps", *requirements])
     for entry in packages.values():

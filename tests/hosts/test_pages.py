@@ -1,0 +1,83 @@
+"""Plain pages and PyScript, on the main thread and in a worker."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from demo.mirrors import PROMISES
+from tests.ground import provision
+from tests.hosts.pyscript import pyscript
+from tests.hosts.stage import (
+    ISOLATED,
+    USABLE,
+    Site,
+    assert_installed,
+    browsing,
+    mirrors,
+    prepare,
+    result,
+)
+
+# A worker's resources are not among those of its page.
+ON_PAGE = """
+    const loaded = performance.getEntriesByType("resource").map(({ name }) => name);
+    return loaded.some((name) => name.endsWith("/pyodide.asm.wasm"));
+"""
+
+
+@pytest.fixture(scope="module")
+def urls() -> Iterator[Mapping[str, str]]:
+    with mirrors() as urls:
+        yield urls
+
+
+@pytest.mark.parametrize("example", ["html", "worker"])
+def test_a_page_installs_from_a_mirror_that_works(
+    example: str, tmp_path: Path, urls: Mapping[str, str]
+) -> None:
+    folder = prepare(example, tmp_path, urls)
+    site = Site(folder, pyodide=provision.pyodide_dist())
+    with site, browsing() as browser, browser.open(f"{site.base_url()}/index.html") as page:
+        report, width = result(page)
+        on_page = page.run_js(ON_PAGE)
+    assert_installed(report, *(urls[name] for name in USABLE))
+    assert width > 0
+    assert on_page == (example == "html")
+
+
+def test_a_page_says_why_no_mirror_works(tmp_path: Path, urls: Mapping[str, str]) -> None:
+    bad = {name: urls[name] for name in ("No CORS", "Closed port")}
+    site = Site(prepare("html", tmp_path, bad), pyodide=provision.pyodide_dist())
+    with site, browsing() as browser:
+        page = browser.open(f"{site.base_url()}/index.html")
+        with page as opened, pytest.raises(RuntimeError, match="NoUsableMirror") as failed:
+            result(opened)
+    lines = str(failed.value).splitlines()
+    for promise in PROMISES:
+        if promise.name in bad:
+            host = urlsplit(bad[promise.name]).netloc
+            assert any(host in line and f" {promise.reason} " in line for line in lines)
+
+
+@pytest.mark.parametrize("where", ["main thread", "worker"])
+def test_pyscript_installs_and_on_the_second_visit_again(
+    where: str, tmp_path: Path, urls: Mapping[str, str]
+) -> None:
+    index = prepare("pyscript", tmp_path, urls) / "index.html"
+    headers = {}
+    if where == "worker":
+        index.write_text(
+            index.read_text().replace('<script type="py">', '<script type="py" worker>')
+        )
+        headers = ISOLATED
+    site = Site(tmp_path, pyodide=provision.pyodide_dist(), pyscript=pyscript())
+    with site, browsing() as browser:
+        for also in ((), ("cache",)):
+            with browser.open(f"{site.base_url(headers)}/index.html") as page:
+                report, width = result(page)
+                on_page = page.run_js(ON_PAGE)
+            assert_installed(report, *(urls[usable] for usable in USABLE), *also)
+            assert width > 0
+            assert on_page == (where == "main thread")

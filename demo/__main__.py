@@ -1,4 +1,8 @@
-"""Run the demonstration: ``python -m demo``, or ``python -m demo --check`` without a screen."""
+"""Run the demonstration: ``python -m demo``, or ``python -m demo --check`` without a screen.
+
+``python -m demo --build FOLDER`` writes the page as a folder for any web server: then it is about
+the mirrors that pyodide_mirror knows, or those in its address.
+"""
 
 import argparse
 import sys
@@ -8,9 +12,11 @@ import webbrowser
 from pathlib import Path
 
 from demo.check import check
+from demo.site import HOMES, Site, check_home, copy_pyodide
 from demo.stage import set_stage
+from pyodide_mirror.browser_wheel import own_wheel
 from tests.ground.browsers import MissingBrowser
-from tests.ground.provision import ProvisionError
+from tests.ground.provision import ProvisionError, pyodide_dist
 
 _SCREENSHOT = Path(__file__).parent / "out" / "demo.png"
 
@@ -29,7 +35,28 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--screenshot", type=Path, default=_SCREENSHOT, metavar="PATH", help="of the check (.png)"
     )
+    build = parser.add_argument_group("the page as a folder")
+    build.add_argument("--build", type=Path, metavar="FOLDER", help="write it, and do nothing else")
+    build.add_argument(
+        "--with-pyodide", action="store_true", help="with Pyodide and micropip in it (from npm)"
+    )
+    build.add_argument(
+        "--pyodide",
+        type=check_home,
+        action="append",
+        metavar="URL",
+        help="where the page looks for Pyodide, several times if need be (default: a folder"
+        " `pyodide` beside it, then jsDelivr)",
+    )
     return parser.parse_args()
+
+
+def _build(folder: Path, homes: tuple[str, ...], *, with_pyodide: bool) -> int:
+    Site(wheel=own_wheel(), homes=homes, settings={"package": ""}).write(folder)
+    if with_pyodide:
+        copy_pyodide(pyodide_dist(), folder)
+    print(f"{folder / 'index.html'} and what it needs: put the folder on any web server.")
+    return 0
 
 
 def _check(address: str, screenshot: Path) -> int:
@@ -58,6 +85,9 @@ def main() -> int:
     """Run it; return the exit code."""
     arguments = _arguments()
     try:
+        if arguments.build:
+            homes = tuple(arguments.pyodide or HOMES)
+            return _build(arguments.build, homes, with_pyodide=arguments.with_pyodide)
         with set_stage(arguments.port) as address:
             if arguments.check:
                 return _check(address, arguments.screenshot)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from selenium.common.exceptions import TimeoutException
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from demo.mirrors import CHOSEN, PROMISES
@@ -81,6 +82,14 @@ _DRAWN_TO_FIT = """
     if (!image.src) return true;
     const width = Math.floor(image.parentElement.clientWidth);
     return image.complete && image.naturalWidth === width;
+"""
+_TYPED = """import pygal
+chart = pygal.Line(width=560, height=180, js=(), show_legend=False)
+chart.add("squares", [n * n for n in range(12)])
+"""
+_PROMPT_DREW = """
+    const image = document.querySelector("#output img");
+    return Boolean(image && image.complete && image.naturalWidth);
 """
 _OVERFLOWS = "return document.documentElement.scrollWidth > innerWidth"
 
@@ -166,6 +175,19 @@ class Demo:
         field.clear()
         field.send_keys(package, "\n")
 
+    def check_prompt(self) -> None:
+        """Type Python that uses what is installed, and look for its value."""
+        field = self.driver.find_element(By.ID, "source")
+        for line in _TYPED.splitlines():
+            field.send_keys(line, Keys.SHIFT, Keys.ENTER, Keys.NULL)
+        field.send_keys("chart\n")
+        try:
+            drawn = self.wait(_PROMPT_DREW)
+        except TimeoutException:
+            drawn = False
+        says = self.ask("return document.getElementById('output').textContent")
+        self.promise(drawn, f"The prompt draws no chart; it says: {says!r}")
+
     def check_requests(self) -> None:
         """Look whether the browser asked this machine alone, and its policy stopped nothing."""
         hosts = set()
@@ -212,17 +234,21 @@ def check(address: str, screenshot: Path) -> tuple[str, list[str]]:
         try:
             _walk_through(demo, screenshot)
         except TimeoutException:
-            steps = demo.ask("return document.getElementById('steps').innerText")
+            steps = demo.ask(
+                "return [...document.querySelectorAll('.chip')].map((chip) => chip.textContent)"
+            )
             demo.promise(kept=False, otherwise=f"After {_SECONDS} s the page stands at: {steps!r}.")
         demo.check_mirrors()
         demo.check_requests()
-        report = str(demo.ask("return document.querySelector('#report pre').textContent"))
+        report = str(demo.ask("return document.querySelector('#report-text').value"))
         return report, demo.broken
 
 
 def _walk_through(demo: Demo, screenshot: Path) -> None:
     """See what the page does by itself, take its pictures, and install one more package."""
     ready = demo.wait_until_ready()
+    if ready:
+        demo.check_prompt()
     demo.picture(screenshot, _DESKTOP)
     demo.picture(screenshot.with_stem(f"{screenshot.stem}-phone"), _PHONE)
     if ready:

@@ -1,182 +1,269 @@
-/* The page. What comes from the network or from Python becomes text, never markup. */
+/* The page: Pyodide, the mirrors, an install and the prompt, one after the other. */
 
-import { loadPyodide } from "../pyodide/pyodide.mjs";
+import { faultOf, linkTo, readAddress, shownUrl } from "./address.js";
+import { Homes, loadFrom, sayOf } from "./home.js";
+import { beginInstall, chartText, showFailed, showInstalled, sizes } from "./installing.js";
+import * as table from "./mirrors.js";
+import { $, element, read } from "./parts.js";
+import { startPrompt } from "./prompt.js";
+import { bestLanguage, bytes, english, readTexts, seconds, speak, text } from "./texts.js";
+import { say, show } from "./texts.js";
 
-const FIRST_PACKAGE = "pygal";
+const CHART = "pygal"; // what draws the chart, once it is installed
+const DEFAULT_TIMEOUT = 5;
 const root = document.documentElement;
-const $ = (selector, parent = document) => parent.querySelector(selector);
 const json = JSON.stringify;
 
-/** Bytes by package, of all that this page has installed. */
-const sizes = {};
-let settings, python, pyodide;
+let settings, asked, python, pyodide;
+let versions = "";
 let busy = true;
+/** What went wrong with the page itself, in words. */
+const problems = [];
 
-/* Small parts */
+/* What goes wrong */
 
-function element(tag, text = "", attributes = {}) {
-  const made = document.createElement(tag);
-  made.textContent = text;
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  return made;
-}
+class InstallFailed extends Error {}
 
-function cell(label, text = "", attributes = {}) {
-  const named = label ? { "data-label": label } : {};
-  return element("td", text, { role: "cell", ...named, ...attributes });
-}
-
-function setBusy(now) {
-  busy = now;
-  $("#install button").setAttribute("aria-disabled", now);
-  if (now) root.dataset.state = "busy";
-}
-
-/** Say in the page what went wrong, just before the part of it that this is about. */
-function showProblem(place, says, text) {
-  place.before($("#problem"));
-  $("#problem-says").textContent = says;
-  $("#problem-text").textContent = text;
-  $("#problem-text").classList.toggle("prose", !text.includes("\n"));
+/** Say in the page what went wrong, at the beginning of the part of it that this is about. */
+function showProblem(place, key, values, words) {
+  $("h2", place).parentElement.after($("#problem"));
+  $("#problem-text").textContent = words;
+  $("#problem-text").classList.toggle("prose", !words.includes("\n"));
   $("#problem").hidden = false;
+  say($("#problem-says"), key, values); // at last: it may be the texts that are not there
+}
+
+function fail(error, place = $("#probing")) {
+  if (!(error instanceof InstallFailed)) {
+    problems.push(error?.message ?? String(error));
+    showProblem(place, "problem.page", {}, problems.at(-1));
+    tellReport();
+  }
+  root.dataset.state = "failed";
 }
 
 /** Run one step and show how it stands; what `work` throws is thrown on. */
 async function step(name, work) {
-  const item = $(`[data-step="${name}"]`);
-  const show = (state, note) => {
-    item.dataset.state = state;
-    $("span", item).textContent = note;
-  };
+  const chip = $(`[data-step="${name}"]`);
   const started = performance.now();
-  show("running", "running…");
+  chip.dataset.state = "running";
+  say(chip, "step.running");
   try {
     const result = await work();
-    show("done", `${((performance.now() - started) / 1000).toFixed(1)} s`);
+    const took = performance.now() - started;
+    chip.dataset.state = "done";
+    say(chip, "step.done", { seconds: () => seconds(took) });
     return result;
   } catch (error) {
-    show("failed", "failed");
+    chip.dataset.state = "failed";
+    say(chip, "step.failed");
     throw error;
   }
 }
 
-/* Load */
+function setBusy(now) {
+  busy = now;
+  for (const button of document.querySelectorAll("[data-waits]"))
+    button.setAttribute("aria-disabled", now);
+  if (now) root.dataset.state = "busy";
+}
+
+/* Pyodide */
+
+const homes = new Map();
+
+function showHome(url, news) {
+  const home = Object.assign(homes.get(url) ?? { url }, news);
+  homes.set(url, home);
+  let row = $(`#homes [data-url=${json(url)}]`);
+  if (!row) {
+    row = element("li", "", { "data-url": url });
+    row.append(element("span", "", { class: "badge" }), element("span", url, { class: "url" }));
+    row.append(element("span", "", { class: "says" }));
+    $("#homes").append(row);
+  }
+  $(".badge", row).dataset.support = home.state;
+  say($(".badge", row), `state.${home.state}`);
+  const ms = home.ms === undefined ? "" : () => text("home.ms", { ms: Math.round(home.ms) });
+  say($(".says", row), "home.says", { ms, says: () => text(home.key, home.values) });
+}
+
+/** Load Pyodide from the first home that it can be loaded from. */
+async function loadPyodide() {
+  const urls = asked.homes.length ? asked.homes : settings.homes;
+  const race = new Homes(urls.map((url) => new URL(url, document.baseURI).href), showHome);
+  const wheel = new URL(settings.wheel, document.baseURI).href;
+  for (let home = await race.next(); home; home = await race.next()) {
+    showHome(home.url, { state: "loading", key: "home.loading" });
+    try {
+      const loaded = await loadFrom(home, ["micropip", "packaging", wheel], showLoaded);
+      const { version } = loaded;
+      showHome(home.url, { state: "used", key: "home.used", values: { version } });
+      race.end();
+      return loaded;
+    } catch (error) {
+      showHome(home.url, { state: "bad", ...sayOf(error) });
+    }
+  }
+  throw new Error(text("home.none"));
+}
+
+function showLoaded(count) {
+  const bar = $("#loaded");
+  bar.max = settings.bytes;
+  // Another version has another size; then the bar only shows that it is not at its end.
+  bar.value = Math.min(count, settings.bytes * 0.98);
+  say($("#loading-says"), "load.bytes", { bytes: () => bytes(count) });
+}
 
 async function load() {
-  const [page, source] = await Promise.all([fetch("mirrors.json"), fetch("demo.py")]);
-  settings = await page.json();
-  for (const mirror of settings.mirrors) $("#mirrors tbody").append(mirrorRow(mirror));
-  const wheel = new URL(settings.wheel, location).href;
-  const indexURL = new URL("../pyodide/", location).href;
-  pyodide = await loadPyodide({ indexURL, packages: ["micropip", "packaging", wheel] });
-  python = pyodide.toPy({});
-  pyodide.runPython(await source.text(), { globals: python, filename: "demo.py" });
+  pyodide = await loadPyodide();
+  python = await run("demo.py");
   globalThis.demo = { pyodide }; // for the browser's console
+  $("#loaded").hidden = true;
+  const { python: version, micropip, pyodide_mirror: ours } = JSON.parse(call("about"));
+  const others = `micropip ${micropip}, Pyodide ${pyodide.version}, Python ${version}`;
+  versions = `pyodide_mirror ${ours}, ${others}`;
+  say($("#loading-says"), "load.done", { pyodide: pyodide.version, version, micropip, ours });
 }
 
-/* Probe */
-
-function mirrorRow({ name, url }) {
-  const row = element("tr", "", { role: "row", "data-url": url });
-  const mirror = element("th", "", { role: "rowheader", scope: "row" });
-  mirror.append(element("span", name, { class: "name" }), element("span", url, { class: "url" }));
-  const verdict = cell("");
-  verdict.append(element("span", "waiting", { class: "badge", "data-support": "waiting" }));
-  row.append(mirror, verdict, cell("Time", "", { class: "number" }), cell("Seen"), cell("To do"));
-  return row;
+/** Run a file of Python; the result is its namespace. */
+async function run(filename) {
+  const globals = pyodide.toPy({});
+  pyodide.runPython(await read(filename, "text"), { globals, filename });
+  return globals;
 }
 
-const rowOf = (url) => $(`#mirrors tr[data-url=${json(url)}]`);
+const call = (name, ...given) => python.get(name)(...given);
 
-function showOutcome(outcome) {
-  const row = rowOf(outcome.mirror.index_url);
-  const [, verdict, time, seen, todo] = row.cells;
-  const words = outcome.repairs.length ? outcome.repairs : [outcome.reason];
-  verdict.replaceChildren(
-    element("span", words.join(" + "), { class: "badge", "data-support": outcome.support }),
-    element("span", outcome.explanation, { class: "explanation" }),
-  );
-  time.textContent = `${Math.round(outcome.elapsed_ms).toLocaleString("en")} ms`;
-  seen.textContent = outcome.detail;
-  todo.textContent = outcome.hint;
-  row.dataset.reason = outcome.reason;
-  $("#chosen").textContent = `${outcome.mirror.name}: ${outcome.reason}.`;
+/* Mirrors */
+
+/** The mirrors of the link, else those of whoever serves the page, else the built-in ones. */
+function listMirrors() {
+  if (asked.mirrors.length)
+    for (const url of asked.mirrors) {
+      const mirror = JSON.parse(call("read_mirror", url));
+      // A link must not make the browser ask hosts of its user's own network.
+      if (mirror.problem) refuse({ key: "refused.python", values: { why: mirror.problem } });
+      else if (!table.isListed(mirror.url)) list({ ...mirror, own: true, held: mirror.private });
+    }
+  else for (const mirror of settings.mirrors ?? JSON.parse(call("known"))) list(mirror);
 }
 
-async function probe() {
-  for (const badge of document.querySelectorAll("#mirrors .badge")) badge.textContent = "probing…";
-  const tell = (outcome) => showOutcome(JSON.parse(outcome));
-  const report = JSON.parse(await python.get("probe")(json(settings), tell));
-  $("#report pre").textContent = report.text;
+const list = (mirror) =>
+  table.addMirror(mirror, () => {
+    table.showChosen(JSON.parse(call("forget", mirror.url)).chosen);
+    tellReport();
+  });
+
+function given(mirrors = table.mirrors.filter((mirror) => !mirror.held)) {
+  const timeout = Number($("#timeout").value) || DEFAULT_TIMEOUT;
+  return json({ mirrors, canary: $("#canary").value.trim(), timeout });
+}
+
+/** Probe some of the mirrors. Those of a link that are in a private network are held back. */
+async function probe(mirrors) {
+  const now = mirrors.filter((mirror) => !mirror.held);
+  for (const { url } of now) table.showState(url, "asking");
+  const tell = (outcome) => {
+    table.showOutcome(JSON.parse(outcome));
+    table.showCount();
+  };
+  const { chosen } = now.length ? JSON.parse(await call("probe", given(now), tell)) : {};
+  table.showChosen(chosen);
+  tellReport();
+}
+
+async function addTyped() {
+  const url = $("#mirror").value.trim().replace(/\/+$/, "");
+  const fault = faultOf(url);
+  if (fault) return complain("refused.typed", { why: () => text(fault) });
+  const mirror = JSON.parse(call("read_mirror", url));
+  if (mirror.problem) return complain("refused.python", { why: mirror.problem });
+  const name = table.nameOf(mirror.url);
+  if (table.isListed(mirror.url)) return complain("mirrors.listed", { name });
+  complain("", {});
+  $("#mirror").value = "";
+  await probe([list({ ...mirror, own: true })]);
+}
+
+/** Say beside the field what is wrong with what was typed; "" is nothing. */
+function complain(key, values) {
+  const line = $("#mirror-fault");
+  if (key) say(line, key, values);
+  else show(line, "");
+  $("#mirror").setAttribute("aria-invalid", Boolean(key));
+  if (key) $("#mirror").focus();
+}
+
+function refuse({ key, values }) {
+  const { why, what } = values;
+  const filled = { ...values, why: () => (key === "refused" ? text(why) : why) };
+  $("#refused ul").append(say(element("li", "", { "data-what": what ?? "" }), key, filled));
+  $("#refused").hidden = false;
+}
+
+/* The report */
+
+/** All that a bug report should say, in English: also when Pyodide itself could not be loaded. */
+function tellReport() {
+  const secure = isSecureContext ? "secure context" : "no secure context";
+  const lines = [
+    versions || "Python does not run.",
+    `Date:    ${new Date().toISOString()}`,
+    // What follows the path may be a secret of whoever made the link.
+    `Page:    ${location.origin}${location.pathname} (${secure})`,
+    `Browser: ${navigator.userAgent}`,
+    ...[...homes.values()].map(
+      ({ url, key, values }) => `Pyodide: ${url} - ${english(key, values)}`,
+    ),
+    ...problems.map((words) => `Problem: ${words}`),
+  ];
+  if (python) lines.push("", call("report"));
+  $("#report-text").value = lines.join("\n");
   $("#report").hidden = false;
-  showChosen(report.chosen);
+  return $("#report-text").value;
 }
 
-function showChosen(url) {
-  for (const row of document.querySelectorAll("#mirrors [aria-current]"))
-    row.removeAttribute("aria-current");
-  const line = $("#chosen");
-  if (!url) {
-    line.textContent = "None of them can be used from here.";
-    return;
+/** Copy, and say so; where the browser does not let us, show it selected. */
+async function copy(words, field, said) {
+  try {
+    await navigator.clipboard.writeText(words);
+    say($("#copied"), said);
+  } catch {
+    // No clipboard on plain http, or no permission.
+    field.closest("details").open = true;
+    field.value = words;
+    field.focus();
+    field.select();
+    say($("#copied"), "copy.yourself");
   }
-  rowOf(url).setAttribute("aria-current", "true");
-  line.replaceChildren("Chosen: ", element("strong", nameOf(url)));
 }
 
-const nameOf = (url) => settings.mirrors.find((mirror) => mirror.url === url)?.name ?? url;
+const copyReport = () => copy(tellReport(), $("#report-text"), "copy.report");
+
+function copyLink() {
+  const others = { package: $("#package").value.trim(), canary: $("#canary").value.trim() };
+  const link = linkTo(location, { mirrors: table.mirrors.map(({ url }) => url), ...others });
+  return copy(link, $("#link-text"), "copy.link");
+}
 
 /* Install */
 
-function showEvent(event) {
-  $("#progress").textContent = event.text;
-  $("#events ol").append(element("li", event.text));
-}
-
-function installedRow(item) {
-  const row = element("tr", "", { role: "row", "data-name": item.name });
-  const from = item.source === "mirror" ? nameOf(item.mirror) : "Pyodide";
-  const digest = cell("SHA-256");
-  if (item.sha256)
-    digest.append(element("code", `${item.sha256.slice(0, 16)}…`, { title: item.sha256 }));
-  row.append(
-    element("th", item.name, { role: "rowheader", scope: "row", class: "name" }),
-    cell("Version", item.version),
-    cell("From", item.source === "url" ? item.url : from),
-    cell("Bytes", item.size?.toLocaleString("en") ?? "", { class: "number" }),
-    digest,
-  );
-  return row;
-}
-
-function showInstalled(requirement, items) {
-  const table = $("#installed");
-  $("caption", table).textContent = `Installed for ${requirement}`;
-  $("tbody", table).replaceChildren(...items.map(installedRow));
-  table.hidden = items.length === 0;
-  for (const item of items) if (item.size) sizes[item.name] = item.size;
-  const total = items.reduce((sum, item) => sum + (item.size ?? 0), 0);
-  $("#progress").textContent = items.length
-    ? `${items.length} packages, ${total.toLocaleString("en")} bytes: ${requirement} is installed.`
-    : `Nothing was missing: ${requirement} is there already.`;
-}
-
-class InstallFailed extends Error {}
-
 async function install(requirement) {
   $("#problem").hidden = true;
-  $("#events ol").replaceChildren();
-  $("#events").hidden = false;
-  $("#progress").textContent = `Looking for ${requirement}…`;
-  const tell = (event) => showEvent(JSON.parse(event));
-  const done = JSON.parse(await python.get("install")(json(settings), requirement, tell));
+  const take = beginInstall(requirement);
+  const done = JSON.parse(
+    await call("install", given(), requirement, (event) => take(JSON.parse(event))),
+  );
+  tellReport();
   if (done.error) {
-    $("#progress").textContent = `${requirement} is not installed.`;
-    const says = `Installing ${requirement} ended with ${done.error}, which says:`;
-    showProblem($("#installing"), says, done.text);
+    showFailed(requirement);
+    const values = { name: requirement, error: done.error };
+    showProblem($("#installing"), "problem.install", values, done.text);
     throw new InstallFailed(done.text);
   }
-  showChosen(done.report.chosen);
+  table.showChosen(done.report.chosen);
   showInstalled(requirement, done.installed);
 }
 
@@ -185,70 +272,119 @@ async function installAndDraw(requirement) {
   setBusy(true);
   try {
     await step("install", () => install(requirement));
-    if (FIRST_PACKAGE in sizes) await step("draw", draw);
+    if (CHART in sizes) await draw();
     root.dataset.state = "done";
   } finally {
     setBusy(false);
   }
 }
 
-/* Draw */
+/** A colour of the style sheet as the present scheme has it. */
+function colorOf(name) {
+  const sample = element("i", "", { hidden: "" });
+  sample.style.color = `var(${name})`;
+  document.body.append(sample);
+  const { color } = getComputedStyle(sample);
+  sample.remove();
+  return color;
+}
 
 async function draw() {
   $("#chart").hidden = false;
   const width = Math.floor($("#chart figure").clientWidth);
-  const style = getComputedStyle(root);
-  const color = (name) => style.getPropertyValue(name).trim();
-  const palette = { text: color("--text"), faint: color("--line"), bar: color("--accent") };
-  const svg = python.get("draw")(json(sizes), width, json(palette));
+  const palette = { text: colorOf("--text"), bar: colorOf("--accent") };
+  const svg = call("draw", json(sizes), width, json(palette));
   // As an image the drawing can neither run scripts nor load anything.
   const image = $("#drawing");
   const before = image.src;
   image.src = URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" }));
   image.dataset.width = width;
-  image.alt = `A bar chart: ${Object.entries(sizes)
-    .map(([name, bytes]) => `${name} ${Math.round(bytes / 1000)} kB`)
-    .join(", ")}.`;
+  image.alt = chartText();
   if (before) URL.revokeObjectURL(before);
   await image.decode();
-  const by = python.get("drawn_by")();
-  $("#drawn-by").textContent = `Drawn by ${by}, one of them.`;
+  say($("#drawn-by"), "chart.by", { name: call("drawn_by") });
 }
 
 function redrawWhenNeeded() {
   const redraw = () => {
-    const image = $("#drawing");
-    if (image.dataset.width) draw().catch(fail);
+    if ($("#drawing").dataset.width) draw().catch(fail);
   };
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  $("#scheme").addEventListener("change", redraw);
   new ResizeObserver(() => {
-    const image = $("#drawing");
-    const width = String(Math.floor($("#chart figure").clientWidth));
-    if (image.dataset.width && image.dataset.width !== width && width !== "0") redraw();
+    const { width } = $("#drawing").dataset;
+    const now = String(Math.floor($("#chart figure").clientWidth));
+    if (width && width !== now && now !== "0") redraw();
   }).observe($("#chart figure"));
 }
 
 /* All of it */
 
-function fail(error) {
-  if (!(error instanceof InstallFailed)) {
-    const says = "The page itself failed, which it should not. The error says:";
-    showProblem($("#probing"), says, error?.message ?? String(error));
+/** Do it when the form is sent, unless something else runs. */
+function onSubmit(form, work) {
+  $(form).addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (!busy) work().catch(fail);
+  });
+}
+
+function listen() {
+  $("#language").addEventListener("change", ({ target }) => {
+    speak(target.value);
+    if ($("#drawing").src) $("#drawing").alt = chartText();
+  });
+  $("#scheme").addEventListener("change", ({ target }) => (root.dataset.scheme = target.value));
+  onSubmit("#add", addTyped);
+  onSubmit("#install", async () => {
+    const requirement = $("#package").value.trim();
+    if (requirement) await installAndDraw(requirement);
+  });
+  $("#again").addEventListener("click", () => {
+    if (busy) return;
+    for (const mirror of table.mirrors) mirror.held = false; // whoever presses it wants them asked
+    probeAll().catch(fail);
+  });
+  $("#copy-report").addEventListener("click", copyReport);
+  $("#copy-link").addEventListener("click", () => busy || copyLink());
+  addEventListener("hashchange", () => location.reload()); // another link to the same page
+}
+
+async function probeAll() {
+  setBusy(true);
+  try {
+    await step("probe", () => probe(table.mirrors));
+    root.dataset.state = "done";
+  } finally {
+    setBusy(false);
   }
-  root.dataset.state = "failed";
 }
 
-$("#install").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const requirement = $("#package").value.trim();
-  if (!busy && requirement) installAndDraw(requirement).catch(fail);
-});
-
-try {
-  await step("load", load);
-  await step("probe", probe);
+async function start() {
+  root.dataset.state = "busy";
+  await readTexts();
+  settings = await read("settings.json", "json");
+  const ours = settings.homes.map((url) => new URL(url, document.baseURI).href);
+  const folder = new URL(".", document.baseURI).href;
+  // What Pyodide comes from runs in this page: a link may choose among ours, and no others.
+  asked = readAddress(location, (url) => [folder, ...ours].some((each) => url.startsWith(each)));
+  $("#language").value = bestLanguage([asked.lang, ...navigator.languages]);
+  speak($("#language").value);
+  asked.refused.forEach(refuse);
+  $("#package").value = asked.package || settings.package;
+  $("#canary").value = asked.canary;
+  $("#timeout").value = asked.timeout || settings.timeout || DEFAULT_TIMEOUT;
+  listen();
+  await step("load", load).catch((error) => {
+    fail(error, $("#loading"));
+    throw error;
+  });
+  listMirrors();
+  startPrompt((await run("prompt.py")).get("Prompt"), fail);
   redrawWhenNeeded();
-  await installAndDraw(FIRST_PACKAGE);
-} catch (error) {
-  fail(error);
+  await probeAll();
+  if (settings.auto) await installAndDraw(settings.package);
 }
+
+start().catch((error) => {
+  if (root.dataset.state !== "failed") fail(error);
+});

@@ -1,54 +1,107 @@
-"""The page's Python. It runs in Pyodide and speaks JSON with ``demo.js``."""
+"""The page's Python. It runs in Pyodide and speaks JSON with the page's JavaScript."""
 
 import json
+import platform
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
 import pyodide_mirror
-from pyodide_mirror import Event, Mirror, Outcome, Report
+from pyodide_mirror import Event, InstallReport, Mirror, Outcome, Report
+from pyodide_mirror.report import outcome_to_dict
+from pyodide_mirror.urls import HostKind, host_kind
+from pyodide_mirror.verdict import UNUSABLE, rank, tier
 
 Tell = Callable[[str], object]
 """A function of the page that takes JSON."""
 
-_best_first: list[Mirror] = []
-"""The mirrors as the last probe ranked them: the one the page names is to be used."""
+_outcomes: dict[str, Outcome] = {}
+"""The newest verdicts, by index URL."""
+_installs: list[str] = []
+"""What came of each install, as text."""
+
+
+def about() -> str:
+    """Return the versions of what runs here."""
+    names = ("micropip", "pyodide_mirror")
+    return json.dumps(
+        {"python": platform.python_version(), **{name: version(name) for name in names}}
+    )
+
+
+def known() -> str:
+    """Return the mirrors of the built-in table."""
+    return json.dumps([_shown(mirror) for mirror in pyodide_mirror.MIRRORS])
+
+
+def read_mirror(url: str) -> str:
+    """Return a mirror by its URL, or ``{"problem": why not}``."""
+    try:
+        return json.dumps(_shown(Mirror(url)))
+    except ValueError as error:
+        return json.dumps({"problem": str(error)})
+
+
+def _shown(mirror: Mirror) -> dict[str, Any]:
+    url = mirror.index_url
+    return {"url": url, "name": mirror.name, "private": host_kind(url) is not HostKind.PUBLIC}
 
 
 async def probe(settings: str, tell: Tell) -> str:
-    """Probe the mirrors of the settings; ``tell`` is called with each verdict as it arrives."""
+    """Probe the mirrors of the settings; ``tell`` is called with each verdict as it arrives.
+
+    The result is about these and all that were probed before and not forgotten.
+    """
     given = json.loads(settings)
 
     def on_outcome(outcome: Outcome) -> None:
-        tell(json.dumps(_row(outcome)))
+        tell(json.dumps(outcome_to_dict(outcome)))
 
+    canary = {"canary": given["canary"]} if given["canary"] else {}
     report = await pyodide_mirror.probe(
-        _mirrors(given), timeout=given["timeout"], on_outcome=on_outcome
+        _mirrors(given), timeout=given["timeout"], on_outcome=on_outcome, **canary
     )
-    _best_first[:] = [outcome.mirror for outcome in report.outcomes]
-    return json.dumps({**report.to_dict(), "text": str(report)})
+    _outcomes.update({outcome.mirror.index_url: outcome for outcome in report.outcomes})
+    return json.dumps({"chosen": _report().to_dict()["chosen"]})
+
+
+def forget(url: str) -> str:
+    """Drop the verdict on a mirror; the result is that of `probe`."""
+    _outcomes.pop(url, None)
+    return json.dumps({"chosen": _report().to_dict()["chosen"]})
 
 
 async def install(settings: str, requirement: str, tell: Tell) -> str:
-    """Install through a mirror of the settings; ``tell`` is called with each event.
+    """Install through the mirrors of the settings, the best first.
 
-    Whatever goes wrong comes back as ``{"error": type, "text": message}``.
+    ``tell`` is called with each event. Whatever goes wrong comes back as ``{"error": type, "text":
+    message}``.
     """
     given = json.loads(settings)
 
     def on_event(event: Event) -> None:
         tell(json.dumps(event.to_dict()))
 
+    canary = {"canary": given["canary"]} if given["canary"] else {}
     try:
         done = await pyodide_mirror.install(
             requirement,
-            mirrors=_best_first or _mirrors(given),
+            mirrors=_best_first(_mirrors(given)),
             timeout=given["timeout"],
             on_event=on_event,
+            **canary,
         )
     except Exception as error:  # noqa: BLE001  # whatever it is, the page shows it
-        return json.dumps({"error": type(error).__name__, "text": str(error)})
-    return json.dumps({**done.to_dict(), "text": str(done)})
+        text = "\n".join([str(error), *getattr(error, "__notes__", ())])
+        _installs.append(f"{requirement}: {type(error).__name__}: {text}")
+        return json.dumps({"error": type(error).__name__, "text": text})
+    _installs.append(f"{requirement}: installed\n{_told(done)}")
+    return json.dumps(done.to_dict())
+
+
+def report() -> str:
+    """Return the verdicts, and what came of the installs, as text."""
+    return "\n\n".join([str(_report()), *_installs])
 
 
 def draw(sizes: str, width: int, palette: str) -> str:
@@ -111,6 +164,20 @@ def _mirrors(settings: dict[str, Any]) -> list[Mirror]:
     return [Mirror(one["url"], name=one["name"]) for one in settings["mirrors"]]
 
 
-def _row(outcome: Outcome) -> dict[str, Any]:
-    (row,) = Report(None, (outcome,)).to_dict()["outcomes"]
-    return {**row, "explanation": outcome.reason.explanation}
+def _report() -> Report:
+    """All verdicts, and the mirror that the page names as the one to use."""
+    ranked = rank(_outcomes.values())
+    usable = (outcome.mirror for outcome in ranked if tier(outcome) < UNUSABLE)
+    return Report(next(usable, None), ranked)
+
+
+def _best_first(mirrors: list[Mirror]) -> list[Mirror]:
+    """The mirrors in the order of their verdicts: the one that the page names is to be used."""
+    urls = [outcome.mirror.index_url for outcome in _report().outcomes]
+    places = {url: place for place, url in enumerate(urls)}
+    return sorted(mirrors, key=lambda mirror: places.get(mirror.index_url, len(places)))
+
+
+def _told(done: InstallReport) -> str:
+    table = str(done).partition("\n\n")[0]  # what follows are the mirrors, which stand above
+    return "\n".join([table, *(f"  {event.kind}: {event.text}" for event in done.events)])

@@ -1,10 +1,13 @@
 """Everything the page needs: our wheel, Pyodide, real wheels, the mirrors and the web server."""
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from demo.mirrors import serve_mirrors
-from demo.server import Files, serve_page
+from demo.server import serve_folder
+from demo.site import Site
 from tests.ground import provision
 
 # Pyodide has neither; the canary of the probes is on every mirror.
@@ -22,8 +25,17 @@ def set_stage(port: int = 0) -> Iterator[str]:
     wheel, dist = provision.browser_wheel(), provision.pyodide_dist()
     with ExitStack() as stack:
         urls = stack.enter_context(serve_mirrors(provision.real_wheels(WHEELS)))
-        settings = {
-            "timeout": TIMEOUT,
-            "mirrors": [{"name": name, "url": url} for name, url in urls.items()],
-        }
-        yield stack.enter_context(serve_page(Files(dist, wheel, settings), port))
+        site = Site(
+            wheel=(wheel.name, wheel.read_bytes()),
+            homes=("pyodide/",),  # nothing but this machine is asked
+            settings={
+                "timeout": TIMEOUT,
+                "mirrors": [{"name": name, "url": url} for name, url in urls.items()],
+                "package": "pygal",
+                "auto": True,
+            },
+        )
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        site.write(folder)
+        (folder / "pyodide").symlink_to(dist, target_is_directory=True)
+        yield stack.enter_context(serve_folder(folder, port))

@@ -1,10 +1,12 @@
 """The demonstration keeps all that its page promises."""
 
+import struct
 from pathlib import Path
 
 import pytest
 
 from demo.check import check
+from demo.screenshots import take
 from demo.stage import set_stage
 
 
@@ -15,3 +17,14 @@ def test_the_demo_is_as_promised(engine: str, tmp_path: Path) -> None:
     print(report)
     assert broken == []
     assert (tmp_path / "demo-phone.png").stat().st_size > 0
+
+
+@pytest.mark.engines("firefox", "webkit")
+def test_other_engines_show_the_same(engine: str, tmp_path: Path) -> None:
+    with set_stage() as address:
+        (picture,) = take(engine, address, tmp_path, widths=(390,), schemes=("dark",))
+    png = picture.read_bytes()
+    width, height = struct.unpack(">II", png[16:24])  # PNG, 11.2.1: the image header
+    assert width == 390
+    assert height > 2000
+    assert len(png) > 50_000  # an empty page is packed into much less

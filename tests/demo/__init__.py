@@ -1,0 +1,1 @@
+"""Tests of the demo page, and of the folder that it can be hosted as."""

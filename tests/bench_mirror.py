@@ -1,6 +1,8 @@
 """A healthy mirror with large and deep projects, for measuring: answers as PyPI's are.
 
-Pages may be cached for ten minutes, files for ever; files are on an origin of their own.
+Pages may be cached for ten minutes, files for ever; files are on an origin of their own. A visit
+whose name begins with `OLD` gets pages as if these ten minutes were over. `GONE` in the place of an
+index ends a visit: from then on, connections that ask for something of it are reset.
 """
 
 import json
@@ -12,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from tests.wheels import Wheel, make_wheel
-from tests.zoo_server import LOOPBACK, Request, Response, Server
+from tests.zoo_server import LOOPBACK, Manner, Request, Response, Server
 
 LATENCY = 0.03
 """Seconds that each answer takes longer."""
@@ -24,9 +26,13 @@ HEAVY_BYTES = 16 << 20
 WIDE = MappingProxyType({"bench-wide": 4_200, "bench-wider": 8_100})
 """Projects by the number of files on their pages, of which only the last one is there."""
 
+OLD = "old-"
+GONE = "gone"
+
 _JSON = "application/vnd.pypi.simple.v1+json"
 _CORS = (("Access-Control-Allow-Origin", "*"), ("Timing-Allow-Origin", "*"))
 _A_WHILE = (("Cache-Control", "public, max-age=600"),)
+_NO_MORE = (("Cache-Control", "no-cache"),)
 _FOR_EVER = (("Cache-Control", "public, max-age=31536000, immutable"),)
 
 
@@ -64,22 +70,33 @@ class BenchMirror:
 @contextmanager
 def bench_mirror(latency: float = LATENCY) -> Iterator[BenchMirror]:
     """Run it."""
-    files = Server(_file, latency=latency)
+    gone: set[str] = set()
     bodies: dict[str, bytes] = {}
 
+    def file(request: Request) -> Response:
+        visit = request.path.split("/")[1]
+        return Response(manner=Manner.RESET) if visit in gone else _file(request)
+
     def page(request: Request) -> Response:
-        visit, _, name = request.path.strip("/").partition("/simple/")
+        visit, _, rest = request.path.strip("/").partition("/")
+        if rest == GONE:
+            gone.add(visit)
+            return Response(headers=_CORS)
+        if visit in gone:
+            return Response(manner=Manner.RESET)
+        name = rest.removeprefix("simple/")
         if name not in stock():
             return Response(status=404, headers=_CORS, body=b"not here\n")
         if name not in bodies:
             bodies[name] = _page(name, f"http://{LOOPBACK}:{files.port}/VISIT")
-        etag = (("ETag", f'"{name}"'),)
-        headers = (("Content-Type", _JSON), *_CORS, *_A_WHILE, *etag)
+        age = _NO_MORE if visit.startswith(OLD) else _A_WHILE
+        headers = (("Content-Type", _JSON), *_CORS, *age, ("ETag", f'"{name}"'))
         if request.header("If-None-Match"):
             return Response(status=304, headers=headers)
         body = bodies[name].replace(b"/VISIT/", f"/{visit}/".encode())
         return Response(headers=headers, body=body)
 
+    files = Server(file, latency=latency)
     pages = Server(page, latency=latency)
     try:
         yield BenchMirror(pages, files)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterat
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from .errors import DigestMismatch, MirrorError, Reason
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
+
+
+_MANY: Final = 100
 
 
 class _Listed(NamedTuple):
@@ -137,6 +140,10 @@ class Delivery:
             listed = self._listed(page, ranked)
             if self.scout is not None:
                 self.scout.saw(project, listed)
+                if len(listed.files) >= _MANY:
+                    # Micropip will take its time: let the scout run, and the request it makes.
+                    await asyncio.sleep(0)
+                    await asyncio.sleep(0)
             return ServedPage(mirror.project_url(project), 200, to_document(listed))
         if failed:
             raise OSError(failed)

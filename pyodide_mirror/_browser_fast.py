@@ -100,10 +100,19 @@ _SOURCE: Final = r"""
       for (const field of fields) if (file[field] != null) picked[field] = file[field];
       return picked;
     };
-    let kept = page.files.filter((file) => !isFile(file) || useful.test(file.filename));
-    if (!kept.length) kept = page.files.slice(0, 1);
-    const relative = page.files.find(isRelative);
-    if (relative && !kept.some(isRelative)) kept.push(relative);
+    const kept = page.files.filter((file) => !isFile(file) || useful.test(file.filename));
+    // Python takes such a file for sure; where it may take none that is kept, it reads the page.
+    const isSure = (file) =>
+      isFile(file) && this.filename.test(file.filename) && typeof file.url === "string" &&
+      (this.url.test(file.url) || /^[\w./+~!-]+$/.test(file.url)) && file.url.length <= 2000 &&
+      file.hashes && typeof file.hashes === "object" && !Array.isArray(file.hashes);
+    if (!kept.some(isSure)) return null;
+    const relative = page.files.filter(isRelative);
+    if (relative.length && !kept.some((file) => isRelative(file) && isSure(file))) {
+      const witness = relative.find(isSure);
+      if (!witness) return null;
+      kept.push(witness);
+    }
     // One entry that has to be read with care, and Python reads all of them so.
     const plain = kept.map((file) => (isFile(file) ? this.plain(file) : null));
     const checked = plain.every(Boolean);

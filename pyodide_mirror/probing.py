@@ -33,24 +33,27 @@ _MAX_WHEEL_BYTES: Final = 64 * 1024 * 1024
 _MAX_METADATA_BYTES: Final = 4 * 1024 * 1024
 
 
-async def probe_mirror(
+async def probe_mirror(  # noqa: PLR0913  # each by its name
     mirror: Mirror,
     transport: Transport,
     *,
     canary: str | Harvest,
     timeout: float,  # bounds each request, not this call
     named: bool,
+    thorough: bool = True,
     progress: Progress = NO_PROGRESS,
 ) -> Outcome:
     """Look at one mirror and say what it can be used for.
 
     ``canary``: normalized name of the project looked up; or a harvest, which takes what is fetched,
     and has the probe fetch what the install will need. ``timeout``: seconds for each request,
-    body included. ``named``: the user gave the mirror's address. ``progress`` is told of the
-    request of the page. Makes at most four requests; raises nothing about the mirror.
+    body included. ``named``: the user gave the mirror's address. ``thorough``: look at promised
+    metadata, too, which an install can do without; then there are at most three requests, else two.
+    ``progress`` is told of the request of the page. Raises nothing about the mirror.
     """
     started = asyncio.get_running_loop().time()
-    findings = await _Probe(mirror, transport, canary, timeout).look(progress, named=named)
+    probe = _Probe(mirror, transport, canary, timeout, thorough=thorough)
+    findings = await probe.look(progress, named=named)
     elapsed = asyncio.get_running_loop().time() - started
     return judge(mirror, findings, elapsed * 1000)
 
@@ -77,12 +80,15 @@ class _Probe:
         transport: Transport,
         canary: str | Harvest,
         timeout: float,
+        *,
+        thorough: bool,
     ) -> None:
         self.mirror = mirror
         self.transport = transport
         self.harvest = canary if isinstance(canary, Harvest) else None
         self.canary = canary.project if isinstance(canary, Harvest) else canary
         self.timeout = timeout
+        self.thorough = thorough
 
     async def look(self, progress: Progress, *, named: bool) -> list[Finding]:
         """All that there is to find, or the first thing that makes the mirror unusable."""
@@ -115,8 +121,11 @@ class _Probe:
         refused = refuse_file_url(file.url, self.mirror, self.transport.page)
         if refused:
             return [refused]
-        found = await asyncio.gather(self._look_at_wheel(file), self._look_at_metadata(file))
-        return [finding for finding in found if finding]
+        finding = await self._look_at_wheel(file)
+        if finding is None or finding.reason is Reason.NO_HASHES:
+            found = [finding, await self._look_at_metadata(file) if self.thorough else None]
+            return [each for each in found if each]
+        return [finding]
 
     def _of_use(self, page: ProjectPage) -> File | None:
         """The wheel that the install will want, if it costs no more than any would."""

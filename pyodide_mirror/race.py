@@ -40,6 +40,12 @@ class Result:
     outcomes: tuple[Outcome, ...]
     pending: tuple[Mirror, ...]
 
+    def updated(self, later: Result) -> Result:
+        """The same with what a later race among some of the mirrors has found."""
+        again = {outcome.mirror for outcome in later.outcomes} | set(later.pending)
+        before = tuple(outcome for outcome in self.outcomes if outcome.mirror not in again)
+        return Result(later.winner, (*later.outcomes, *before), (*self.pending, *later.pending))
+
 
 async def race(mirrors: Sequence[Mirror], check: Check, watch: Watcher | None = None) -> Result:
     """Start ``check`` for the mirrors in order until one is verified.

@@ -121,6 +121,8 @@ def newest(page: ProjectPage, wants: str) -> File | None:
             version = parse_wheel_filename(file.filename)[1]
         except InvalidWheelFilename:
             continue
+        if version.is_prerelease and not specifier.prereleases:
+            continue  # since packaging 26, `contains` takes what micropip leaves out
         if specifier.contains(version) and (best is None or version > best[0]):
             best = version, file
     return None if best is None else best[1]
@@ -148,8 +150,13 @@ def _applicable(text: str, extras: Iterable[str] = ()) -> Requirement | None:
 def _requires(metadata: bytes, extras: Iterable[str]) -> list[str]:
     from email.parser import BytesHeaderParser
 
-    lines = BytesHeaderParser().parsebytes(metadata).get_all("Requires-Dist") or []
-    return [line for line in lines if _applicable(line, extras) is not None]
+    found = []
+    for line in BytesHeaderParser().parsebytes(metadata).get_all("Requires-Dist") or []:
+        requirement = _applicable(line, extras)
+        if requirement is not None and not requirement.url:
+            requirement.marker = None  # it applies, and whoever reads on knows no extras
+            found.append(str(requirement))
+    return found
 
 
 def canary_of(requirements: Iterable[str], is_there: Callable[[str], bool]) -> tuple[str, str]:

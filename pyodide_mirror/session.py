@@ -31,7 +31,16 @@ from .race import check_all, race, tell
 from .report import Event, Installed, InstallReport, Report
 from .router import Ranked, Router
 from .scout import canary_of
-from .standing import Later, OnConfigured, Question, Standing, ranking, recalled, report_of
+from .standing import (
+    Later,
+    OnConfigured,
+    Question,
+    Standing,
+    ranking,
+    recalled,
+    report_of,
+    without_project,
+)
 from .store import Choice, ChoiceStore
 
 if TYPE_CHECKING:
@@ -91,7 +100,7 @@ class Session:
         question = self._question(mirrors, canary, timeout)
         check_callback("on_outcome", on_outcome)
         await self._forgotten()
-        check = question.check(await self._host.transport())
+        check = question.check(await self._host.transport(), thorough=True)
         result = await check_all(question.mirrors.mirrors, check, on_outcome)
         return report_of(result)
 
@@ -268,11 +277,12 @@ class Session:
             ordered = question.mirrors.with_first(choice)
             racing, others = ordered.racing()
             check = question.check(transport, harvest)
-            report = report_of(await race(racing, check, on_outcome), others)
-            if report.chosen is None and harvest is not None:
+            result = await race(racing, check, on_outcome)
+            if result.winner is None and harvest is not None:
                 # It may be the project that is missing, and not the mirrors that are of no use.
-                check = question.check(transport)
-                report = report_of(await race(racing, check, on_outcome), others)
+                again = await race(without_project(result), question.check(transport), on_outcome)
+                result = result.updated(again)
+            report = report_of(result, others)
             if report.chosen is None:
                 raise NoUsableMirror(report)
             router = Router(ranking(report), transport, question.timeout)

@@ -33,6 +33,7 @@ _DOUBTFUL = frozenset(
         Reason.FILES_BLOCKED,
     }
 )
+_WITHOUT_PROJECT = frozenset({Reason.HTTP_STATUS, Reason.NOT_AN_INDEX})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,13 @@ class Question:
         """Whether the other's answer serves here; the time-out does not matter for that."""
         return (self.mirrors, self.canary) == (other.mirrors, other.canary)
 
-    def check(self, transport: Transport, harvest: Harvest | None = None) -> Check:
-        """How a mirror is looked at; a harvest is another canary."""
+    def check(
+        self, transport: Transport, harvest: Harvest | None = None, *, thorough: bool = False
+    ) -> Check:
+        """How a mirror is looked at; a harvest is another canary.
+
+        Those that race are not to be asked for more than it takes to choose one of them.
+        """
 
         def check(mirror: Mirror, progress: Progress) -> Awaitable[Outcome]:
             return probe_mirror(
@@ -57,6 +63,7 @@ class Question:
                 canary=harvest or self.canary,
                 timeout=self.timeout,
                 named=self.mirrors.named,
+                thorough=thorough,
                 progress=progress,
             )
 
@@ -85,6 +92,11 @@ class Later:
     question: Question
     prefer: Prefer
     on_configured: OnConfigured = None
+
+
+def without_project(result: Result) -> list[Mirror]:
+    """The mirrors that answered a request for the project, but not with its page."""
+    return [outcome.mirror for outcome in result.outcomes if outcome.reason in _WITHOUT_PROJECT]
 
 
 def report_of(result: Result, others: tuple[Mirror, ...] = ()) -> Report:

@@ -82,6 +82,8 @@ class Supply:
         self._client = Client(router, tell, credentials)
         self._pages: dict[str, KeptPage] = {}
         self._files: dict[str, bytes] = {}
+        self._gone: set[str] = set()
+        """Mirrors that could not be read, and need not be waited for once more."""
 
     def to(self, router: Router) -> Supply:
         """The same for other mirrors; what it has fetched is still to be kept."""
@@ -106,7 +108,8 @@ class Supply:
         if harvested is not None:
             return self._kept(*harvested, mirror, url)
         kept = await self._cache.page(url) if self._may_keep(mirror) else None
-        if kept is not None and time.time() - kept.fetched < FRESH:
+        known = time.time() - kept.fetched < FRESH if kept is not None else False
+        if kept is not None and (known or mirror.index_url in self._gone):
             page = _of_kept(kept, project)
             if page is not None:
                 return self._loaded(page, mirror, url)
@@ -115,6 +118,7 @@ class Supply:
             page = _of_kept(kept, project) if kept is not None else None
             if page is None:
                 raise NoPageError(f"{mirror.name}, page of {project!r}: {response.detail}")
+            self._gone.add(mirror.index_url)
             self._event("kept", f"page of {project!r} as it was: {response.detail}", mirror, url)
             return page
         return self._kept(_parsed(response, mirror, project), response, mirror, url)

@@ -99,8 +99,7 @@ def test_the_probe_is_the_first_download_and_no_request_is_made_twice(
     pages = [path for path in asked if "/simple/" in path]
     wheels = [path for path in asked if path.endswith(".whl")]
     assert (len(pages), len(wheels)) == (TREE_SIZE, TREE_SIZE)
-    # One metadata file, of the root: the probe says whether a mirror keeps that promise.
-    assert [path for path in asked if path.endswith(".metadata")] == [f"{wheels[0]}.metadata"]
+    assert not [path for path in asked if path.endswith(".metadata")], "it is in the wheels"
 
 
 def test_a_mirror_that_is_not_used_gets_two_requests_at_most(page: Engine, zoo: Zoo) -> None:
@@ -116,6 +115,25 @@ def test_a_mirror_that_is_not_used_gets_two_requests_at_most(page: Engine, zoo: 
     assert found["chosen"] == healthy.url
     for running in bad:
         assert len(running.requests) <= 2, (running.animal.name, running.requests)
+
+
+def test_only_a_mirror_that_lacks_the_project_is_asked_for_another_one(
+    page: Engine, zoo: Zoo
+) -> None:
+    bad = [zoo.start(name) for name in ("no-cors", "hangs", "html-no-cors", "404")]
+    urls = [running.url for running in bad]
+    found = run(
+        page,
+        "try:\n"
+        f"    await pyodide_mirror.install('zoo-root', mirrors={urls!r}, timeout=1)\n"
+        "except pyodide_mirror.NoUsableMirror as error:\n"
+        "    outcomes = error.report.to_dict()['outcomes']\n"
+        "json.dumps({each['mirror']['index_url']: each['reason'] for each in outcomes})",
+    )
+    assert [found[url] for url in urls] == ["cors", "timeout", "cors", "http-status"]
+    asked = [{request.path for request in running.requests} for running in bad]
+    canary = "/simple/iniconfig/"
+    assert asked == [*[{"/simple/zoo-root/"}] * 3, {"/simple/zoo-root/", canary}]
 
 
 def test_a_repeated_install_makes_no_request_and_says_where_files_are_from(
@@ -388,8 +406,6 @@ def test_mirrors_that_lose_the_race_are_asked_for_what_a_probe_needs_and_no_more
         assert len(paths_) == len(set(paths_))
 
 
-# BUG: a probe asks for wheel and metadata at once, so that what loses after its page gets three.
-@pytest.mark.xfail(reason="BUG: healthy mirrors that lose the race get three requests")
 def test_healthy_mirrors_that_lose_the_race_get_two_requests_at_most(
     page: Engine, zoo: Zoo
 ) -> None:

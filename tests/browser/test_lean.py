@@ -383,8 +383,5 @@ def test_javascript_and_python_agree_on_what_micropip_can_use(page: Engine) -> N
     assert found["refused"] > EXAMPLES / 10
 
 
-# BUG in `lean`: where no wheel is of use, it keeps entries that Python cannot read (none but those,
-# or the first file, whatever it is). Then the verdict is `malformed` instead of `not-an-index`.
-@pytest.mark.xfail(reason="BUG: of a page without a useful wheel, lean() may keep nothing readable")
 def test_javascript_and_python_agree_on_the_verdict(page: Engine) -> None:
     assert comparison(page)["different"] == []

@@ -1,7 +1,11 @@
 """Pages through the router, on a virtual clock: who answers, and who is never asked."""
 
+import asyncio
+
 import pytest
 
+from pyodide_mirror import supply
+from pyodide_mirror.cache import Cache, MemoryShelf
 from pyodide_mirror.errors import MirrorError, Reason
 from pyodide_mirror.model import Mirror
 from pyodide_mirror.router import Ranked
@@ -323,3 +327,27 @@ async def test_a_secret_is_neither_told_nor_in_an_error(private: bool) -> None:
     assert [kind for kind, _ in told(events)] == ["page", "retry", "problem", "problem"]
     assert (delivery.fatal is not None) == private
     assert HUSH not in f"{events!r} {errors!r} {[str(error) for error in errors]}"
+
+
+async def test_a_mirror_that_hangs_is_waited_for_once_when_its_pages_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    web, cache = Web(), Cache(MemoryShelf())
+    other = make_wheel("other", "1.0")
+    for dist in (DEMO, other):
+        web.publish(A, dist)
+    delivery, _ = deliver(web, A, cache=cache)
+    for dist in (DEMO, other):
+        await delivery.page(dist.name)
+    await delivery.keep()
+    for dist in (DEMO, other):
+        web.answer(A.project_url(dist.name), SLOW)
+    monkeypatch.setattr(supply, "FRESH", 0.0)
+    web.requests.clear()
+    delivery, events = deliver(web, A, cache=cache)
+    started = asyncio.get_running_loop().time()
+    assert urls(await delivery.page("demo")) == [file_url(A, DEMO)]
+    assert urls(await delivery.page("other")) == [file_url(A, other)]
+    assert asyncio.get_running_loop().time() - started == pytest.approx(TIMEOUT)
+    assert web.asked == [A.project_url("demo")]
+    assert told(events)[0] == ("kept", A.name)

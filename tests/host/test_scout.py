@@ -85,9 +85,6 @@ def test_the_newest_wheel_that_micropip_would_choose(
     assert chosen(wants, *files) == version
 
 
-# BUG in `newest`: packaging 26 lets `SpecifierSet.contains` accept pre-releases that nobody asked
-# for, where micropip's `filter` does not; the wheel of a release candidate is fetched in vain.
-@pytest.mark.xfail(reason="BUG: newest() takes pre-releases with packaging 26")
 @pytest.mark.parametrize("wants", ["", ">=1", "!=3.0"])
 def test_a_pre_release_is_left_alone(wants: str) -> None:
     assert chosen(wants, ONE, TWO, entry("4.0a1"), entry("4.0.dev1"), entry("4.0rc2")) == "2.0"
@@ -280,8 +277,6 @@ class TestFollowing:
         await look(world, requirement)
         assert [what for what in world.asked if what.startswith("page")] == pages
 
-    # BUG: what an extra asked for carries its marker along, `extra == "x"`, which is then false.
-    @pytest.mark.xfail(reason="BUG: what only an extra requires is looked up and not followed")
     async def test_extras_of_requirements_are_followed(self) -> None:
         extra = make_wheel("mid", "1.0", extras={"x": ["leaf"]})
         others = {"root": make_wheel("root", "1.0", requires=["mid[x]"])}
@@ -326,8 +321,6 @@ class TestFollowing:
         await look(world, "root")
         assert world.asked == ["wheel root", "page b", "wheel b"]
 
-    # BUG: `_name` says "" of what has a URL, and that page is asked for: `/simple//`.
-    @pytest.mark.xfail(reason="BUG: the page of a project without a name is asked for")
     @pytest.mark.parametrize(
         "line",
         [

@@ -23,7 +23,7 @@ from .cache import MAX_BYTES, Cache, MemoryShelf, Order, ShelfError, Where, boun
 from .store import Choice, ChoiceStore, MemoryStore
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from .cache import Change
 
@@ -124,6 +124,7 @@ class IndexedDBShelf:
         self._opening: asyncio.Task[Any] | None = None
         self._wanted: dict[str, None] = {}
         self._reading: asyncio.Task[dict[str, Any]] | None = None
+        self._ahead: dict[str, asyncio.Task[dict[str, Any]]] = {}
         # What is to be written, and what is being written just now.
         self._changes: dict[str, Change] = {}
         self._writing: Mapping[str, Change] = {}
@@ -144,17 +145,30 @@ class IndexedDBShelf:
         self.change(key, "drop" if data is None else "used")
         return data
 
+    def read_ahead(self, keys: Iterable[str]) -> None:
+        """See :class:`~pyodide_mirror.cache.Shelf`."""
+        wanted = dict.fromkeys(keys)
+        if wanted:
+            reading = asyncio.ensure_future(self._get_all(wanted))
+            reading.add_done_callback(lambda task: task.cancelled() or task.exception())
+            self._ahead = dict.fromkeys(wanted, reading)
+
     async def _get(self, key: str) -> Any:
         """What others may have written; all that is wanted at once is one transaction."""
+        ahead = self._ahead.pop(key, None)
+        if ahead is not None:
+            return (await asyncio.shield(ahead))[key]
         if self._reading is None:
             self._wanted = {}
-            self._reading = asyncio.ensure_future(self._get_all(self._wanted))
+            self._reading = asyncio.ensure_future(self._get_wanted(self._wanted))
         self._wanted[key] = None
         return (await asyncio.shield(self._reading))[key]
 
-    async def _get_all(self, keys: dict[str, None]) -> dict[str, Any]:
+    async def _get_wanted(self, keys: dict[str, None]) -> dict[str, Any]:
         self._reading = None  # what is wanted from now on comes with the next one
+        return await self._get_all(keys)
 
+    async def _get_all(self, keys: dict[str, None]) -> dict[str, Any]:
         def get_all(js_content: Any) -> dict[str, Any]:
             return {key: js_content.get(key) for key in keys}
 
@@ -180,10 +194,15 @@ class IndexedDBShelf:
         # It goes to the end in any case; what was written and then used is still to be written.
         self._changes[key] = before if change == "used" else change
         if change != "used":  # that can wait: whoever reads is in a hurry
-            self.flush()
+            self._ahead.pop(key, None)
+            self._start_writing()
 
     def flush(self) -> None:
         """See :class:`~pyodide_mirror.cache.Shelf`."""
+        self._ahead.clear()
+        self._start_writing()
+
+    def _start_writing(self) -> None:
         if self._changes and self._writer is None:
             self._writer = asyncio.ensure_future(self._write())
 
@@ -196,6 +215,7 @@ class IndexedDBShelf:
     async def clear(self) -> None:
         """See :class:`~pyodide_mirror.cache.Shelf`."""
         self._changes.clear()
+        self._ahead.clear()
         await self.settled()
         await self._transact(
             _BOTH, "readwrite", lambda *js_both: [each.clear() for each in js_both]

@@ -34,6 +34,9 @@ MEMORY_BYTES: Final = 50_000_000
 MAX_ENTRIES: Final = 4_000
 _SHARE: Final = 4
 """What is larger than this part of the bound would push out too much else."""
+_SMALL: Final = 262_144
+_AHEAD_BYTES: Final = 2_000_000
+"""Of the small entries as many are read ahead; what is larger is worth a transaction of its own."""
 _LONGEST_ORDER: Final = 10_000_000
 _LONGEST_HEAD: Final = 8192
 _MOST_BRACKETS: Final = 8
@@ -138,8 +141,12 @@ class Shelf(Protocol):
         """Change an entry, in the background; that it was used may wait for :meth:`flush`."""
         ...
 
+    def read_ahead(self, keys: Iterable[str]) -> None:
+        """Begin to read what will be wanted; it is held until :meth:`flush`."""
+        ...
+
     def flush(self) -> None:
-        """Begin to make all changes."""
+        """Begin to make all changes, and hold nothing any longer."""
         ...
 
     async def settled(self) -> None:
@@ -180,6 +187,9 @@ class MemoryShelf:
             self._content[key] = change
         for each in self._order.strangers(self._content):
             del self._content[each]
+
+    def read_ahead(self, keys: Iterable[str]) -> None:
+        """See :class:`Shelf`."""
 
     def flush(self) -> None:
         """See :class:`Shelf`."""
@@ -293,7 +303,9 @@ class Cache:
 
     async def _look(self) -> set[str]:
         try:
-            return set(await self._shelf.sizes())
+            sizes = await self._shelf.sizes()
+            self._shelf.read_ahead(recent(sizes))
+            return set(sizes)
         except ShelfError as error:
             self._fall_back(error)
             return set()
@@ -367,6 +379,18 @@ class Order:
         total = self.total()
         while total > max_bytes or len(self.sizes) > MAX_ENTRIES:
             total -= self.sizes.pop(next(iter(self.sizes)))
+
+
+def recent(sizes: Mapping[str, int]) -> list[str]:
+    """The keys of the small entries that were used last: what is installed again needs them all."""
+    found, total = [], 0
+    for key, size in reversed([*sizes.items()]):
+        total += size if size <= _SMALL else 0
+        if total > _AHEAD_BYTES:
+            break
+        if size <= _SMALL:
+            found.append(key)
+    return found
 
 
 def largest(max_bytes: int) -> int:

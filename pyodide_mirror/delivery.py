@@ -138,7 +138,8 @@ class Delivery:
                 continue
             self._served[project] = ranked
             listed = self._listed(page, ranked)
-            if self.scout is not None:
+            # What is here needs nobody to go ahead: its files are here, too, and read in no time.
+            if self.scout is not None and not self._supply.is_from_cache(mirror, project):
                 self.scout.saw(project, listed)
                 if len(listed.files) >= _MANY:
                     # Micropip will take its time: let the scout run, and the request it makes.
@@ -405,7 +406,7 @@ class Delivery:
             task.add_done_callback(self._done)
             if not self._keep:
                 task.add_done_callback(lambda _: running.pop(key, None))
-        return await asyncio.shield(task)
+        return task.result() if task.done() else await asyncio.shield(task)
 
     def _done(self, task: asyncio.Task[object]) -> None:
         self._tasks.discard(task)

@@ -82,6 +82,7 @@ class Supply:
         self._client = Client(router, tell, credentials)
         self._pages: dict[str, KeptPage] = {}
         self._files: dict[str, bytes] = {}
+        self._from_cache: set[str] = set()
         self._gone: set[str] = set()
         """Mirrors that could not be read, and need not be waited for once more."""
 
@@ -112,6 +113,7 @@ class Supply:
         if kept is not None and (known or mirror.index_url in self._gone):
             page = _of_kept(kept, project)
             if page is not None:
+                self._from_cache.add(url)
                 return self._loaded(page, mirror, url)
         response = await self._client.get(mirror, url, MAX_PAGE_BYTES, accept=ACCEPT)
         if isinstance(response, Failure):
@@ -122,6 +124,10 @@ class Supply:
             self._event("kept", f"page of {project!r} as it was: {response.detail}", mirror, url)
             return page
         return self._kept(_parsed(response, mirror, project), response, mirror, url)
+
+    def is_from_cache(self, mirror: Mirror, project: str) -> bool:
+        """Whether a page that was asked for was there already."""
+        return mirror.project_url(project) in self._from_cache
 
     async def file(self, mirror: Mirror, file: File) -> Supplied:
         """A file as its page says; raises :class:`NoFileError`."""

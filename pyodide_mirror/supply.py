@@ -90,6 +90,7 @@ class Supply:
         """The same for other mirrors; what it has fetched is still to be kept."""
         supply = Supply(router, self._tell, cache=self._cache, credentials=self._credentials)
         supply._harvest, supply._pages, supply._files = self._harvest, self._pages, self._files
+        supply._from_cache, supply._gone = self._from_cache, self._gone
         return supply
 
     async def keep(self) -> None:

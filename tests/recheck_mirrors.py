@@ -30,8 +30,8 @@ from typing import Any, Final
 import pyodide_mirror.mirrors
 from pyodide_mirror import Mirror, Reason, Support
 from pyodide_mirror.cli import DEFAULT_ORIGIN
-from pyodide_mirror.probe import DEFAULT_CANARY
-from pyodide_mirror.report import printable
+from pyodide_mirror.printing import printable
+from pyodide_mirror.probing import DEFAULT_CANARY
 
 TABLE: Final = Path(pyodide_mirror.mirrors.__file__)
 _CHECKED: Final = re.compile(r"(?:; )?checked (?P<date>\d{4}-\d\d-\d\d): (?P<verdict>[a-z+ -]+)$")

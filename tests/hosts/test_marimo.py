@@ -7,9 +7,12 @@ from tests.jupyterlite.browser import Page
 
 # The report is an HTML table here, with the mirrors in a folded part.
 SHOWN = """
+    const told = new Set();
     const find = () => document.querySelector("img[src^='data:image/svg']");
     await new Promise((resolve, reject) => {
         const look = () => {
+            const status = document.querySelector("[role=status]");
+            if (status) told.add(status.textContent);
             if (find()) resolve();
             const text = document.body.innerText;
             if (/Error|Traceback/.test(text)) reject(text);
@@ -23,13 +26,14 @@ SHOWN = """
     const table = [...document.querySelectorAll("table")]
         .find((each) => each.rows[0].cells[0].textContent === "installed");
     const lines = [...table.rows].map((row) => [...row.cells].map((cell) => cell.textContent));
-    return [lines.map((line) => line.join(" ")).join("\\n"), find().naturalWidth];
+    const report = lines.map((line) => line.join(" ")).join("\\n");
+    return [report, find().naturalWidth, [...told].join("\\n")];
 """
 
 
-def result(page: Page) -> tuple[str, int]:
-    report, width = page.run_js(SHOWN)
-    return report, width
+def result(page: Page) -> tuple[str, int, str]:
+    report, width, told = page.run_js(SHOWN)
+    return report, width, told
 
 
 def test_the_exported_notebook_installs_from_a_mirror_that_works(tmp_path: Path) -> None:
@@ -38,6 +42,8 @@ def test_the_exported_notebook_installs_from_a_mirror_that_works(tmp_path: Path)
         with PageServer(site) as server, browsing() as browser:
             url = f"{server.base_url()}/index.html"
             with browser.open(url) as page:
-                report, width = result(page)
+                report, width, told = result(page)
     assert_installed(report, *(urls[name] for name in USABLE))
     assert width > 0
+    # The progress was there while the cell ran, and the report took its place.
+    assert "installed pygal" in told

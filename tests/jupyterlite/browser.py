@@ -132,6 +132,17 @@ class Page:
         )
         return [_text(outputs) for outputs in cells]
 
+    def notebook_html(self, path: str) -> list[str]:
+        """Return what each cell of a notebook that has run shows as HTML."""
+        cells = self.run_js(
+            """const panel = [...window.jupyterapp.shell.widgets("main")]
+                .find((each) => each.context?.path === args[0]);
+            return panel.content.model.toJSON().cells.map((cell) => cell.outputs);""",
+            path,
+        )
+        html = [[each.get("data", {}).get("text/html", "") for each in cell] for cell in cells]
+        return ["".join("".join(part) for part in cell) for cell in html]
+
     def repl_output(self) -> str:
         """Return what the REPL's first cell shows, once it has ended with `END` or an error."""
         outputs, self.first_output_at = self.run_js(

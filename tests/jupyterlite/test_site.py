@@ -22,10 +22,14 @@ micropip.uninstall(["zoo-root", "zoo-dep-a", "zoo-dep-b"])
 for name in ("zoo_root", "zoo_dep_a", "zoo_dep_b"):
     del sys.modules[name]
 """
+INSTALL = """
+import pyodide_mirror
+await pyodide_mirror.install("zoo-root", on_event=pyodide_mirror.show_progress())
+"""
 EACH_WAY = [
     *("%pip install zoo-root", USE, FORGET),
     *("await micropip.install('zoo-root')", USE, FORGET),
-    *("import pyodide_mirror\nawait pyodide_mirror.install('zoo-root')", USE),
+    *(INSTALL, USE),
     "%mirror",
 ]
 
@@ -155,6 +159,11 @@ def test_all_ways_to_install_lead_to_the_mirror_that_works_after_a_restart_as_we
             assert len(told("".join(shown))) == 1
             assert f"installs through {host(zoo, 'relative-urls')} (relative-urls)" in shown[0]
             assert f"*  {host(zoo, 'relative-urls')}" in shown[-1]
+            *_, install, _, table = page.notebook_html("each-way.ipynb")
+            # Progress is one output, which says what was the last; the report is another.
+            assert install.count('<div role="status">installed zoo-root 1.0</div>') == 1
+            assert "<details><summary>mirrors (" in install
+            assert f'<strong><span title="{zoo.url("relative-urls")}">' in table
             fetched = [request.target for request in zoo["relative-urls"].requests]
             wheels = [target for target in fetched if target.endswith(".whl")]
             # It is fetched once; the other ways, and the next kernel, have it from the cache.

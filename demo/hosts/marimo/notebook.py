@@ -18,7 +18,9 @@ async def _():
     # Index URLs, the preferred one first; none: the mirrors that pyodide_mirror knows.
     MIRRORS = ["https://mirror.example/simple", "https://other.example/simple"]
 
-    report = await pyodide_mirror.install("pygal", mirrors=MIRRORS or None)
+    report = await pyodide_mirror.install(
+        "pygal", mirrors=MIRRORS or None, on_event=pyodide_mirror.show_progress()
+    )
     report
     return (report,)
 

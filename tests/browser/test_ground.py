@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from pytest_pyodide import run_in_pyodide
 
-from tests.ground.engines import BROWSERS, PAGES, WORKERS, Engine
+from tests.ground.engines import PAGES, WORKERS, Engine
 from tests.ground.pages import PageServer
 
 # What a page may do that is loaded with this policy: all, except to fetch from elsewhere.
@@ -96,7 +96,7 @@ def test_the_browser_is_the_one_named(page: Engine, engine: str) -> None:
     assert token in page.run_js("return navigator.userAgent")
 
 
-@pytest.mark.engines(*BROWSERS)
+@pytest.mark.engines(*PAGES, "chromium-worker")
 def test_content_security_policy_blocks_a_fetch(
     page: Engine, open_page: Callable[..., Engine], page_server: PageServer
 ) -> None:
@@ -107,7 +107,7 @@ def test_content_security_policy_blocks_a_fetch(
     assert page.run_js(FETCH % f"{page.base_url}/package.json") == "reached"
 
 
-@pytest.mark.engines(*BROWSERS)
+@pytest.mark.engines(*PAGES, "chromium-worker")
 def test_https_page_is_a_secure_context(open_page: Callable[..., Engine]) -> None:
     page = open_page(https=True)
     assert page.run_js("return [location.protocol, self.isSecureContext]") == ["https:", True]
@@ -119,7 +119,7 @@ def test_http_page_with_a_name_is_no_secure_context(open_page: Callable[..., Eng
     assert page.run_js("return [location.hostname, self.isSecureContext]") == ["page.test", False]
 
 
-@pytest.mark.engines(*BROWSERS)
+@pytest.mark.engines(*PAGES, "chromium-worker")
 def test_page_is_cross_origin_isolated(page: Engine, open_page: Callable[..., Engine]) -> None:
     assert page.run_js("return self.crossOriginIsolated") is False
     open_page(headers=ISOLATED)
@@ -127,6 +127,7 @@ def test_page_is_cross_origin_isolated(page: Engine, open_page: Callable[..., En
     assert page.run("1 + 1") == 2
 
 
+@pytest.mark.engines(*PAGES, "chromium-worker")
 def test_the_shared_page_outlives_a_fresh_one(page: Engine) -> None:
     page.run("here = 'shared'")
     with page.fresh_page():

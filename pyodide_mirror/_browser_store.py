@@ -23,7 +23,7 @@ from .cache import MAX_BYTES, Cache, MemoryShelf, Order, ShelfError, Where, boun
 from .store import Choice, ChoiceStore, MemoryStore
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 
     from .cache import Change
 
@@ -149,9 +149,7 @@ class IndexedDBShelf:
         """See :class:`~pyodide_mirror.cache.Shelf`."""
         wanted = dict.fromkeys(keys)
         if wanted:
-            reading = asyncio.ensure_future(self._get_all(wanted))
-            reading.add_done_callback(lambda task: task.cancelled() or task.exception())
-            self._ahead = dict.fromkeys(wanted, reading)
+            self._ahead = dict.fromkeys(wanted, _in_background(self._get_all(wanted)))
 
     async def _get(self, key: str) -> Any:
         """What others may have written; all that is wanted at once is one transaction."""
@@ -272,9 +270,7 @@ class IndexedDBShelf:
 
     async def _begin(self, stores: list[str], mode: str) -> Any:
         if self._opening is None:
-            self._opening = asyncio.ensure_future(self._open())
-            # Whoever wanted it may have lost patience.
-            self._opening.add_done_callback(lambda task: task.cancelled() or task.exception())
+            self._opening = _in_background(self._open())
         js_database = await asyncio.shield(self._opening)
         return js_database.transaction(to_js(stores), mode)
 
@@ -283,6 +279,13 @@ class IndexedDBShelf:
         # Another release may upgrade it, and whoever deletes it need not wait.
         js_database.addEventListener("versionchange", js_database.close.bind(js_database))
         return js_database
+
+
+def _in_background(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """A task that may fail unseen: whoever wanted it may have lost patience, or interest."""
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(lambda task: task.cancelled() or task.exception())
+    return task
 
 
 async def _checked(kept: Any, sha256: str, most: int) -> bytes | None:

@@ -133,8 +133,7 @@ def _check(given: argparse.Namespace) -> int:
 
 def _tell(outcome: Outcome) -> None:
     """Show a verdict as it arrives."""
-    verdict = " + ".join(outcome.repairs or (outcome.reason,))
-    line = f"{outcome.mirror.name}: {verdict} ({outcome.elapsed_ms:.0f} ms)"
+    line = f"{outcome.mirror.name}: {outcome.verdict} ({outcome.elapsed_ms:.0f} ms)"
     print(printable(line), file=sys.stderr, flush=True)
 
 

@@ -13,6 +13,7 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution,
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .requirements import applicable
 from .simple_api import normalize
 
 if TYPE_CHECKING:
@@ -81,14 +82,14 @@ class _Want:
 
 def _root(text: str) -> _Want | None:
     """What the user wants by this; None if it does not apply here, or cannot be read."""
-    requirement = _applicable(text, {""})
+    requirement = applicable(text, {""})
     # PEP 508 would let a wheel's file name alone pass for a project's name.
     if requirement is not None and not requirement.name.endswith(".whl"):
         return _Want(requirement)
     filename = re.split("[/:]", re.split("[?#]", text)[0])[-1]
     # The first part of a wheel's file name is the distribution's name (PyPA: binary format).
     name, dash, _ = filename.partition("-")
-    requirement = _applicable(name, {""}) if dash and filename.endswith(".whl") else None
+    requirement = applicable(name, {""}) if dash and filename.endswith(".whl") else None
     return None if requirement is None else _Want(requirement, wheel=text)
 
 
@@ -100,25 +101,9 @@ def _wants(name: str, found: Distribution, extras: set[str]) -> Iterator[_Want]:
     with suppress(*_NO_METADATA):
         lines = found.requires or []
     for line in lines:
-        requirement = _applicable(line, extras)
+        requirement = applicable(line, extras)
         if requirement is not None:
             yield _Want(requirement, by=name, lenient=lenient)
-
-
-def _applicable(text: str, extras: set[str]) -> Requirement | None:
-    """The requirement, if its marker applies here with any of these extras (PEP 508)."""
-    # Costs some 24 ms to import in a browser.
-    from packaging.requirements import Requirement
-
-    # What cannot be read cannot be installed either: micropip has refused it, or, if it is in a
-    # distribution that was there before, has never looked at it. Markers of the user's own
-    # making, or newer than this packaging, are a KeyError.
-    with suppress(KeyError, ValueError):
-        requirement = Requirement(text)
-        marker = requirement.marker
-        if marker is None or any(marker.evaluate({"extra": extra}) for extra in extras):
-            return requirement
-    return None
 
 
 def _finder() -> Callable[[str], Distribution | None]:

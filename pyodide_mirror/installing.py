@@ -171,8 +171,7 @@ class Events:
 
     def on_outcome(self, outcome: Outcome) -> None:
         """Note a verdict."""
-        verdict = " + ".join(outcome.repairs or (outcome.reason,))
-        text = f"{outcome.mirror.name}: {verdict} ({outcome.detail})"
+        text = f"{outcome.mirror.name}: {outcome.verdict} ({outcome.detail})"
         self.add(Event("outcome", text, outcome.mirror.index_url))
 
     def problems(self) -> list[str]:

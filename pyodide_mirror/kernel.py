@@ -42,7 +42,6 @@ async def _first_install(arguments: dict[str, Any]) -> None:
 
 def _magic(line: str) -> Any:
     """Show the mirrors with their verdicts, the chosen one first."""
-    from . import _session  # noqa: F401  # it is made now, as the settings say
     from .notebook import show_mirrors
 
     return show_mirrors(line)

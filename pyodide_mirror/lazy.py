@@ -83,4 +83,4 @@ class LazyDelivery(Delivery):
 
     def _use(self, router: Router) -> None:
         self.router = router
-        self._supply = self._supply.to(router)
+        self._supply.use(router)

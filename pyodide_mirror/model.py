@@ -305,3 +305,8 @@ class Outcome:
     def support(self) -> Support:
         """How far the mirror can be used."""
         return self.reason.support
+
+    @property
+    def verdict(self) -> str:
+        """The verdict as it is shown: all that is repaired, or the reason."""
+        return " + ".join(self.repairs or (self.reason,))

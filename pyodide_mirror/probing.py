@@ -122,10 +122,10 @@ class _Probe:
         if refused:
             return [refused]
         finding = await self._look_at_wheel(file)
-        if finding is None or finding.reason is Reason.NO_HASHES:
-            found = [finding, await self._look_at_metadata(file) if self.thorough else None]
-            return [each for each in found if each]
-        return [finding]
+        found = [finding]
+        if self.thorough and (finding is None or finding.reason is Reason.NO_HASHES):
+            found.append(await self._look_at_metadata(file))
+        return [each for each in found if each]
 
     def _of_use(self, page: ProjectPage) -> File | None:
         """The wheel that the install will want, if it costs no more than any would."""

@@ -55,9 +55,8 @@ class Report:
 
     def _text_row(self, outcome: Outcome) -> tuple[str, ...]:
         mark = "*" if outcome.mirror == self.chosen else " "
-        verdict = " + ".join(outcome.repairs or (outcome.reason,))
         milliseconds = f"{outcome.elapsed_ms:.0f}"
-        return mark, outcome.mirror.name, verdict, milliseconds, outcome.detail
+        return mark, outcome.mirror.name, outcome.verdict, milliseconds, outcome.detail
 
     def _repr_mimebundle_(
         self,

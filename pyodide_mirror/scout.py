@@ -13,13 +13,12 @@ import logging
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from .requirements import applicable
 from .simple_api import normalize
 from .wheels import is_pure, suits_this_python
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable
-
-    from packaging.requirements import Requirement
 
     from .model import File, ProjectPage
 
@@ -76,7 +75,7 @@ class Scout:
             _log.debug("looking ahead failed", exc_info=task.exception())
 
     async def _follow(self, project: str, page: ProjectPage) -> None:
-        requirement = _applicable(self._wanted[project])
+        requirement = applicable(self._wanted[project], ("",))
         if requirement is None or requirement.url:
             return
         file = newest(page, str(requirement.specifier))
@@ -134,25 +133,12 @@ def _name(text: str) -> str:
     return normalize(match[1]) if match and not match[1].endswith(".whl") else ""
 
 
-def _applicable(text: str, extras: Iterable[str] = ()) -> Requirement | None:
-    from packaging.requirements import InvalidRequirement, Requirement
-
-    try:
-        requirement = Requirement(text)
-    except InvalidRequirement:
-        return None
-    marker = requirement.marker
-    if marker and not any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):
-        return None
-    return requirement
-
-
 def _requires(metadata: bytes, extras: Iterable[str]) -> list[str]:
     from email.parser import BytesHeaderParser
 
     found = []
     for line in BytesHeaderParser().parsebytes(metadata).get_all("Requires-Dist") or []:
-        requirement = _applicable(line, extras)
+        requirement = applicable(line, ("", *extras))
         if requirement is not None and not requirement.url:
             requirement.marker = None  # it applies, and whoever reads on knows no extras
             found.append(str(requirement))
@@ -166,7 +152,7 @@ def canary_of(requirements: Iterable[str], is_there: Callable[[str], bool]) -> t
     """
     for text in requirements:
         name = _name(text)
-        requirement = _applicable(text) if name else None
+        requirement = applicable(text, ("",)) if name else None
         if requirement is not None and not requirement.url and not is_there(name):
             return name, str(requirement.specifier)
     return "", ""

@@ -86,12 +86,10 @@ class Supply:
         self._gone: set[str] = set()
         """Mirrors that could not be read, and need not be waited for once more."""
 
-    def to(self, router: Router) -> Supply:
-        """The same for other mirrors; what it has fetched is still to be kept."""
-        supply = Supply(router, self._tell, cache=self._cache, credentials=self._credentials)
-        supply._harvest, supply._pages, supply._files = self._harvest, self._pages, self._files
-        supply._from_cache, supply._gone = self._from_cache, self._gone
-        return supply
+    def use(self, router: Router) -> None:
+        """Go to other mirrors from now on; what is known stays known, and is still to be kept."""
+        self._router = router
+        self._client = Client(router, self._tell, self._credentials)
 
     async def keep(self) -> None:
         """Hand to the cache what was fetched: at the end, for writing takes the install's time."""
@@ -110,8 +108,7 @@ class Supply:
         if harvested is not None:
             return self._kept(*harvested, mirror, url)
         kept = await self._cache.page(url) if self._may_keep(mirror) else None
-        known = time.time() - kept.fetched < FRESH if kept is not None else False
-        if kept is not None and (known or mirror.index_url in self._gone):
+        if kept is not None and self._is_enough(kept, mirror):
             page = _of_kept(kept, project)
             if page is not None:
                 self._from_cache.add(url)
@@ -125,6 +122,9 @@ class Supply:
             self._event("kept", f"page of {project!r} as it was: {response.detail}", mirror, url)
             return page
         return self._kept(_parsed(response, mirror, project), response, mirror, url)
+
+    def _is_enough(self, kept: KeptPage, mirror: Mirror) -> bool:
+        return time.time() - kept.fetched < FRESH or mirror.index_url in self._gone
 
     def is_from_cache(self, mirror: Mirror, project: str) -> bool:
         """Whether a page that was asked for was there already."""

@@ -29,7 +29,7 @@ def report_html(report: Report) -> str:
     """A row per mirror: whether it works, and why not; unfolded, what was seen and what to do."""
     if not report.outcomes and not report.pending:
         return "<p>no mirrors</p>"
-    rows = [_outcome_row(outcome, outcome.mirror == report.chosen) for outcome in report.outcomes]
+    rows = [_outcome_row(each, chosen=each.mirror == report.chosen) for each in report.outcomes]
     rows += [_row("…", _mirror_cell(mirror), "no verdict yet", "") for mirror in report.pending]
     return _table(("", "mirror", "verdict", "ms"), rows)
 
@@ -52,16 +52,15 @@ def progress_html(text: str, done: int, total: int | None) -> str:
     return f'<div role="status">{bar}{_html(text)}</div>'
 
 
-def _outcome_row(outcome: Outcome, chosen: bool) -> str:  # noqa: FBT001  # of one row
-    verdict = " + ".join(outcome.repairs or (outcome.reason,))
-    summary = f"<code>{_html(verdict)}</code>"
+def _outcome_row(outcome: Outcome, *, chosen: bool) -> str:
+    summary = f"<code>{_html(outcome.verdict)}</code>"
     facts = [outcome.reason.explanation, outcome.detail, outcome.hint]
     lines = "".join(f"<div>{_html(fact)}</div>" for fact in dict.fromkeys(facts) if fact)
     name = _mirror_cell(outcome.mirror)
     return _row(
         _SIGNS[outcome.support],
         f"<strong>{name}</strong>, in use" if chosen else name,
-        _details(summary, lines, shown=True),
+        _details(summary, lines),
         f"{outcome.elapsed_ms:.0f}",
     )
 
@@ -93,10 +92,9 @@ def _list(events: Iterable[Event]) -> str:
     return f"<ol>{''.join(f'<li>{_html(event.text)}</li>' for event in events)}</ol>"
 
 
-def _details(summary: str, content: str, *, shown: bool = False) -> str:
-    """Something to unfold. ``shown``: the summary is HTML already."""
-    title = summary if shown else _html(summary)
-    return f"<details><summary>{title}</summary>{content}</details>"
+def _details(summary: str, content: str) -> str:
+    """Something to unfold; both are HTML."""
+    return f"<details><summary>{summary}</summary>{content}</details>"
 
 
 def _table(head: Sequence[str], rows: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ knows; only repeated ones find what the visit before has left.
 import hashlib
 import json
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from importlib.metadata import distributions
 
 import js
@@ -41,18 +41,11 @@ class Stage:
 
     async def plain_repeat(self) -> float:
         """Once more, minutes later: the browser's HTTP cache is warm."""
-        url = self._fresh()
-        await self._plain(url)
-        await leave()
-        return await seconds(self._plain(url))
+        return await seconds(self._plain(await self._visited(self._plain)))
 
     async def plain_offline(self) -> float | None:
         """Once more, an hour later, and the mirror is gone."""
-        url = self._fresh("old-")
-        await self._plain(url)
-        await leave()
-        await js.fetch(url.replace("/simple", "/gone"))
-        return await seconds_if_done(self._plain(url))
+        return await seconds_if_done(self._plain(await self._gone(self._plain)))
 
     # --- by us ---
 
@@ -75,17 +68,11 @@ class Stage:
 
     async def ours_repeat(self) -> float:
         """Once more, minutes later."""
-        url = self._fresh()
-        await self._ours(url)
-        await leave()
-        return await seconds(self._ours(url))
+        return await seconds(self._ours(await self._visited(self._ours)))
 
     async def ours_offline(self) -> float | None:
         """Once more, an hour later, and the mirror is gone."""
-        url = self._fresh("old-")
-        await self._ours(url)
-        await leave()
-        await js.fetch(url.replace("/simple", "/gone"))
+        url = await self._gone(self._ours)
         before, supply.FRESH = supply.FRESH, 0.0
         try:
             return await seconds_if_done(self._ours(url))
@@ -107,6 +94,19 @@ class Stage:
     def _fresh(self, prefix: str = "") -> str:
         self.visits += 1
         return self.url.replace("/0/", f"/{prefix}{time.time()}-{self.visits}/")
+
+    async def _visited(self, install: Callable[[str], Awaitable[object]], prefix: str = "") -> str:
+        """Return the index URL of a visit that has installed, and is over."""
+        url = self._fresh(prefix)
+        await install(url)
+        await leave()
+        return url
+
+    async def _gone(self, install: Callable[[str], Awaitable[object]]) -> str:
+        """Return that of a mirror which cannot be reached any more."""
+        url = await self._visited(install, "old-")
+        await js.fetch(url.replace("/simple", "/gone"))
+        return url
 
     def _plain(self, url: str) -> Awaitable[None]:
         return micropip.install(self.project, index_urls=[url])

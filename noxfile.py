@@ -27,7 +27,7 @@ def check(session: nox.Session) -> None:
     """Run the linters and the type checker."""
     session.run("ruff", "check", "--quiet")
     session.run("ruff", "format", "--check", "--quiet")
-    types = session.run("python", "-m", "tests.ground.provision", "--types", silent=True)
+    types = session.run("python", "-m", "tests.support.provision", "--types", silent=True)
     session.run("mypy", "--no-error-summary", env={"MYPYPATH": str(types).strip()})
 
 
@@ -38,8 +38,8 @@ def documentation(session: nox.Session) -> None:
 
 def ground(session: nox.Session) -> None:
     """Make Pyodide and the browsers be there."""
-    session.run("python", "-m", "tests.ground.provision", silent=True)
-    session.run("python", "-m", "tests.ground.browsers", "--install")
+    session.run("python", "-m", "tests.support.provision", silent=True)
+    session.run("python", "-m", "tests.support.browsers", "--install")
 
 
 @nox.session
@@ -104,7 +104,7 @@ def bench(session: nox.Session) -> None:
     """Measure installs through us and through plain micropip, in turns."""
     install(session, "test")
     ground(session)
-    session.run("python", "-m", "tests.bench", *session.posargs)
+    session.run("python", "-m", "tests.benchmarks.installs", *session.posargs)
 
 
 @nox.session
@@ -112,21 +112,21 @@ def bench_jupyterlite(session: nox.Session) -> None:
     """Measure how long a JupyterLite site takes to its first output, with us and without."""
     install(session, "test")
     ground(session)
-    session.run("python", "-m", "tests.bench_jupyterlite", *session.posargs)
+    session.run("python", "-m", "tests.benchmarks.jupyterlite", *session.posargs)
 
 
 @nox.session
 def bench_server(session: nox.Session) -> None:
     """Load our server and its peers with 200 clients, in turns."""
     install(session, "test")
-    session.run("python", "-m", "tests.bench_server", *session.posargs)
+    session.run("python", "-m", "tests.benchmarks.server", *session.posargs)
 
 
 @nox.session
 def peers(session: nox.Session) -> None:
     """Run the table of HTTP checks against our mirrors and against other servers."""
     install(session, "test")
-    session.run("python", "-m", "tests.peers", *session.posargs)
+    session.run("python", "-m", "tests.conformance.peers", *session.posargs)
 
 
 @nox.session
@@ -134,7 +134,7 @@ def zoo(session: nox.Session) -> None:
     """Install through every animal of the zoo, by us and by plain micropip, side by side."""
     install(session, "test")
     ground(session)
-    session.run("python", "-m", "tests.zoo_table", *session.posargs)
+    session.run("python", "-m", "tests.zoo.table", *session.posargs)
 
 
 @nox.session
@@ -149,7 +149,7 @@ def recheck_mirrors(session: nox.Session) -> None:
     """Check the built-in table of mirrors again, and date it anew; wants an open network."""
     install(session, "lint")
     # 1: some verdicts are for a person to look at.
-    script = ("python", "-m", "tests.recheck_mirrors")
+    script = ("python", "-m", "tools.recheck_mirrors")
     session.run(*script, *session.posargs, success_codes=[0, 1])
     session.run("ruff", "format", "--quiet", "pyodide_mirror/mirrors.py")
-    session.run("python", "-m", "tests.documents")
+    session.run("python", "-m", "tests.docs.tables")

@@ -14,9 +14,9 @@ from pathlib import Path
 from demo.check import check
 from demo.site import HOMES, Site, check_home, copy_pyodide
 from demo.stage import set_stage
-from pyodide_mirror.browser_wheel import own_wheel
-from tests.ground.browsers import MissingBrowser
-from tests.ground.provision import ProvisionError, pyodide_dist
+from pyodide_mirror.own_wheels import page_wheel
+from tests.support.browsers import MissingBrowser
+from tests.support.provision import ProvisionError, pyodide_dist
 
 _SCREENSHOT = Path(__file__).parent / "out" / "demo.png"
 
@@ -52,7 +52,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _build(folder: Path, homes: tuple[str, ...], *, with_pyodide: bool) -> int:
-    Site(wheel=own_wheel(), homes=homes, settings={"package": ""}).write(folder)
+    Site(wheel=page_wheel(), homes=homes, settings={"package": ""}).write(folder)
     if with_pyodide:
         copy_pyodide(pyodide_dist(), folder)
     print(f"{folder / 'index.html'} and what it needs: put the folder on any web server.")

@@ -17,7 +17,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from demo.mirrors import CHOSEN, PROMISES
 from demo.server import LOOPBACK
-from tests.ground import browsers
+from tests.support import browsers
 
 _SECONDS = 90
 """How long the page may take for all that it does by itself, and for one more install."""
@@ -226,7 +226,7 @@ def check(address: str, screenshot: Path) -> tuple[str, list[str]]:
     """Look at the page: return its report as text, and a sentence for each broken promise.
 
     Two pictures are saved: ``screenshot``, and one as on a phone beside it. Raises
-    `tests.ground.browsers.MissingBrowser`.
+    `tests.support.browsers.MissingBrowser`.
     """
     with _chromium() as driver:
         demo = Demo(driver)

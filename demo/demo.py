@@ -8,9 +8,9 @@ from typing import Any
 
 import pyodide_mirror
 from pyodide_mirror import Event, InstallReport, Mirror, Outcome, Report
-from pyodide_mirror.report import outcome_to_dict
-from pyodide_mirror.urls import HostKind, host_kind
-from pyodide_mirror.verdict import UNUSABLE, rank, tier
+from pyodide_mirror.model import HostKind, host_kind
+from pyodide_mirror.probing import UNUSABLE, rank, tier
+from pyodide_mirror.reporting import outcome_to_dict
 
 Tell = Callable[[str], object]
 """A function of the page that takes JSON."""

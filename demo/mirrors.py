@@ -10,9 +10,9 @@ from types import MappingProxyType
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from tests.wheels import Wheel
-from tests.zoo import ANIMALS, Response, Running
-from tests.zoo_parts import Animal, Visit, cors, entry, not_found
+from tests.support.wheels import Wheel
+from tests.zoo.parts import Animal, Visit, cors, entry, not_found
+from tests.zoo.zoo import ANIMALS, Response, Running
 
 Stock = Mapping[str, tuple[Wheel, ...]]
 """Wheels by the normalized name of their project."""

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from demo.stage import set_stage
-from tests.ground import engines, provision
-from tests.ground.browsers import MissingBrowser
-from tests.ground.pages import PageServer
+from tests.support import engines, provision
+from tests.support.browsers import MissingBrowser
+from tests.support.pages import PageServer
 
 FOLDER = Path(__file__).parent / "out" / "screenshots"
 WIDTHS = (1280, 390)
@@ -167,7 +167,7 @@ ENGINES: dict[str, type[Bare]] = {each.name: each for each in (Chromium, Firefox
 def bare(name: str, *flags: str) -> Iterator[Bare]:
     """Start an engine with these flags, without Pyodide.
 
-    Raises `tests.ground.browsers.MissingBrowser`.
+    Raises `tests.support.browsers.MissingBrowser`.
     """
     with PageServer(provision.pyodide_dist()) as pages:
         engine = ENGINES[name](pages, flags=flags)
@@ -186,7 +186,7 @@ def take(
 ) -> list[Path]:
     """Let an engine open the page, use its prompt, and take its pictures; return their paths.
 
-    Raises `tests.ground.browsers.MissingBrowser`; RuntimeError when the page fails or is wider than
+    Raises `tests.support.browsers.MissingBrowser`; RuntimeError when the page fails or is wider than
     its window.
     """
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.ground.provision import PYODIDE_VERSION
+from tests.support.provision import PYODIDE_VERSION
 
 _PAGE = Path(__file__).parent
 _FILES = (

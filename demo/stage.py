@@ -8,7 +8,7 @@ from pathlib import Path
 from demo.mirrors import serve_mirrors
 from demo.server import serve_folder
 from demo.site import Site
-from tests.ground import provision
+from tests.support import provision
 
 # Pyodide has neither; the canary of the probes is on every mirror.
 WHEELS = ("iniconfig", "pygal", "importlib-metadata<10", "textual")
@@ -20,7 +20,7 @@ TIMEOUT = 3.0
 def set_stage(port: int = 0) -> Iterator[str]:
     """Build, fetch and start everything; the value is the page's address.
 
-    Raises `tests.ground.provision.ProvisionError` and, when the port is taken, OSError.
+    Raises `tests.support.provision.ProvisionError` and, when the port is taken, OSError.
     """
     wheel, dist = provision.browser_wheel(), provision.pyodide_dist()
     with ExitStack() as stack:

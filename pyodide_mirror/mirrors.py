@@ -11,11 +11,10 @@ from typing import Final
 
 from micropip.package_index import DEFAULT_INDEX_URLS
 
-from .model import Mirror
-
-__all__ = ["MIRRORS", "MIRRORS_AS_OF", "PYPI_URL"]
+from pyodide_mirror.model import Mirror
 
 PYPI_URL: Final[str] = DEFAULT_INDEX_URLS[0]
+
 MIRRORS_AS_OF: Final = "2026-11-20"
 
 _CN = "China"

@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.zoo import Zoo
+from tests.zoo.zoo import Zoo
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,13 +1,15 @@
-"""A mirror at the edge of a CDN: ``worker.js``, and the folder that deploys it.
+"""A package index at the edge of a CDN: ``worker.js``, and the folder that deploys it.
 
 ``pyodide-mirror edge FOLDER`` writes the folder; :func:`write_folder` does it from Python. Needs
 nothing but what the package itself needs.
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from .command import add_parser
-from .folder import EdgeError, worker_source, write_folder
-from .learning import learn_file_hosts
+from pyodide_mirror._lazy import hand_on
 
-__all__ = ["EdgeError", "add_parser", "learn_file_hosts", "worker_source", "write_folder"]
+if TYPE_CHECKING:
+    from .file_hosts import learn_file_hosts
+    from .folder import DEFAULT_NAME, EdgeError, worker_source, write_folder
+
+__getattr__, __dir__, __all__ = hand_on(__name__)

@@ -9,27 +9,38 @@ import shutil
 import tempfile
 from contextlib import suppress
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError
 from importlib.resources import files as resources
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any, Final
 
 from pyodide_mirror import __version__
-from pyodide_mirror.arguments import check_choice
-from pyodide_mirror.urls import check_index_url, hide_user_info, origin, split_http_url
+from pyodide_mirror.api import check_choice
+from pyodide_mirror.model import (
+    check_index_url,
+    check_origin,
+    origin,
+)
+from pyodide_mirror.own_wheels import page_wheel, whole_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 COMPATIBILITY_DATE: Final = "2026-06-01"
 """Which behaviour of Cloudflare's runtime the worker was tested with (``tests/edge``)."""
+
 SNIPPET_BYTES: Final = 32_000
 """How large a Snippet may be: 32 KB, and some say that is no multiple of 1,024."""
+
 DEFAULT_NAME: Final = "pyodide-mirror"
 
 _MARK: Final = "// Written by `pyodide-mirror edge`"
+
 _FIXED: Final = "const FIXED = {};"
+
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
 _CONFIG: Final = "wrangler.jsonc"
 
 
@@ -42,7 +53,7 @@ def worker_source() -> str:
     return resources(__package__).joinpath("worker.js").read_text("utf-8")
 
 
-def write_folder(  # noqa: PLR0913  # each is a setting of its own
+def write_folder(  # each is a setting of its own  # noqa: PLR0913  # each is a setting of its own
     folder: str | Path,
     upstream: str,
     *,
@@ -78,9 +89,6 @@ def write_folder(  # noqa: PLR0913  # each is a setting of its own
     return tuple(contents)
 
 
-# --- what is checked first ----------------------------------------------------------------------
-
-
 def _settings(
     upstream: str, file_hosts: Iterable[str], files: str, allow_origins: Iterable[str]
 ) -> dict[str, Any]:
@@ -100,18 +108,6 @@ def _settings(
     return settings
 
 
-def check_origin(text: str) -> str:
-    """An http(s) origin in its serialized form, or ValueError that says what is wrong."""
-    try:
-        parts = split_http_url(text)
-        if parts.path.rstrip("/") or "?" in text or "#" in text:
-            raise ValueError("it has more than scheme, host and port")
-    except ValueError as error:
-        shown = hide_user_info(text)
-        raise ValueError(f"{shown!r} is no origin like https://files.example: {error}") from None
-    return origin(parts)
-
-
 def _check_target(target: Path, *, force: bool) -> None:
     if target.exists() and not target.is_dir():
         raise EdgeError(f"{target} is a file; give the folder to write another name")
@@ -127,35 +123,32 @@ def _is_ours(target: Path) -> bool:
     return config.is_file() and config.read_bytes().startswith(_MARK.encode())
 
 
-# --- what is written ----------------------------------------------------------------------------
-
-
 def _contents(settings: Mapping[str, Any], name: str) -> dict[str, bytes]:
     """Every file by its path in the folder."""
-    wheel_name, wheel = _own_wheel()
-    own = {
-        "filename": wheel_name,
-        "hashes": {"sha256": hashlib.sha256(wheel).hexdigest()},
-        "size": len(wheel),
-    }
+    wheels = _own_wheels()
+    own: list[dict[str, Any]] = [
+        {
+            "filename": filename,
+            "hashes": {"sha256": hashlib.sha256(wheel).hexdigest()},
+            "size": len(wheel),
+        }
+        for filename, wheel in wheels.items()
+    ]
     worker = worker_source()
     texts = {
         "worker.js": worker,
-        _CONFIG: _config(name, {**settings, "OWN_WHEEL": own}),
+        _CONFIG: _config(name, {**settings, "OWN_WHEELS": own}),
         "snippet.js": snippet(worker, {**settings, "CACHE": "small"}),
-        "README.md": _readme(settings, name, wheel_name),
+        "README.md": _readme(settings, name, own[0]["filename"]),
     }
     contents = {path: text.encode() for path, text in texts.items()}
-    return {**contents, f"assets/{wheel_name}": wheel}
+    return {**contents, **{f"assets/{each}": wheel for each, wheel in wheels.items()}}
 
 
-def _own_wheel() -> tuple[str, bytes]:
-    from importlib.metadata import PackageNotFoundError
-
-    from pyodide_mirror.browser_wheel import own_wheel
-
+def _own_wheels() -> dict[str, bytes]:
+    """The wheel for pages, and the whole one for pip, by their file names."""
     try:
-        return own_wheel()
+        return dict([page_wheel(), whole_wheel()])
     except PackageNotFoundError:
         raise EdgeError(
             "pyodide-mirror runs without being installed, so that its own wheel cannot be made;"
@@ -214,9 +207,6 @@ def _readme(settings: Mapping[str, Any], name: str, wheel_name: str) -> str:
         version=__version__,
         date=datetime.now(UTC).date().isoformat(),
     )
-
-
-# --- the folder changes ---------------------------------------------------------------------------
 
 
 def _move(new: Path, target: Path, paths: tuple[str, ...]) -> None:

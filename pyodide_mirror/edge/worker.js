@@ -1,7 +1,7 @@
 // A package index for browsers, made of any other: the edge half of pyodide_mirror (MIT). Standard
 // JavaScript for every platform with a `fetch` handler. Variables set it up: UPSTREAM (an index URL),
 // FILE_HOSTS (origins that files may come from, too), FILES (proxy or direct); if wanted ALLOW_ORIGIN,
-// TIMEOUT_MS, HOLD_BYTES, CACHE (small), OWN_WHEEL. The README beside it explains them.
+// TIMEOUT_MS, HOLD_BYTES, CACHE (small), OWN_WHEELS. The README beside it explains them.
 const FIXED = {}; // The same for platforms without variables.
 
 const JSON_V1 = "application/vnd.pypi.simple.v1+json";
@@ -69,7 +69,7 @@ function route(request, url, settings, context) {
 	const path = url.pathname;
 	if (path === "/") return home(request, mirror);
 	if (path === "/healthz") return new Problem(200, "ok").answer();
-	if (path === `/${mirror.own?.filename}`) return settings.ASSETS.fetch(request);
+	if (mirror.own.some(({ filename }) => path === `/${filename}`)) return settings.ASSETS.fetch(request);
 	if (path.startsWith("/files/")) return file(request, url, mirror);
 	const [, prefix, name, slash] = /^((?:\/pypi)?\/simple)(?:\/+([^/]*)(\/?))?$/.exec(path) ?? [];
 	if (!prefix) throw new Problem(404, "Nothing is here. The index is at /simple/.");
@@ -116,7 +116,7 @@ function finish(request, { status, headers: given, body }, allowed) {
 
 class Mirror {
 	constructor(settings, base, context) {
-		const { UPSTREAM, FILE_HOSTS, FILES, OWN_WHEEL, ASSETS } = settings;
+		const { UPSTREAM, FILE_HOSTS, FILES, OWN_WHEELS, ASSETS } = settings;
 		const check = (right, what) => {
 			if (!right) throw new Problem(500, `This mirror is not set up: ${what}.`);
 		};
@@ -142,7 +142,8 @@ class Mirror {
 			hold: Number(settings.HOLD_BYTES) || 32_768,
 		});
 		this.mark = [1, base, this.upstream, this.direct, ...this.hosts.values()].join(" ");
-		if (ASSETS && OWN_WHEEL) this.own = { ...OWN_WHEEL, url: `${base}/${OWN_WHEEL.filename}`, yanked: false };
+		const own = (ASSETS && OWN_WHEELS) || [];
+		this.own = own.map((file) => ({ ...file, url: `${base}/${file.filename}`, yanked: false }));
 	}
 
 	allows(url) {
@@ -319,8 +320,8 @@ async function project(request, url, mirror, prefix, encoded, slash) {
 	if (name !== encoded || !slash) return moved(url, `${prefix}/${name}/`);
 	const format = negotiate(request, url);
 	const rendered = (page) => wholePage(format === JSON_V1 ? JSON.stringify(page) : projectHtml(page), format);
-	if (mirror.own && name === "pyodide-mirror") {
-		return unlessKnown(request, await rendered(document({ name, list: [mirror.own] }, {})));
+	if (mirror.own.length && name === "pyodide-mirror") {
+		return unlessKnown(request, await rendered(document({ name, list: mirror.own }, {})));
 	}
 	const accept = `${JSON_V1}, ${HTML_V1};q=0.2, text/html;q=0.1`;
 	return madePage(request, mirror, format, `${name}/`, accept, async (source, etag, store) => {
@@ -731,7 +732,7 @@ async function file(request, url, mirror) {
 // --- the page for people
 
 async function home(request, { base, own, upstream }) {
-	const wheel = own ? `await micropip.install("${own.url}")\n` : "";
+	const wheel = own.length ? `await micropip.install("${own[0].url}")\n` : "";
 	const lines = `An index that browsers can use, in front of ${upstream}
 
 await micropip.install("PACKAGE", index_urls="${base}/simple")

@@ -21,15 +21,14 @@ from starlette.responses import (
 from starlette.routing import Route
 
 from pyodide_mirror import __version__
-from pyodide_mirror.simple_api import normalize
-from pyodide_mirror.urls import split_http_url
+from pyodide_mirror.model import normalize, split_http_url
 
 from . import files, landing
-from .library import Library, Missing
-from .negotiation import Form, is_unchanged, requested
-from .own import PROJECT, Own
+from .content_negotiation import MediaType, is_unchanged, requested
+from .own_wheel import PROJECT, OwnWheel
 from .pages import Rendered, Rendering, project_list
-from .web import UpstreamError
+from .repository import Missing, Repository
+from .upstream_client import UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -41,12 +40,17 @@ if TYPE_CHECKING:
 
 PREFIXES: Final = ("/simple", "/pypi/simple")
 """The second one is where people of the well-known Cloudflare snippet have their index."""
+
 _NAME: Final = re.compile(
     r"([A-Z0-9]|[A-Z0-9][A-Z0-9._-]{0,198}[A-Z0-9])", re.IGNORECASE
 )  # PEP 508
+
 _A_MINUTE: Final = "public, max-age=60"
+
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
+
 _ASK_AGAIN: Final = "no-cache"
+
 _UNCACHED: Final = {"cache-control": "no-store"}
 
 
@@ -54,7 +58,7 @@ class App:
     """Answers requests from a library."""
 
     def __init__(
-        self, library: Library, own: Own, settings: Settings, downloads: Downloads
+        self, library: Repository, own: OwnWheel, settings: Settings, downloads: Downloads
     ) -> None:
         self.library = library
         self.downloads = downloads
@@ -135,12 +139,12 @@ class App:
         return _metadata(request, body)
 
     async def own_wheel(self, request: Request) -> Response:
-        """Our own wheel, at a URL that one can type."""
-        page = await self.own.page(PROJECT)
-        if page is None or request.path_params["filename"] != page.files[0].filename:
+        """One of our own wheels, beside the index, where the landing page links to it."""
+        file = self.own.find(request.path_params["filename"])
+        if file is None:
             raise Missing("no such file here")
-        blob = await self.own.blob(PROJECT, page.files[0])
-        return await files.answer(request, page.files[0], blob, caching=_ASK_AGAIN)
+        blob = await self.own.blob(PROJECT, file)
+        return await files.answer(request, file, blob, caching=_ASK_AGAIN)
 
     # --- for people -----------------------------------------------------------------------------
 
@@ -194,17 +198,17 @@ def _project(request: Request) -> str:
     return name
 
 
-def _form(request: Request) -> Form:
+def _form(request: Request) -> MediaType:
     form = requested(
         ", ".join(request.headers.getlist("accept")), request.query_params.get("format")
     )
     if form is None:
-        known = ", ".join(each.value for each in Form)
+        known = ", ".join(each.value for each in MediaType)
         raise HTTPException(406, f"pages are to be had as {known}", {"vary": "Accept"})
     return form
 
 
-def _rendered(request: Request, form: Form, rendered: Rendered, caching: str) -> Response:
+def _rendered(request: Request, form: MediaType, rendered: Rendered, caching: str) -> Response:
     packed = bool(rendered.packed) and _takes_gzip(request)
     etag = f'"{rendered.etag}{"-gzip" if packed else ""}"'
     headers = {"etag": etag, "vary": "Accept, Accept-Encoding", "cache-control": caching}
@@ -248,7 +252,8 @@ async def _broken(_: Request, error: Exception) -> Response:
 
 
 async def _http_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101  # it is registered for no other
+    if not isinstance(error, HTTPException):  # it is registered for no other
+        raise error
     detail = "there is nothing at this address" if error.status_code == 404 else error.detail
     return _sentence(detail, error.status_code, error.headers)
 

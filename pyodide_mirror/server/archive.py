@@ -6,16 +6,20 @@ import os
 import struct
 from typing import TYPE_CHECKING, Final
 
-from pyodide_mirror.wheels import metadata_of
+from pyodide_mirror.index import metadata_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _MAX_ENTRIES: Final = 60_000
+
 _MAX_DIRECTORY_BYTES: Final = 16 * 1024 * 1024
+
 # APPNOTE.TXT, 4.3.14 to 4.3.16: the ends of the central directory; the last one has a comment.
 _END64: Final = struct.Struct("<4sQ2H2L4Q")
+
 _LOCATOR: Final = struct.Struct("<4sLQL")
+
 _END: Final = struct.Struct("<4s4H2LH")
 
 

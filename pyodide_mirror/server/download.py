@@ -15,18 +15,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from .disk import GRACE
-from .web import UpstreamError, Web
+from .disk import GRACE, Disk, Unfinished
+from .upstream_client import UpstreamClient, UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
-    from .disk import Disk, Unfinished
-
 _log = logging.getLogger("pyodide_mirror.server")
+
 _PIECE: Final = 256 * 1024
+
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
+
 MAX_FILE_BYTES: Final = 16 * 1024**3
 """No wheel is larger; an upstream that sends more would fill the disk."""
 
@@ -40,7 +41,7 @@ class Place:
     """Where a file can be had: a URL, and the client of the upstream that named it."""
 
     url: str
-    web: Web
+    web: UpstreamClient
 
 
 class Download:
@@ -72,9 +73,8 @@ class Download:
         """Wait for the checked file; raises :class:`UpstreamError`."""
         while not self._done:
             await self._moved.wait()
-        if self._error is not None:
-            raise self._error
-        assert self.path is not None  # noqa: S101  # it is set before it is done
+        if self.path is None:
+            raise self._error or UpstreamError("the download was stopped")
         return self.path
 
     async def read(self, start: int, end: int | None) -> AsyncIterator[bytes]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 
-from .negotiation import is_unchanged
+from .content_negotiation import is_unchanged
 from .source import Stored
-from .web import UpstreamError
+from .upstream_client import UpstreamError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from .download import Download
 
 _log = logging.getLogger("pyodide_mirror.server")
+
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+
 _ONE_OF_RANGES: Final = re.compile(r"(\d{1,18})-(\d{0,18})|-\d{1,18}")
+
 _MEDIA_TYPES: Final = {
     ".whl": "application/octet-stream",
     ".gz": "application/octet-stream",

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from pyodide_mirror import __version__
-from pyodide_mirror.urls import HostKind, host_kind
+from pyodide_mirror.model import HostKind, host_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .library import Library
+    from .repository import Repository
 
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
 _STYLE: Final = """\
 :root{color-scheme:light dark}
 body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem}
@@ -25,7 +26,7 @@ table{border-collapse:collapse}td,th{text-align:left;padding:.2rem 1rem .2rem 0}
 """
 
 
-def page(base: str, own_wheel: str, library: Library) -> str:
+def page(base: str, own_wheel: str, library: Repository) -> str:
     """The page for a server that its visitor sees at ``base``."""
     sections = "\n".join(
         f"<h2>{escape(title)}</h2>\n<pre>{escape(lines)}</pre>"
@@ -46,7 +47,7 @@ an index: JSON (PEP 691), CORS, and core metadata (PEP 658).</p>
 """
 
 
-def _sources(library: Library) -> str:
+def _sources(library: Repository) -> str:
     rows = [(source.name, "served first") for source in library.local]
     rows += [(each.name, each.problem or "asked in turn") for each in library.upstreams]
     cells = "".join(f"<tr><td>{escape(a)}</td><td>{escape(b)}</td></tr>" for a, b in rows)

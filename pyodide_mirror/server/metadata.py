@@ -8,22 +8,19 @@ from typing import TYPE_CHECKING
 
 from packaging.metadata import parse_email
 
-from pyodide_mirror.simple_api import metadata_url, normalize
+from pyodide_mirror.index import metadata_url
+from pyodide_mirror.model import File, normalize
 
 from .source import MAX_METADATA_BYTES, parse_filename
-from .web import UpstreamError
+from .upstream_client import UpstreamClient, UpstreamError
 
 if TYPE_CHECKING:
     import aiohttp
 
-    from pyodide_mirror.model import File
-
-    from .web import Web
-
 _log = logging.getLogger("pyodide_mirror.server")
 
 
-async def fetch_metadata(web: Web, file: File) -> bytes | None:
+async def fetch_metadata(web: UpstreamClient, file: File) -> bytes | None:
     """The upstream's metadata file; None when there is none, or not the promised one."""
     if file.metadata is None:
         return None

@@ -12,9 +12,9 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from pyodide_mirror.simple_api import to_json
+from pyodide_mirror.index import to_json
 
-from .negotiation import Form
+from .content_negotiation import MediaType
 from .source import tag_of
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pyodide_mirror.model import File, ProjectPage
 
 _WORTH_PACKING: Final = 1_000
+
 _MAX_BYTES_KEPT: Final = 64 * 1024 * 1024
 
 
@@ -45,11 +46,13 @@ class Rendering:
     """Makes the bodies of pages, and keeps the latest: one of 8,000 files takes a while."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, Form, str], tuple[ProjectPage, Rendered]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, MediaType, str], tuple[ProjectPage, Rendered]] = (
+            OrderedDict()
+        )
         self._size = 0
         self._lock = asyncio.Lock()
 
-    async def page(self, page: ProjectPage, form: Form, base: str) -> Rendered:
+    async def page(self, page: ProjectPage, form: MediaType, base: str) -> Rendered:
         """A project page, whose files are at this server: ``base`` is its URL without a slash."""
         key = page.name, form, base
         found = self._find(key, page)
@@ -61,7 +64,7 @@ class Rendering:
                     self._keep(key, page, found)
         return found
 
-    def _find(self, key: tuple[str, Form, str], page: ProjectPage) -> Rendered | None:
+    def _find(self, key: tuple[str, MediaType, str], page: ProjectPage) -> Rendered | None:
         kept = self._kept.get(key)
         if kept is None or kept[0] != page:
             return None
@@ -70,21 +73,21 @@ class Rendering:
         self._kept.move_to_end(key)
         return kept[1]
 
-    def _keep(self, key: tuple[str, Form, str], page: ProjectPage, rendered: Rendered) -> None:
+    def _keep(self, key: tuple[str, MediaType, str], page: ProjectPage, rendered: Rendered) -> None:
         self._drop(key)
         self._kept[key] = page, rendered
         self._size += _weight(rendered)
         while self._size > _MAX_BYTES_KEPT and len(self._kept) > 1:
             self._drop(next(iter(self._kept)))
 
-    def _drop(self, key: tuple[str, Form, str]) -> None:
+    def _drop(self, key: tuple[str, MediaType, str]) -> None:
         if key in self._kept:
             self._size -= _weight(self._kept.pop(key)[1])
 
 
-def project_list(names: Iterable[str], form: Form) -> Rendered:
+def project_list(names: Iterable[str], form: MediaType) -> Rendered:
     """The list of projects (PEP 691, "Project List")."""
-    if form is Form.JSON:
+    if form is MediaType.JSON:
         projects = [{"name": name} for name in names]
         document = {"meta": {"api-version": "1.0"}, "projects": projects}
         return Rendered.of(json.dumps(document, separators=(",", ":")).encode())
@@ -97,9 +100,9 @@ def file_path(file: File, project: str) -> str:
     return f"/files/{tag_of(file)}/{project}/{quote(file.filename)}"
 
 
-def _render(page: ProjectPage, form: Form, base: str) -> Rendered:
+def _render(page: ProjectPage, form: MediaType, base: str) -> Rendered:
     shown = replace(page, files=tuple(_local(file, page.name, base) for file in page.files))
-    return Rendered.of(to_json(shown) if form is Form.JSON else _html_page(shown))
+    return Rendered.of(to_json(shown) if form is MediaType.JSON else _html_page(shown))
 
 
 def _local(file: File, project: str, base: str) -> File:

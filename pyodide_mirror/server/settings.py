@@ -6,16 +6,28 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-from pyodide_mirror.arguments import check_timeout
-from pyodide_mirror.mirrors import MIRRORS
-from pyodide_mirror.options import DEFAULT_CACHE_SIZE, DEFAULT_TIMEOUT, UPSTREAMS_VARIABLE
-from pyodide_mirror.urls import check_index_url, hide_user_info, origin, split_http_url
+from pyodide_mirror.api import check_timeout
+from pyodide_mirror.mirrors import PYPI_URL
+from pyodide_mirror.model import (
+    check_index_url,
+    check_origin,
+    hide_user_info,
+    origin,
+    split_http_url,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+UPSTREAMS_VARIABLE: Final = "PYODIDE_MIRROR_UPSTREAMS"
+"""Index URLs, with spaces or commas between them; they may carry ``user:password@``."""
+DEFAULT_CACHE_SIZE: Final = 2_000_000_000
+"""Bytes."""
+DEFAULT_TIMEOUT: Final = 15.0
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +57,7 @@ def make(
     """Check the arguments of ``create_app``; TypeError or ValueError names what is wrong."""
     logins: dict[str, tuple[str, str]] = {}
     if upstreams is None:
-        # PyPI, by micropip's own constant.
-        chosen = tuple(_from_environment(logins)) or (MIRRORS[0].index_url,)
+        chosen = tuple(_from_environment(logins)) or (PYPI_URL,)
     elif isinstance(upstreams, str):
         raise TypeError("upstreams must be several index URLs, not one string")
     else:
@@ -61,7 +72,7 @@ def make(
         logins=logins,
         cache=None if cache is None else Path(cache),
         cache_size=cache_size,
-        allow_origins=tuple(check_origin(each) for each in allow_origins),
+        allow_origins=tuple(_check_allowed(each) for each in allow_origins),
         public_url=check_public_url(public_url) if public_url else "",
         timeout=check_timeout(timeout),
     )
@@ -82,14 +93,9 @@ def check_upstream(url: str) -> str:
         raise
 
 
-def check_origin(text: str) -> str:
+def _check_allowed(text: str) -> str:
     """An origin such as ``https://lab.example``, or ``*``; ValueError says what is wrong."""
-    if text == "*":
-        return text
-    parts = _split(text, "origin")
-    if parts.path not in {"", "/"} or "?" in text or "#" in text:
-        raise ValueError(f"{text!r} is no origin: it has more than scheme, host and port")
-    return origin(parts)
+    return text if text == "*" else check_origin(text)
 
 
 def check_public_url(text: str) -> str:

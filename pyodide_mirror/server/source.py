@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .download import Download
 
 MAX_METADATA_BYTES = 4 * 1024 * 1024
+
 UNVERIFIED = "unverified"
 """Stands for a digest where the page gives none."""
 
@@ -44,7 +45,7 @@ class Source(Protocol):
     async def page(self, project: str) -> ProjectPage | None:
         """The page of a normalized name; None when it has no such project.
 
-        Raises :class:`~pyodide_mirror.server.web.UpstreamError` when it cannot say.
+        Raises :class:`~pyodide_mirror.server.upstream_client.UpstreamError` when it cannot say.
         """
 
     async def projects(self) -> Iterable[str]:

@@ -16,7 +16,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from pyodide_mirror.simple_api import (
+from pyodide_mirror.index import (
     ACCEPT,
     JSON_TYPE,
     MAX_PAGE_BYTES,
@@ -25,14 +25,14 @@ from pyodide_mirror.simple_api import (
     parse_page,
     to_json,
 )
-from pyodide_mirror.urls import hide_user_info
+from pyodide_mirror.model import File, ProjectPage, hide_user_info
 
 from .archive import read_metadata
-from .download import Download, Place
+from .checksum import verified, with_checksum
+from .download import Download, Downloads, Place
 from .metadata import bounded_body, fetch_metadata, is_as_promised
-from .sealed import seal, unseal
 from .source import Stored, with_versions
-from .web import UpstreamError, Web
+from .upstream_client import UpstreamClient, UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -40,26 +40,32 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from pyodide_mirror.model import File, ProjectPage
-
-    from .download import Downloads
-
 _log = logging.getLogger("pyodide_mirror.server")
+
 FRESH: Final = 600.0
 """Seconds; what PyPI's own pages ask caches for."""
+
 _FRESH_MISSING: Final = 60.0
+
 _REST: Final = 30.0
 """Seconds for which an upstream that did not answer in time is asked last."""
+
 _BUSY: Final = frozenset({429, 500, 502, 503, 504})
+
 _PAUSE: Final = 0.5
 """Seconds to wait before an upstream that is busy is asked once more."""
+
 _MAX_FILES_KEPT: Final = 50_000
 """Of the pages in memory together: some 50 MB."""
+
 _LARGE: Final = 1024 * 1024
 """Bytes from which on a page is large: of these only some are taken in at once."""
+
 _LARGE_AT_ONCE: Final = 4
+
 _MAX_PIECES: Final = 1_000_000
 """Brackets, commas and tags of a page: 8,000 files have some 150,000; each may cost 300 bytes."""
+
 _IMMUTABLE_HOST: Final = "https://kept.invalid/"
 
 
@@ -91,7 +97,7 @@ class Upstream:
 
     immutable = True
 
-    def __init__(self, web: Web, downloads: Downloads) -> None:
+    def __init__(self, web: UpstreamClient, downloads: Downloads) -> None:
         self.web = web
         self.name = web.index_url
         self.problem = ""
@@ -150,7 +156,7 @@ class Upstream:
         path = self._disk.get(key)
         if path is not None:
             with suppress(FileNotFoundError):  # another process removed it just now
-                stored = unseal(await asyncio.to_thread(path.read_bytes))
+                stored = verified(await asyncio.to_thread(path.read_bytes))
                 if stored is not None and is_as_promised(stored, file):
                     return stored
         task = self._making.get(key)
@@ -211,7 +217,7 @@ class Upstream:
         self._rests_until = float("-inf")
         self._keep(project, fresh)
         if fresh.page is not None:
-            await asyncio.to_thread(self._to_disk, project, fresh)
+            await asyncio.to_thread(self._to_disk, project, fresh, fresh.page)
         return fresh
 
     async def _fetch_patiently(
@@ -286,14 +292,13 @@ class Upstream:
         self._keep(project, kept)
         return kept
 
-    def _to_disk(self, project: str, kept: _Kept) -> None:
-        assert kept.page is not None  # noqa: S101  # what is missing is not kept
+    def _to_disk(self, project: str, kept: _Kept, page: ProjectPage) -> None:
         head = json.dumps({"etag": kept.etag, "fetched": kept.fetched}).encode()
-        self._store(self._page_key(project), head + b"\n" + to_json(kept.page))
+        self._store(self._page_key(project), head + b"\n" + to_json(page))
 
     def _store(self, key: str, content: bytes) -> None:
         try:
-            self._disk.put(key, seal(content))
+            self._disk.put(key, with_checksum(content))
         except OSError as error:  # it can be had again
             _log.error("cannot store what was fetched: %s", error)
 
@@ -365,7 +370,7 @@ def _parse(body: bytes, content_type: str, url: str, project: str) -> ProjectPag
 
 def _read_kept(path: Path, project: str) -> _Kept | None:
     try:
-        content = unseal(path.read_bytes())
+        content = verified(path.read_bytes())
         if content is None:
             raise ValueError("it is damaged")
         head, _, body = content.partition(b"\n")

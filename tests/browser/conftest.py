@@ -12,9 +12,9 @@ from selenium.common.exceptions import TimeoutException
 from urllib3.exceptions import HTTPError
 
 from tests.browser import figures
-from tests.ground import provision
-from tests.ground.engines import ENGINES, Engine
-from tests.ground.pages import PageServer
+from tests.support import provision
+from tests.support.engines import ENGINES, Engine
+from tests.support.pages import PageServer
 
 _FAILURE = pytest.StashKey[BaseException]()
 _TIMEOUTS = (TimeoutError, TimeoutException, HTTPError)

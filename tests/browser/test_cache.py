@@ -7,7 +7,7 @@ import pytest
 from pytest_pyodide import run_in_pyodide
 
 from tests.browser import figures
-from tests.ground.engines import BROWSERS, PAGES, Engine
+from tests.support.engines import BROWSERS, PAGES, Engine
 
 
 @run_in_pyodide
@@ -21,13 +21,13 @@ async def prepare(selenium: Engine) -> None:
     import js
     from pyodide.code import run_js
 
-    from pyodide_mirror import _browser_store
-    from pyodide_mirror._browser import settle
+    from pyodide_mirror.browser import storage
+    from pyodide_mirror.browser.ffi import settle
 
     lab = types.ModuleType("lab")
     sys.modules["lab"] = lab
-    lab.name = _browser_store._CACHE
-    lab.both = [_browser_store._CONTENT, _browser_store._ORDER]
+    lab.name = storage.CACHE_DATABASE
+    lab.both = [storage.CONTENT, storage.ORDER]
     lab.url = "https://mirror.example/simple/textual/"
 
     def content(number: int, size: int = 1000) -> tuple[str, bytes]:
@@ -36,7 +36,7 @@ async def prepare(selenium: Engine) -> None:
 
     async def keep(cache: object, *numbers: int, size: int = 1000) -> None:
         for number in numbers:
-            await cache.keep_file(*content(number, size))
+            await cache.save_file(*content(number, size))
         await cache.settled()
 
     async def found(cache: object, numbers: object, size: int = 1000) -> list[int]:
@@ -121,13 +121,13 @@ async def keep_all(selenium: Engine) -> dict[str, Any]:
     """Keep two files, one of them large, and a page; return what the cache says of itself."""
     import lab
 
-    from pyodide_mirror._browser_store import open_cache
-    from pyodide_mirror.cache import KeptPage
+    from pyodide_mirror.browser import open_cache
+    from pyodide_mirror.storage import CachedPage
 
     cache = open_cache()
     await lab.keep(cache, 1)
     await lab.keep(cache, 2, size=2_000_000)
-    await cache.keep_page(lab.url, KeptPage(b'{"files":[]}', "application/json", lab.url, 7.25))
+    await cache.save_page(lab.url, CachedPage(b'{"files":[]}', "application/json", lab.url, 7.25))
     return (await cache.info()).to_dict()
 
 
@@ -136,12 +136,12 @@ async def find_all(selenium: Engine) -> dict[str, Any]:
     """Find them."""
     import lab
 
-    from pyodide_mirror._browser_store import open_cache
-    from pyodide_mirror.cache import KeptPage
+    from pyodide_mirror.browser import open_cache
+    from pyodide_mirror.storage import CachedPage
 
     cache = open_cache()
     page = await cache.page(lab.url)
-    assert page == KeptPage(b'{"files":[]}', "application/json", lab.url, 7.25)
+    assert page == CachedPage(b'{"files":[]}', "application/json", lab.url, 7.25)
     assert await cache.page(lab.url + "x") is None
     assert await lab.found(cache, [1, 3]) == [1]
     assert await lab.found(cache, [2, 4], size=2_000_000) == [2]
@@ -187,7 +187,7 @@ async def works_insecurely(selenium: Engine) -> bool:
     import js
     import lab
 
-    from pyodide_mirror._browser_store import open_cache
+    from pyodide_mirror.browser import open_cache
 
     cache = open_cache()
     await lab.keep(cache, 2, size=2_000_000)
@@ -208,19 +208,20 @@ async def reads_before_it_is_written(selenium: Engine) -> None:
     """Read what was kept a moment ago, use and drop included."""
     import lab
 
-    from pyodide_mirror._browser_store import Cache, IndexedDBShelf
+    from pyodide_mirror.browser.storage import IndexedDBBackend
+    from pyodide_mirror.storage import Cache
 
-    shelf = IndexedDBShelf(1_000_000)
+    shelf = IndexedDBBackend(1_000_000)
     cache = Cache(shelf)
     digest, data = lab.content(1)
-    await cache.keep_file(digest, data)
+    await cache.save_file(digest, data)
     assert shelf._writer is not None
     assert await cache.file(digest) == data
     assert await cache.file(digest) == data
     assert shelf._writer is not None, "it waited for the writing"
     await cache.settled()
     assert await lab.consistent() == {f"file:{digest}"}
-    await cache.keep_file(digest, b"something else")
+    await cache.save_file(digest, b"something else")
     assert await cache.file(digest) is None
     assert await cache.file(digest) is None
     assert (await cache.info()).files == 0
@@ -237,7 +238,7 @@ async def count_transactions(selenium: Engine) -> tuple[int, int]:
     import js
     import lab
 
-    from pyodide_mirror._browser_store import open_cache
+    from pyodide_mirror.browser import open_cache
 
     js_count = lab.run_js("""(() => {
       const prototype = IDBDatabase.prototype, original = prototype.transaction;
@@ -272,7 +273,7 @@ async def read_and_cancel(selenium: Engine) -> None:
 
     import lab
 
-    from pyodide_mirror._browser_store import open_cache
+    from pyodide_mirror.browser import open_cache
 
     await lab.keep(open_cache(), 1, 2)
     cache = open_cache()
@@ -298,12 +299,12 @@ async def read_foreign(selenium: Engine, expression: str, kind: str) -> tuple[bo
     """Write a foreign value over a kept entry; return what is read, and entries left."""
     import lab
 
-    from pyodide_mirror._browser_store import Cache, IndexedDBShelf
-    from pyodide_mirror.cache import KeptPage
+    from pyodide_mirror.browser.storage import IndexedDBBackend
+    from pyodide_mirror.storage import Cache, CachedPage
 
-    cache = Cache(IndexedDBShelf(100_000_000))
+    cache = Cache(IndexedDBBackend(100_000_000))
     await lab.keep(cache, 1, size=2_000_000)
-    await cache.keep_page(lab.url, KeptPage(b"{}", "application/json", lab.url, 7.25))
+    await cache.save_page(lab.url, CachedPage(b"{}", "application/json", lab.url, 7.25))
     await cache.settled()
     digest = lab.content(1, 2_000_000)[0]
     key = f"file:{digest}" if kind == "file" else f"page:{lab.url}"
@@ -344,7 +345,7 @@ async def replace_nothing(selenium: Engine, value: str) -> None:
     """Read an entry that has a key and nothing else, and keep it again."""
     import lab
 
-    from pyodide_mirror._browser_store import open_cache
+    from pyodide_mirror.browser import open_cache
 
     await lab.keep(open_cache(), 1)
     await lab.raw(f"stores.content.put({value}, values[0])", f"file:{lab.content(1)[0]}")
@@ -366,7 +367,7 @@ async def meddle(selenium: Engine, source: str) -> tuple[list[int], int]:
     """Keep three files, meddle, keep a fourth; return what is found, and how many are listed."""
     import lab
 
-    from pyodide_mirror._browser_store import open_cache
+    from pyodide_mirror.browser import open_cache
 
     cache = open_cache()
     await lab.keep(cache, 1, 2, 3)
@@ -413,20 +414,20 @@ async def fill(selenium: Engine) -> None:
     """Fill a cache of 10 kB, use the first entry, and clear it."""
     import lab
 
-    from pyodide_mirror._browser_store import open_cache
+    from pyodide_mirror.browser import open_cache
 
     cache = open_cache(10_000)
     await lab.keep(cache, *range(10))
     assert await lab.found(cache, [0]) == [0]
     await lab.keep(open_cache(10_000), 10, 11)
     assert await lab.found(cache, range(12)) == [0, *range(3, 12)]
-    await cache.keep_file(*lab.content(12, 2504))
+    await cache.save_file(*lab.content(12, 2504))
     await cache.settled()
     assert await lab.found(cache, [12], size=2504) == []
     await lab.keep(cache, *range(20, 40))
     assert await lab.found(cache, range(50)) == list(range(30, 40))
     assert len(await lab.consistent()) == 10
-    await cache.keep_file(*lab.content(1))
+    await cache.save_file(*lab.content(1))
     await cache.clear()
     assert str(await cache.info()) == "files: 0, pages: 0, bytes: 0 of 10,000 (indexeddb)"
     assert await lab.found(cache, range(50)) == []
@@ -444,7 +445,7 @@ async def fill_with_little_room(selenium: Engine) -> None:
     """Keep files where the browser says that little is free."""
     import lab
 
-    from pyodide_mirror._browser_store import open_cache
+    from pyodide_mirror.browser import open_cache
 
     js_estimate = lab.run_js("""(quota, usage) => {
       const storage = { estimate: async () => ({ quota, usage }) };
@@ -480,7 +481,7 @@ async def exceed(selenium: Engine, failures: int, how: str) -> list[int]:
     """Keep files 0 to 15, and another when the browser refuses so many times to write."""
     import lab
 
-    from pyodide_mirror._browser_store import open_cache
+    from pyodide_mirror.browser import open_cache
 
     await lab.delete()
     cache = open_cache()
@@ -528,7 +529,7 @@ async def exceed_really(selenium: Engine, sizes: list[int]) -> list[bool]:
 
     import lab
 
-    from pyodide_mirror._browser_store import open_cache
+    from pyodide_mirror.browser import open_cache
 
     # The browser shall find out for itself.
     lab.run_js("Object.defineProperty(navigator, 'storage', { value: {}, configurable: true })")
@@ -537,7 +538,7 @@ async def exceed_really(selenium: Engine, sizes: list[int]) -> list[bool]:
     digests = [sha256(data).hexdigest() for data in files]
     try:
         for digest, data in zip(digests, files, strict=True):
-            await cache.keep_file(digest, data)
+            await cache.save_file(digest, data)
             await cache.settled()
     finally:
         lab.run_js("delete navigator.storage")
@@ -568,7 +569,7 @@ async def crowd(selenium: Engine) -> int:
 
     import lab
 
-    from pyodide_mirror._browser_store import open_cache
+    from pyodide_mirror.browser import open_cache
 
     caches = [open_cache(20_000) for _ in range(6)]
 
@@ -598,8 +599,8 @@ async def someone_else(selenium: Engine, version: int | None) -> str:
     """Use the cache while another page deletes its database, or upgrades it to a version."""
     import lab
 
-    from pyodide_mirror._browser import settle
-    from pyodide_mirror._browser_store import open_cache
+    from pyodide_mirror.browser import open_cache
+    from pyodide_mirror.browser.ffi import settle
 
     cache = open_cache()
     await lab.keep(cache, 1)
@@ -632,8 +633,8 @@ async def held_up(selenium: Engine) -> tuple[str, float]:
 
     import lab
 
-    from pyodide_mirror import _browser_store
-    from pyodide_mirror._browser import settle
+    from pyodide_mirror.browser import database, storage
+    from pyodide_mirror.browser.ffi import settle
 
     js_hold = lab.run_js("""(name) => new Promise((resolve, reject) => {
       const request = indexedDB.open(name, 1);
@@ -644,21 +645,21 @@ async def held_up(selenium: Engine) -> tuple[str, float]:
       };
     })""")
     js_database = await settle(js_hold, None, lab.name)
-    patience, _browser_store._PATIENCE = _browser_store._PATIENCE, 0.3
+    patience, database.PATIENCE = database.PATIENCE, 0.3
     try:
-        cache = _browser_store.open_cache()
+        cache = storage.open_cache()
         started = time.perf_counter()
         assert await lab.found(cache, [1, 2, 3]) == []
         seconds = time.perf_counter() - started
         await lab.keep(cache, 1)
         assert await lab.found(cache, [1]) == [1]
         where = (await cache.info()).where
-        choice = _browser_store.IndexedDBStore()
+        choice = storage.IndexedDBStore()
         assert await choice.load() is None
     finally:
         js_database.close()
-        _browser_store._PATIENCE = patience
-    again = _browser_store.open_cache()
+        database.PATIENCE = patience
+    again = storage.open_cache()
     await lab.keep(again, 1)
     assert (await again.info()).where == "indexeddb"
     return where, seconds
@@ -676,8 +677,9 @@ async def old_release(selenium: Engine) -> str:
     """Make a database as earlier releases did, use and clear the cache, and load the choice."""
     import lab
 
-    from pyodide_mirror._browser import settle
-    from pyodide_mirror._browser_store import IndexedDBStore, open_cache
+    from pyodide_mirror.browser import open_cache
+    from pyodide_mirror.browser.ffi import settle
+    from pyodide_mirror.browser.storage import IndexedDBStore
 
     js_make = lab.run_js("""(text) => new Promise((resolve, reject) => {
       const deletion = indexedDB.deleteDatabase("pyodide_mirror");
@@ -716,7 +718,7 @@ async def in_memory(selenium: Engine) -> dict[str, Any]:
     """Use the cache where nothing can be stored."""
     import lab
 
-    from pyodide_mirror._browser_store import open_cache
+    from pyodide_mirror.browser import open_cache
 
     cache = open_cache()
     assert await lab.found(cache, [1, 2]) == []
@@ -738,7 +740,7 @@ async def without_databases(selenium: Engine, getter: str) -> dict[str, Any]:
     """Use the cache where ``indexedDB`` is something else."""
     import lab
 
-    from pyodide_mirror._browser_store import open_cache
+    from pyodide_mirror.browser import open_cache
 
     js_restore = lab.run_js(f"""(() => {{
       const original = indexedDB;
@@ -778,12 +780,12 @@ async def sandboxed(selenium: Engine) -> tuple[str, str, int]:
 
     import js
 
-    from pyodide_mirror._browser_store import open_cache
+    from pyodide_mirror.browser import open_cache
 
     cache = open_cache()
     digest = hashlib.sha256(b"x").hexdigest()
     assert await cache.file(digest) is None
-    await cache.keep_file(digest, b"x")
+    await cache.save_file(digest, b"x")
     assert await cache.file(digest) == b"x"
     info = await cache.info()
     return str(js.origin), info.where, info.files
@@ -809,7 +811,7 @@ async def measure(selenium: Engine) -> dict[str, float]:
 
     import lab
 
-    from pyodide_mirror._browser_store import open_cache
+    from pyodide_mirror.browser import open_cache
 
     seconds = {}
     for what, numbers, size in (
@@ -821,7 +823,7 @@ async def measure(selenium: Engine) -> dict[str, float]:
         await cache.info()
         started = time.perf_counter()
         for digest, data in files:
-            await cache.keep_file(digest, data)
+            await cache.save_file(digest, data)
         seconds[f"cache: to keep {what}"] = time.perf_counter() - started
         await cache.settled()
         seconds[f"cache: to write {what}"] = time.perf_counter() - started

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.documents import READMES, Block, blocks
-from tests.documents_ground import Ground, file_name, ground
-from tests.ground.engines import Engine
-from tests.zoo_table import run_inside
+from tests.docs.ground import Ground, file_name, ground
+from tests.docs.tables import READMES, Block, blocks
+from tests.support.engines import Engine
+from tests.zoo.table import run_inside
 
 pytestmark = pytest.mark.engines("chromium")
 

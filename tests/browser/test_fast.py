@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pyodide_mirror.race import MAX_AT_ONCE
-from tests import bench_probes
-from tests.bench_mirror import HEAVY, ROOT, TREE_SIZE, WIDE, BenchMirror, bench_mirror, stock
-from tests.ground.engines import Engine
-from tests.wheels import INSTALLED, SMALLEST_THAT_SUITS
-from tests.zoo import ANIMALS, Running, Zoo
-from tests.zoo_server import LOOPBACK, Request, Response, Server
-from tests.zoo_table import install as install_in_stage
-from tests.zoo_table import run_inside
+from pyodide_mirror.probing.race import MAX_AT_ONCE
+from tests.benchmarks import probes as bench_probes
+from tests.benchmarks.mirror import HEAVY, ROOT, TREE_SIZE, WIDE, BenchMirror, bench_mirror, stock
+from tests.support.engines import Engine
+from tests.support.wheels import INSTALLED, SMALLEST_THAT_SUITS
+from tests.zoo.server import LOOPBACK, Request, Response, Server
+from tests.zoo.table import install as install_in_stage
+from tests.zoo.table import run_inside
+from tests.zoo.zoo import ANIMALS, Running, Zoo
 
 pytestmark = pytest.mark.engines("chromium", "chromium-worker", "firefox", "webkit")
 
@@ -34,12 +34,10 @@ BAD = (
 INSTALL = """
 await clean()
 import json, micropip, pyodide_mirror
+from pyodide_mirror.api import SESSION
 async def forget(prefix):
-    await pyodide_mirror._session._host.cache.settled()
-    pyodide_mirror._session._hook.remove()
-    pyodide_mirror._session._seam.remove()
-    pyodide_mirror._session._index_urls.restore()
-    pyodide_mirror._session._standing = None
+    await SESSION.settled()
+    SESSION.release()
     micropip.uninstall([n for n in micropip.list() if n.startswith(prefix)])
 def shown(report):
     return {
@@ -163,8 +161,8 @@ def test_with_the_network_gone_a_repeated_install_completes(page: Engine) -> Non
         run_inside(
             page,
             INSTALL.replace("await clean()", "")
-            + "from pyodide_mirror import supply\nfresh, supply.FRESH = supply.FRESH, 0.0\n"
-            + f"try:\n    report = {install}\nfinally:\n    supply.FRESH = fresh\n"
+            + "from pyodide_mirror.installing import mirror_client\nfresh, mirror_client.FRESH = mirror_client.FRESH, 0.0\n"
+            + f"try:\n    report = {install}\nfinally:\n    mirror_client.FRESH = fresh\n"
             + "json.dumps(shown(report) | {'versions': versions()})",
         )
     )
@@ -193,7 +191,7 @@ def test_what_a_login_has_opened_is_not_kept(page: Engine, zoo: Zoo) -> None:
         page,
         f"mirror = pyodide_mirror.Mirror({url!r}, headers={{'X-Token': 'sesame'}})\n"
         "report = await pyodide_mirror.install('zoo-root', mirrors=mirror)\n"
-        "info = await pyodide_mirror._session._host.cache.info()\n"
+        "info = await pyodide_mirror.cache_info()\n"
         "json.dumps(shown(report) | {'held': info.files + info.pages})",
     )
     assert found["names"] == sorted(INSTALLED)
@@ -207,15 +205,15 @@ def test_a_project_that_nobody_has_is_the_projects_fault_and_not_the_mirrors(
         page,
         f"""
 import sys
-session = sys.modules["pyodide_mirror.session"]
-before, session.DEFAULT_CANARY = session.DEFAULT_CANARY, "zoo-canary"
+search = sys.modules["pyodide_mirror.api.mirror_search"]
+before, search.DEFAULT_CANARY = search.DEFAULT_CANARY, "zoo-canary"
 try:
     await pyodide_mirror.install("zoo-nothing", mirrors={zoo.url("healthy")!r}, canary="zoo-canary")
     error = ""
 except Exception as caught:
     error = f"{{type(caught).__name__}}: {{caught}}"
 finally:
-    session.DEFAULT_CANARY = before
+    search.DEFAULT_CANARY = before
 json.dumps({{"error": error}})
 """,
     )
@@ -273,7 +271,7 @@ BODIES = (
 def eval_less(page: Engine, engine: str, open_page: Callable[..., Engine]) -> Iterator[Engine]:
     """A page whose policy forbids to make code of text."""
     is_worker = engine.endswith("-worker")
-    forget = "from pyodide_mirror._browser_fast import fast\nfast.cache_clear()\n"
+    forget = "from pyodide_mirror.browser.fetch import fast\nfast.cache_clear()\n"
     if is_worker:
         page.run_js(FORBID)
     else:

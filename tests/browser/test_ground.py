@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from pytest_pyodide import run_in_pyodide
 
-from tests.ground.engines import PAGES, WORKERS, Engine
-from tests.ground.pages import PageServer
+from tests.support.engines import PAGES, WORKERS, Engine
+from tests.support.pages import PageServer
 
 # What a page may do that is loaded with this policy: all, except to fetch from elsewhere.
 ONLY_ITSELF = {"Content-Security-Policy": "connect-src 'self'"}

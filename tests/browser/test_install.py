@@ -6,9 +6,9 @@ import pytest
 from pytest_pyodide import run_in_pyodide
 
 from tests.browser import figures
-from tests.ground.engines import BROWSERS, Engine
-from tests.wheels import INSTALLED
-from tests.zoo import ANIMALS, Zoo
+from tests.support.engines import BROWSERS, Engine
+from tests.support.wheels import INSTALLED
+from tests.zoo.zoo import ANIMALS, Zoo
 
 FIVE = ("closed-port", "no-cors", "html-no-cors", "hangs", "healthy")
 
@@ -22,12 +22,13 @@ async def clean(selenium: Engine) -> None:
     import micropip
 
     import pyodide_mirror
-    from pyodide_mirror import _micropip
+    from pyodide_mirror.api import SESSION
+    from pyodide_mirror.installing.site_packages import installed
 
     pyodide_mirror.reset()
-    await pyodide_mirror._session._forgotten()
-    await pyodide_mirror._session._host.cache.clear()
-    names = [name for name in _micropip.installed() if name.startswith("zoo-")]
+    await SESSION.settled()
+    await pyodide_mirror.clear_cache()
+    names = [name for name in installed() if name.startswith("zoo-")]
     if names:
         micropip.uninstall(names)
     for name in [name for name in sys.modules if name.startswith("zoo_")]:
@@ -108,16 +109,17 @@ async def fail_to_install(selenium: Engine, urls: list[str]) -> tuple[str, list[
     """Return the error's text, the reasons in it, and whether micropip is as it was."""
     import micropip
     from micropip import package_index
+    from micropip._compat import _compat_in_pyodide
 
     import pyodide_mirror
-    from pyodide_mirror import _micropip
+    from pyodide_mirror.installing.site_packages import installed
 
     def state() -> tuple[object, ...]:
         return (
             list(micropip.set_index_urls.__self__.index_urls),
             list(package_index.DEFAULT_INDEX_URLS),
-            _micropip._compat_module().pyfetch,
-            sorted(_micropip.installed()),
+            _compat_in_pyodide.pyfetch,
+            sorted(installed()),
         )
 
     before = state()
@@ -147,16 +149,16 @@ async def configure_and_reset(selenium: Engine, url: str, prefer: str) -> dict:
     """Configure, look at micropip, install with it, and reset."""
     import micropip
     from micropip import package_index
+    from micropip._compat import _compat_in_pyodide
 
     import pyodide_mirror
-    from pyodide_mirror import _micropip
 
     def state() -> dict:
         urls = list(micropip.set_index_urls.__self__.index_urls)
         defaults = list(package_index.DEFAULT_INDEX_URLS)
         return {"urls": urls, "lockfile first": urls == defaults, "defaults": defaults}
 
-    module = _micropip._compat_module()
+    module = _compat_in_pyodide
     before, fetch = state(), module.pyfetch
     report = await pyodide_mirror.configure(url, canary="zoo-canary", timeout=2, prefer=prefer)
     assert pyodide_mirror.status() is report
@@ -419,9 +421,10 @@ async def chosen_by(selenium: Engine, urls: list[str], remember: bool) -> str:
 async def reset(selenium: Engine) -> None:
     """Reset, and wait until all is forgotten."""
     import pyodide_mirror
+    from pyodide_mirror.api import SESSION
 
     pyodide_mirror.reset()
-    await pyodide_mirror._session._forgotten()
+    await SESSION.settled()
 
 
 @pytest.mark.engines(*BROWSERS)
@@ -444,14 +447,14 @@ def test_the_choice_outlives_the_page_as_a_reordering(
 @run_in_pyodide
 async def write_choice(selenium: Engine, text: str) -> str:
     """Write what a hostile page of the same origin could; return what is made of it."""
-    from pyodide_mirror import _browser_store
+    from pyodide_mirror.browser import database, storage
 
-    js_database = await _browser_store._open_database("pyodide_mirror", ["choice"])
+    js_database = await database.open_database("pyodide_mirror", ["choice"])
     js_transaction = js_database.transaction("choice", "readwrite")
     js_transaction.objectStore("choice").put(text, "choice")
-    await _browser_store._event(js_transaction, "complete", "error")
+    await database.wait_for_event(js_transaction, "complete", "error")
     js_database.close()
-    return repr(await _browser_store.IndexedDBStore().load())
+    return repr(await storage.IndexedDBStore().load())
 
 
 @pytest.mark.engines(*BROWSERS)

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.ground.engines import Engine
-from tests.wheels import INSTALLED
-from tests.zoo import Zoo
-from tests.zoo_table import run_inside
+from tests.support.engines import Engine
+from tests.support.wheels import INSTALLED
+from tests.zoo.table import run_inside
+from tests.zoo.zoo import Zoo
 
 pytestmark = pytest.mark.engines("chromium", "chromium-worker", "firefox", "webkit")
 

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pytest_pyodide import run_in_pyodide
 
-from tests.ground.engines import PAGES, Engine
-from tests.zoo_server import LOOPBACK, Request, Response, Server
+from tests.support.engines import PAGES, Engine
+from tests.zoo.server import LOOPBACK, Request, Response, Server
 
 pytestmark = pytest.mark.engines(*PAGES)
 
@@ -271,12 +271,11 @@ async def compare(selenium: Engine, origin: str, count: int) -> dict[str, Any]:
 
     from micropip.package_index import ProjectInfo
 
-    from pyodide_mirror.delivery import Delivery
-    from pyodide_mirror.hosts import this_host
-    from pyodide_mirror.model import Mirror, ProjectPage, Request, Response
-    from pyodide_mirror.router import Ranked, Router
-    from pyodide_mirror.simple_api import ACCEPT, PageError, parse_page
-    from pyodide_mirror.wheels import smallest_suitable_wheel
+    from pyodide_mirror.api.host import this_host
+    from pyodide_mirror.index import ACCEPT, PageError, parse_page, smallest_wheel
+    from pyodide_mirror.installing import Failover, MirrorOrder, RankedMirror
+    from pyodide_mirror.model import Mirror, ProjectPage
+    from pyodide_mirror.transport import Request, Response
 
     transport = await this_host().transport()
 
@@ -286,7 +285,7 @@ async def compare(selenium: Engine, origin: str, count: int) -> dict[str, Any]:
         def __init__(self, page: ProjectPage) -> None:
             self.parsed = page
 
-        async def page(self, ranked: Ranked, project: str) -> ProjectPage:
+        async def page(self, ranked: RankedMirror, project: str) -> ProjectPage:
             return self.parsed
 
     def wheel(info: object) -> dict[str, str]:
@@ -295,8 +294,8 @@ async def compare(selenium: Engine, origin: str, count: int) -> dict[str, Any]:
 
     async def to_micropip(page: ProjectPage, mirror: Mirror) -> list[list[dict[str, str]]]:
         """All wheels that micropip could choose, as it reads what it is handed."""
-        router = Router((Ranked(mirror),), transport, 5.0)
-        delivery = Delivery(router, lambda _: None, supply=Parsed(page))
+        router = MirrorOrder((RankedMirror(mirror),), transport, 5.0)
+        delivery = Failover(router, lambda _: None, supply=Parsed(page))
         served = await delivery.page("demo")
         releases = ProjectInfo.from_simple_json_api(served.document).releases
         found = [[wheel(info) for info in infos] for infos in releases.values()]
@@ -308,7 +307,7 @@ async def compare(selenium: Engine, origin: str, count: int) -> dict[str, Any]:
             page = parse_page(response.body, kind, response.url, "demo", checked=response.checked)
         except PageError as error:
             return {"refused": str(error.finding.reason)}
-        smallest = smallest_suitable_wheel(page)
+        smallest = smallest_wheel(page)
         return {
             "repairs": [str(repair) for repair in page.repairs],
             "of the probe": None if smallest is None else smallest.filename,

@@ -6,13 +6,13 @@ from contextlib import ExitStack
 
 import pytest
 
-from pyodide_mirror.browser_wheel import own_wheel
+from pyodide_mirror.own_wheels import page_wheel
 from tests.edge.workerd import worker
-from tests.ground.engines import Engine
-from tests.own_server import serving
-from tests.upstreams import Kind, Upstream
-from tests.wheels import INSTALLED
-from tests.zoo_table import install, run_inside
+from tests.support.engines import Engine
+from tests.support.own_server import serving
+from tests.support.upstreams import Kind, Upstream
+from tests.support.wheels import INSTALLED
+from tests.zoo.table import install, run_inside
 
 pytestmark = pytest.mark.engines("chromium", "chromium-worker", "firefox", "webkit")
 
@@ -86,7 +86,7 @@ def test_a_browser_that_reaches_nothing_else_begins_with_the_servers_own_wheel(
         for name in [name for name in sys.modules if name.startswith("pyodide_mirror")]:
             del sys.modules[name]
         importlib.invalidate_caches()
-        await micropip.install("{url}/{own_wheel()[0]}", deps=False)
+        await micropip.install("{url}/{page_wheel()[0]}", deps=False)
         import pyodide_mirror
         report = await pyodide_mirror.install(
             "zoo-root", mirrors="{url}/simple", canary="zoo-canary", remember=False

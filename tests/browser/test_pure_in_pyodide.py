@@ -6,7 +6,7 @@ import pytest
 from pytest_pyodide import run_in_pyodide
 
 from tests.browser.conftest import INNER_TESTS
-from tests.ground.engines import Engine
+from tests.support.engines import Engine
 
 PURE = Path(__file__).parents[1] / "pure"
 

@@ -6,9 +6,9 @@ import pytest
 from pytest_pyodide import run_in_pyodide
 
 from tests.browser import figures
-from tests.ground.engines import BROWSERS, Engine
-from tests.ground.pages import PageServer
-from tests.zoo import ANIMALS, Zoo
+from tests.support.engines import BROWSERS, Engine
+from tests.support.pages import PageServer
+from tests.zoo.zoo import ANIMALS, Zoo
 
 # They are large, take a while, and would slow down those that are looked at beside them.
 LARGE = ("oversized", "gzip-bomb", "crowded")

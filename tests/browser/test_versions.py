@@ -8,12 +8,12 @@ import pytest
 from tests.browser import figures
 from tests.browser.test_install import FIVE
 from tests.browser.test_zoo_installs import differences
-from tests.ground import provision
-from tests.ground.engines import ENGINES, Engine
-from tests.ground.pages import PageServer
-from tests.wheels import INSTALLED
-from tests.zoo import ANIMALS, Zoo
-from tests.zoo_table import install, install_through, run_inside
+from tests.support import provision
+from tests.support.engines import ENGINES, Engine
+from tests.support.pages import PageServer
+from tests.support.wheels import INSTALLED
+from tests.zoo.table import install, install_through, run_inside
+from tests.zoo.zoo import ANIMALS, Zoo
 
 VERSIONS = {"0.27.8": "0.9.0", "0.28.3": "0.10.1", "0.29.5": "0.11.1"}
 """Pyodide, and the micropip in it."""
@@ -88,14 +88,13 @@ import json
 import micropip
 import pyodide_mirror
 from micropip import package_index
-from pyodide_mirror import _micropip
 
 def state():
     manager = micropip.set_index_urls.__self__
     return [
         list(manager.index_urls),
         list(package_index.DEFAULT_INDEX_URLS),
-        id(_micropip._compat_module().pyfetch),
+        id(_compat_in_pyodide.pyfetch),
         id(micropip.install),
     ]
 
@@ -157,15 +156,15 @@ def test_what_the_mirror_lacks_comes_from_the_lock_file(
 HIDDEN = """
 import micropip
 import pyodide_mirror
+from pyodide_mirror._micropip import hidden_from_lockfile
 from importlib.metadata import distributions
-from pyodide_mirror import _micropip
 
 if any(one.name == "tblib" for one in distributions()):
     micropip.uninstall("tblib")
 await pyodide_mirror.configure({url!r}, canary="zoo-canary", timeout=2)
-with _micropip.hidden_from_lockfile("tblib".__eq__):
+with hidden_from_lockfile("tblib".__eq__):
     try:
-        await _micropip.micropip.install("tblib")
+        await micropip.install("tblib")
     except Exception as error:
         result = type(error).__name__
     else:

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from tests import zoo_table
 from tests.browser import figures
-from tests.ground.engines import Engine
-from tests.wheels import INSTALLED
-from tests.zoo import ANIMALS, Animal, Zoo
-from tests.zoo_table import install, install_through, run_inside
+from tests.support.engines import Engine
+from tests.support.wheels import INSTALLED
+from tests.zoo import table as zoo_table
+from tests.zoo.table import install, install_through, run_inside
+from tests.zoo.zoo import ANIMALS, Animal, Zoo
 
 pytestmark = pytest.mark.engines("chromium", "chromium-worker", "firefox", "webkit")
 

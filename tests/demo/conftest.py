@@ -9,7 +9,7 @@ import pytest
 from demo.screenshots import Chromium, bare
 from demo.server import serve_folder
 from demo.site import Site
-from tests.ground import provision
+from tests.support import provision
 
 Serve = Callable[..., str]
 """Serve a page with these homes of Pyodide and settings below a path; return its address."""

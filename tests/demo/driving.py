@@ -7,7 +7,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from demo.screenshots import Chromium
-from tests.ground import provision
+from tests.support import provision
 
 AXE = "axe-core@4.14.1"
 _MOST_TABS = 60

@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from demo import site
-from tests.ground import provision
+from tests.support import provision
 
 MODULE = Path(site.__file__).with_name("address.js")
 PAGE = "https://page.example/tools/why/"

@@ -8,7 +8,7 @@ import pytest
 
 from demo import __main__ as command
 from demo.site import HOMES, check_home, copy_pyodide
-from tests.ground import provision
+from tests.support import provision
 
 
 def build(folder: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:

@@ -18,10 +18,10 @@ from demo.stage import WHEELS
 from pyodide_mirror import MIRRORS
 from tests.demo.conftest import Serve
 from tests.demo.driving import Visitor
-from tests.ground import provision
-from tests.ground.pages import PageServer
-from tests.zoo import ANIMALS, Running
-from tests.zoo_changes import failing, of_project
+from tests.support import provision
+from tests.support.pages import PageServer
+from tests.zoo.changes import failing, of_project
+from tests.zoo.zoo import ANIMALS, Running
 
 # Note what is said of the bytes, and how many lines the log has, whenever one of them changes.
 _WATCH = """

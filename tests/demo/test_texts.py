@@ -7,7 +7,7 @@ import pytest
 
 from demo import site
 from pyodide_mirror import Reason
-from pyodide_mirror.report import EventKind
+from pyodide_mirror.reporting import EventKind
 
 PAGE = Path(site.__file__).parent
 TEXTS = json.loads((PAGE / "texts.json").read_text("utf-8"))

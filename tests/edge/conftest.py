@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.edge.workerd import Setting, workers
-from tests.zoo import ANIMALS, Zoo
+from tests.zoo.zoo import ANIMALS, Zoo
 
 _NOTHING: Mapping[str, str] = {}
 

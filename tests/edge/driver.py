@@ -8,8 +8,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from tests.ground import provision
-from tests.ground.processes import OWN_GROUP, end_group
+from tests.support import provision
+from tests.support.processes import OWN_GROUP, end_group
 
 _PATIENCE = 120.0
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.edge.driver import Driver
 from tests.edge.workerd import WORKER
-from tests.zoo_parts import JSON_V1
+from tests.zoo.parts import JSON_V1
 
 ORIGIN = "https://mirror.example"
 UPSTREAM = "https://index.example/simple"

@@ -10,18 +10,25 @@ from typing import Any
 
 import pytest
 
-from pyodide_mirror.browser_wheel import own_wheel
-from pyodide_mirror.edge import EdgeError, add_parser, folder, learn_file_hosts, write_folder
-from pyodide_mirror.edge.folder import SNIPPET_BYTES, snippet, worker_source
+from pyodide_mirror.edge import (
+    EdgeError,
+    add_parser,
+    folder,
+    learn_file_hosts,
+    worker_source,
+    write_folder,
+)
+from pyodide_mirror.edge.folder import SNIPPET_BYTES, snippet
 from pyodide_mirror.mirrors import PYPI_URL
+from pyodide_mirror.own_wheels import page_wheel
 from tests.edge.conftest import ask
 from tests.edge.workerd import worker
-from tests.ground import provision
-from tests.wheels import CANARY, ROOT
-from tests.zoo import Zoo
+from tests.support import provision
+from tests.support.wheels import CANARY, ROOT
+from tests.zoo.zoo import Zoo
 
 UPSTREAM = "https://index.example/simple"
-FILES = ["worker.js", "wrangler.jsonc", "snippet.js", "README.md", f"assets/{own_wheel()[0]}"]
+FILES = ["worker.js", "wrangler.jsonc", "snippet.js", "README.md", f"assets/{page_wheel()[0]}"]
 
 
 def settings_of(written: Path) -> dict[str, Any]:
@@ -51,7 +58,7 @@ def test_it_holds_all_that_is_to_be_deployed(tmp_path: Path) -> None:
     assert write_folder(written, UPSTREAM, file_hosts=["https://files.example"]) == tuple(FILES)
     assert sorted(tree(written)) == sorted(FILES)
     assert written.joinpath("worker.js").read_text() == worker_source()
-    assert written.joinpath(FILES[-1]).read_bytes() == own_wheel()[1]
+    assert written.joinpath(FILES[-1]).read_bytes() == page_wheel()[1]
     assert [path.name for path in tmp_path.joinpath("new").iterdir()] == ["edge"]
 
 
@@ -71,7 +78,7 @@ def test_the_configuration_says_what_the_worker_needs(tmp_path: Path) -> None:
     assert config["assets"]["run_worker_first"] is True
     assert tmp_path.joinpath(config["assets"]["directory"]).is_dir()
     own = config["vars"].pop("OWN_WHEEL")
-    assert own["hashes"]["sha256"] == hashlib.sha256(own_wheel()[1]).hexdigest()
+    assert own["hashes"]["sha256"] == hashlib.sha256(page_wheel()[1]).hexdigest()
     assert config["vars"] == {
         "UPSTREAM": UPSTREAM,
         "FILE_HOSTS": "http://b.example:81 https://files.example",
@@ -85,7 +92,7 @@ def test_the_readme_is_filled_in(tmp_path: Path) -> None:
     text = tmp_path.joinpath("README.md").read_text()
     assert UPSTREAM in text
     assert "https://files.example" in text
-    assert own_wheel()[0] in text
+    assert page_wheel()[0] in text
     assert "$" not in text
 
 
@@ -98,7 +105,7 @@ def test_what_is_deployed_works(zoo: Zoo, tmp_path: Path) -> None:
         page = json.loads(ask(f"{running.url}/simple/{ROOT}/").body)
         assert {ask(file["url"]).status for file in page["files"]} == {200}
         (own,) = json.loads(ask(f"{running.url}/simple/pyodide-mirror/").body)["files"]
-        assert ask(own["url"]).body == own_wheel()[1]
+        assert ask(own["url"]).body == page_wheel()[1]
 
 
 # --- the snippet --------------------------------------------------------------------------------

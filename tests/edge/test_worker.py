@@ -14,9 +14,9 @@ from tests.edge.conftest import Answer, ask
 from tests.edge.node_worker import FILES, ORIGIN, UPSTREAM, cpu_milliseconds
 from tests.edge.node_worker import ask as ask_in_node
 from tests.edge.workerd import Setting, worker, workers
-from tests.wheels import ROOT
-from tests.zoo import Running, Zoo
-from tests.zoo_parts import BY_FILENAME, HTML_V1, JSON_V1
+from tests.support.wheels import ROOT
+from tests.zoo.parts import BY_FILENAME, HTML_V1, JSON_V1
+from tests.zoo.zoo import Running, Zoo
 
 WHEEL = "zoo_root-1.0-py3-none-any.whl"
 

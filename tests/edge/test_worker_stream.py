@@ -8,10 +8,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from pyodide_mirror.index import PageError, parse_page
 from pyodide_mirror.model import File
-from pyodide_mirror.simple_api import PageError, parse_page
 from tests.edge.node_worker import FILES, ORIGIN, UPSTREAM, Answer, ask, differing_splits
-from tests.zoo_parts import JSON_V1
+from tests.zoo.parts import JSON_V1
 
 PAGE = "/simple/zoo-root/"
 AT_ONCE = {"HOLD_BYTES": "1"}

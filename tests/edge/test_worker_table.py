@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from pyodide_mirror.edge.folder import snippet, worker_source
+from pyodide_mirror.edge import worker_source
+from pyodide_mirror.edge.folder import snippet
+from tests.conformance.checks import Capabilities, Check, Context, case_id, cases
 from tests.edge.workerd import worker
-from tests.http_checks import Capabilities, Check, Context, case_id, cases
-from tests.upstreams import Kind, Upstream
+from tests.support.upstreams import Kind, Upstream
 
 CAN = Capabilities(ours=True, keeps_upstream_status=True, pins_file_hosts=True, patience=10.0)
 KINDS: tuple[Kind, ...] = ("json", "html", "failing", "refused", "hanging")

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 
 import pytest
 
-from pyodide_mirror.hosts import CPythonHost
-from pyodide_mirror.model import Mirror, Outcome, PageFacts
-from pyodide_mirror.session import Session
+from pyodide_mirror.api import CPythonHost, Session
+from pyodide_mirror.model import Mirror, Outcome
+from pyodide_mirror.transport import PageFacts
 from tests.edge.conftest import Answer, ask
-from tests.wheels import CANARY
-from tests.zoo import ANIMALS
+from tests.support.wheels import CANARY
+from tests.zoo.zoo import ANIMALS
 
 MENDED = {"html-only", "relative-urls", "wrong-content-type"}
 """What is no matter any more behind a worker."""

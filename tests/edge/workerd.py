@@ -17,7 +17,7 @@ from typing import Any
 
 from pyodide_mirror.edge.folder import COMPATIBILITY_DATE
 from tests.edge.driver import Driver
-from tests.ground import provision
+from tests.support import provision
 
 MINIFLARE_VERSION = "4.20260730.0"
 WORKER = provision.ROOT / "pyodide_mirror" / "edge" / "worker.js"

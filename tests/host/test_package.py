@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 import pyodide_mirror
-from tests.ground import provision
+from tests.support import provision
 
 IMPORT = """
 import json, socket, sys

@@ -17,12 +17,12 @@ from typing import Final
 
 import uv
 
-from pyodide_mirror.browser_wheel import pure_wheel
-from tests.ground import browsers
-from tests.ground.pages import PageServer
-from tests.ground.processes import run_quietly
-from tests.ground.provision import CACHE, _make_dist, _pip_download, made, python_of
-from tests.own_server import serving
+from pyodide_mirror.own_wheels import pure_wheel
+from tests.support import browsers
+from tests.support.own_server import serving
+from tests.support.pages import PageServer
+from tests.support.processes import run_quietly
+from tests.support.provision import CACHE, _make_dist, _pip_download, made, python_of
 
 VERSION: Final = "0.25.2"
 PYODIDE: Final = "314.0.0"

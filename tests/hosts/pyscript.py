@@ -5,14 +5,14 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from tests.ground import provision
-from tests.ground.provision import CACHE, made
+from tests.support import provision
+from tests.support.provision import CACHE, made
 
 VERSION: Final = "0.7.31"
 
 
 def pyscript() -> Path:
-    """Return the folder of PyScript's own files. Raises `tests.ground.provision.ProvisionError`."""
+    """Return the folder of PyScript's own files. Raises `tests.support.provision.ProvisionError`."""
 
     def install(folder: Path) -> None:
         with tempfile.TemporaryDirectory(dir=CACHE) as scratch:

@@ -14,9 +14,9 @@ from typing import Final
 
 from demo.mirrors import serve_mirrors
 from demo.stage import WHEELS
-from tests.ground import provision
-from tests.ground.pages import PageServer
 from tests.jupyterlite.browser import Browser, Page
+from tests.support import provision
+from tests.support.pages import PageServer
 
 EXAMPLES: Final = provision.ROOT / "demo" / "hosts"
 PACKAGE: Final = "pygal"

@@ -1,10 +1,10 @@
 import json
 from pathlib import Path
 
-from tests.ground.pages import PageServer
 from tests.hosts.stage import USABLE, browsing, mirrors, prepare
 from tests.jupyterlite import sites
 from tests.jupyterlite.browser import address
+from tests.support.pages import PageServer
 
 # The chart as the notebook shows it; its text is of JupyterLab's own size of image.
 CHART = """

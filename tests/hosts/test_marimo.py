@@ -1,9 +1,9 @@
 from pathlib import Path
 
-from tests.ground.pages import PageServer
 from tests.hosts import marimo
 from tests.hosts.stage import USABLE, assert_installed, browsing, mirrors, prepare
 from tests.jupyterlite.browser import Page
+from tests.support.pages import PageServer
 
 # The report is an HTML table here, with the mirrors in a folded part.
 SHOWN = """

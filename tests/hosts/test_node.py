@@ -3,8 +3,8 @@ import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.ground import provision
 from tests.hosts.stage import USABLE_IN_NODE, assert_installed, mirrors, prepare
+from tests.support import provision
 
 ASKED = Path(__file__).with_name("asked.mjs")
 

@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from demo.mirrors import PROMISES
-from tests.ground import provision
 from tests.hosts.pyscript import pyscript
 from tests.hosts.stage import (
     ISOLATED,
@@ -19,6 +18,7 @@ from tests.hosts.stage import (
     prepare,
     result,
 )
+from tests.support import provision
 
 # A worker's resources are not among those of its page.
 ON_PAGE = """

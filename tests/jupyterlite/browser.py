@@ -11,9 +11,9 @@ from urllib.parse import urlencode, urlsplit
 
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
-from tests.ground import browsers
-from tests.ground.engines import _stop
-from tests.ground.processes import OWN_GROUP
+from tests.support import browsers
+from tests.support.engines import _stop
+from tests.support.processes import OWN_GROUP
 
 _PATIENCE: Final = 120.0
 """Seconds that a kernel may take to start, or a cell to end."""

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pyodide_mirror.simple_api import normalize
-from tests.ground import provision
-from tests.ground.provision import (
+from pyodide_mirror.model import normalize
+from tests.support import provision
+from tests.support.provision import (
     CACHE,
     _pip_download,
     _point_at_downloaded,

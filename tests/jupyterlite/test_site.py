@@ -3,11 +3,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.ground.pages import PageServer
 from tests.jupyterlite import sites
 from tests.jupyterlite.browser import END, Browser, Page, address
-from tests.wheels import make_wheel
-from tests.zoo import Zoo
+from tests.support.pages import PageServer
+from tests.support.wheels import make_wheel
+from tests.zoo.zoo import Zoo
 
 ISOLATED = {
     "Cross-Origin-Opener-Policy": "same-origin",

@@ -6,22 +6,22 @@ from hashlib import sha256
 
 import pytest
 
-from pyodide_mirror.cache import (
-    MAX_ENTRIES,
+from pyodide_mirror.storage import (
     NO_CACHE,
     Cache,
+    CacheBackendError,
+    CachedPage,
     CacheInfo,
-    KeptPage,
-    MemoryShelf,
-    Order,
-    ShelfError,
-    bound,
-    largest,
+    LruIndex,
+    MemoryBackend,
+    byte_limit,
+    max_entry_bytes,
 )
+from pyodide_mirror.storage.lru_index import MAX_ENTRIES
 
 URL = "https://mirror.example/simple/textual/"
 KEY = f"page:{URL}"
-PAGE = KeptPage(b'{"files":[]}', "application/vnd.pypi.simple.v1+json", URL, 1_700_000_000.25)
+PAGE = CachedPage(b'{"files":[]}', "application/vnd.pypi.simple.v1+json", URL, 1_700_000_000.25)
 
 
 def drive(awaitable):
@@ -42,12 +42,12 @@ def content(number, size=100):
 
 def made(max_bytes=1000):
     """A cache in memory."""
-    return Cache(MemoryShelf(max_bytes))
+    return Cache(MemoryBackend(max_bytes))
 
 
 def keep(cache, *numbers, size=100):
     for number in numbers:
-        drive(cache.keep_file(*content(number, size)))
+        drive(cache.save_file(*content(number, size)))
 
 
 def kept(cache, numbers, size=100):
@@ -73,7 +73,7 @@ def test_a_file_that_was_kept_is_there():
 
 def test_a_file_that_is_not_what_its_digest_says_is_never_served_and_dropped():
     cache = made()
-    drive(cache.keep_file(content(1)[0], b"something else"))
+    drive(cache.save_file(content(1)[0], b"something else"))
     assert drive(cache.info()).files == 1
     assert kept(cache, [1]) == []
     assert drive(cache.info()).files == 0
@@ -82,7 +82,7 @@ def test_a_file_that_is_not_what_its_digest_says_is_never_served_and_dropped():
 @pytest.mark.parametrize("digest", ["", "a" * 63, "A" * 64, "g" * 64, "a" * 64 + "\n", "٣" * 64])
 def test_what_is_no_digest_is_no_key(digest):
     cache = made()
-    drive(cache.keep_file(digest, b"data"))
+    drive(cache.save_file(digest, b"data"))
     assert drive(cache.file(digest)) is None
     assert drive(cache.info()).files == 0
 
@@ -90,7 +90,7 @@ def test_what_is_no_digest_is_no_key(digest):
 def test_an_empty_file_is_not_worth_keeping():
     cache = made()
     digest = sha256(b"").hexdigest()
-    drive(cache.keep_file(digest, b""))
+    drive(cache.save_file(digest, b""))
     assert drive(cache.file(digest)) is None
 
 
@@ -120,7 +120,7 @@ def test_what_takes_more_than_a_quarter_of_the_room_is_not_kept():
 
 
 def test_there_is_a_bound_to_the_number_of_entries():
-    order = Order()
+    order = LruIndex()
     changes = {f"page:https://m.example/{number}": b"x" for number in range(MAX_ENTRIES + 5)}
     order.apply(changes, 1_000_000)
     assert list(order.sizes) == list(changes)[5:]
@@ -132,37 +132,37 @@ def test_there_is_a_bound_to_the_number_of_entries():
 def test_a_page_that_was_kept_is_there():
     cache = made()
     assert drive(cache.page(URL)) is None
-    drive(cache.keep_page(URL, PAGE))
+    drive(cache.save_page(URL, PAGE))
     assert drive(cache.page(URL)) == PAGE
     assert drive(cache.page(URL + "?")) is None
 
 
 def test_a_newer_page_takes_the_place_of_the_older_one():
     cache = made()
-    drive(cache.keep_page(URL, PAGE))
-    newer = KeptPage(b"{}", "application/json", URL, 1_700_000_001)
-    drive(cache.keep_page(URL, newer))
+    drive(cache.save_page(URL, PAGE))
+    newer = CachedPage(b"{}", "application/json", URL, 1_700_000_001)
+    drive(cache.save_page(URL, newer))
     assert drive(cache.page(URL)) == newer
     assert drive(cache.info()).pages == 1
 
 
 def test_a_page_that_became_too_large_does_not_leave_the_older_one_behind():
     cache = made()
-    drive(cache.keep_page(URL, PAGE))
-    drive(cache.keep_page(URL, KeptPage(b"x" * 300, "", URL, 1)))
+    drive(cache.save_page(URL, PAGE))
+    drive(cache.save_page(URL, CachedPage(b"x" * 300, "", URL, 1)))
     assert drive(cache.page(URL)) is None
 
 
 @pytest.mark.parametrize(
     "page",
     [
-        KeptPage(bytes(range(256)) + b"\n\n", "", "", 0.0),
-        KeptPage(b"", "text/html; charset=utf-8", "https://[::1]:8080/[{", 1e-300),
-        KeptPage(b"{}", 'a"b\n\ud800\x00', "https://bücher.example/\u2028", 1_700_000_000),
+        CachedPage(bytes(range(256)) + b"\n\n", "", "", 0.0),
+        CachedPage(b"", "text/html; charset=utf-8", "https://[::1]:8080/[{", 1e-300),
+        CachedPage(b"{}", 'a"b\n\ud800\x00', "https://bücher.example/\u2028", 1_700_000_000),
     ],
 )
 def test_whatever_is_in_a_page_comes_back(page):
-    again = KeptPage.from_bytes(page.to_bytes(KEY), KEY)
+    again = CachedPage.from_bytes(page.to_bytes(KEY), KEY)
     assert again == page
     assert isinstance(again.fetched, float)
 
@@ -170,7 +170,7 @@ def test_whatever_is_in_a_page_comes_back(page):
 def test_pages_count_against_the_same_bound_as_files():
     cache = made(1000)
     keep(cache, *range(10))
-    drive(cache.keep_page(URL, PAGE))
+    drive(cache.save_page(URL, PAGE))
     info = drive(cache.info())
     assert (info.files, info.pages) == (8, 1)
     assert info.bytes <= 1000
@@ -179,16 +179,16 @@ def test_pages_count_against_the_same_bound_as_files():
 @pytest.mark.parametrize(
     "page",
     [
-        KeptPage(b"", "x" * 9000, URL, 1.0),
-        KeptPage(b"", "[" * 9, URL, 1.0),
-        KeptPage(b"", "", URL, float("nan")),
-        KeptPage(b"", "", URL, float("inf")),
-        KeptPage(b"", "", URL, -1.0),
+        CachedPage(b"", "x" * 9000, URL, 1.0),
+        CachedPage(b"", "[" * 9, URL, 1.0),
+        CachedPage(b"", "", URL, float("nan")),
+        CachedPage(b"", "", URL, float("inf")),
+        CachedPage(b"", "", URL, -1.0),
     ],
 )
 def test_a_page_with_what_no_page_has_is_not_served(page):
     cache = made(100_000)
-    drive(cache.keep_page(URL, page))
+    drive(cache.save_page(URL, page))
     assert drive(cache.page(URL)) is None
     assert drive(cache.info()).pages == 0
 
@@ -206,7 +206,7 @@ def test_a_page_with_what_no_page_has_is_not_served(page):
 )
 def test_what_is_no_url_is_no_key(url):
     cache = made()
-    drive(cache.keep_page(url, PAGE))
+    drive(cache.save_page(url, PAGE))
     assert drive(cache.page(url)) is None
     assert drive(cache.info()).pages == 0
 
@@ -220,8 +220,8 @@ def forged(head, body=b"{}"):
 
 
 def test_the_forged_is_read_where_it_is_sound():
-    page = KeptPage.from_bytes(forged(b'[1.5, "text/html", "https://x.example/"]'), KEY)
-    assert page == KeptPage(b"{}", "text/html", "https://x.example/", 1.5)
+    page = CachedPage.from_bytes(forged(b'[1.5, "text/html", "https://x.example/"]'), KEY)
+    assert page == CachedPage(b"{}", "text/html", "https://x.example/", 1.5)
 
 
 @pytest.mark.parametrize(
@@ -254,23 +254,23 @@ def test_the_forged_is_read_where_it_is_sound():
     ],
 )
 def test_what_another_page_has_written_is_not_believed(content):
-    assert KeptPage.from_bytes(content, KEY) is None
+    assert CachedPage.from_bytes(content, KEY) is None
 
 
 def test_no_byte_of_a_kept_page_can_change_unnoticed():
     whole = PAGE.to_bytes(KEY)
     for at in range(len(whole)):
         damaged = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
-        assert KeptPage.from_bytes(damaged, KEY) is None
-        assert KeptPage.from_bytes(whole[:at], KEY) is None
+        assert CachedPage.from_bytes(damaged, KEY) is None
+        assert CachedPage.from_bytes(whole[:at], KEY) is None
 
 
 def test_the_page_of_another_url_is_not_served():
-    assert KeptPage.from_bytes(PAGE.to_bytes(KEY), KEY + "?") is None
+    assert CachedPage.from_bytes(PAGE.to_bytes(KEY), KEY + "?") is None
 
 
 def test_a_damaged_page_is_dropped():
-    shelf = MemoryShelf()
+    shelf = MemoryBackend()
     cache = Cache(shelf)
     shelf.change(KEY, b"nonsense")
     assert drive(cache.info()).pages == 1
@@ -280,21 +280,21 @@ def test_a_damaged_page_is_dropped():
 
 def test_a_page_from_the_future_is_an_old_one():
     for fetched in (time.time() + 1000, 1e300):
-        page = KeptPage(b"{}", "", URL, fetched)
-        assert KeptPage.from_bytes(page.to_bytes(KEY), KEY) == KeptPage(b"{}", "", URL, 0.0)
+        page = CachedPage(b"{}", "", URL, fetched)
+        assert CachedPage.from_bytes(page.to_bytes(KEY), KEY) == CachedPage(b"{}", "", URL, 0.0)
 
 
 # --- the order ----------------------------------------------------------------------------------
 
 
 def test_the_order_survives_as_text():
-    order = Order()
+    order = LruIndex()
     order.apply({KEY: b"abc", f"file:{'a' * 64}": b"ab", f"{KEY}ü[{{": b"1"}, 1000)
     order.apply({KEY: "used"}, 1000)
-    again = Order.from_text(order.to_text())
+    again = LruIndex.from_text(order.to_text())
     assert list(again.sizes.items()) == list(order.sizes.items())
     assert list(again.sizes.values()) == [2, 1, 3]
-    assert Order.from_text(Order().to_text()).sizes == {}
+    assert LruIndex.from_text(LruIndex().to_text()).sizes == {}
 
 
 @pytest.mark.parametrize(
@@ -320,37 +320,37 @@ def test_the_order_survives_as_text():
     ],
 )
 def test_an_order_that_is_not_ours_is_an_empty_one(text):
-    assert Order.from_text(text).sizes == {}
+    assert LruIndex.from_text(text).sizes == {}
 
 
 def test_what_has_no_content_or_no_entry_is_found():
-    order = Order.from_text(f"1 {KEY}a\n2 {KEY}b")
+    order = LruIndex.from_text(f"1 {KEY}a\n2 {KEY}b")
     present = [f"{KEY}b", "other", 7, float("inf"), [f"{KEY}a"]]
-    order.keep_only(present)
+    order.retain(present)
     assert list(order.sizes) == [f"{KEY}b"]
-    assert order.strangers(present) == ["other", 7, float("inf"), [f"{KEY}a"]]
+    assert order.unindexed(present) == ["other", 7, float("inf"), [f"{KEY}a"]]
 
 
 def test_what_is_not_there_cannot_be_used_or_dropped():
-    order = Order()
+    order = LruIndex()
     order.apply({KEY: "used", f"{KEY}a": "drop"}, 1000)
     assert order.sizes == {}
 
 
 def test_sizes_that_others_have_invented_do_no_harm():
-    order = Order.from_text(f"{'9' * 12} {KEY}a\n1 {KEY}b")
+    order = LruIndex.from_text(f"{'9' * 12} {KEY}a\n1 {KEY}b")
     order.apply({f"{KEY}c": b"abc"}, 1000)
     assert list(order.sizes) == [f"{KEY}b", f"{KEY}c"]
 
 
 def test_never_more_than_half_of_what_is_free_is_taken():
-    assert bound(1000, 0, None) == 1000
-    assert bound(1000, 0, 5000) == 1000
-    assert bound(1000, 0, 500) == 250
-    assert bound(1000, 300, 500) == 400  # what it has would be free without it
-    assert bound(1000, 300, 0) == 150
-    assert bound(1000, 300, -9000) == 0
-    assert largest(1000) == 250
+    assert byte_limit(1000, 0, None) == 1000
+    assert byte_limit(1000, 0, 5000) == 1000
+    assert byte_limit(1000, 0, 500) == 250
+    assert byte_limit(1000, 300, 500) == 400  # what it has would be free without it
+    assert byte_limit(1000, 300, 0) == 150
+    assert byte_limit(1000, 300, -9000) == 0
+    assert max_entry_bytes(1000) == 250
 
 
 # --- the cache as a whole -----------------------------------------------------------------------
@@ -359,7 +359,7 @@ def test_never_more_than_half_of_what_is_free_is_taken():
 def test_info_tells_what_is_held():
     cache = made()
     keep(cache, 1, 2)
-    drive(cache.keep_page(URL, PAGE))
+    drive(cache.save_page(URL, PAGE))
     info = drive(cache.info())
     size = 200 + len(PAGE.to_bytes(KEY))
     assert info == CacheInfo(2, 1, size, 1000, "memory")
@@ -378,7 +378,7 @@ def test_info_tells_what_is_held():
 def test_clear_removes_everything_and_it_can_be_used_again():
     cache = made()
     keep(cache, 1)
-    drive(cache.keep_page(URL, PAGE))
+    drive(cache.save_page(URL, PAGE))
     drive(cache.clear())
     assert drive(cache.info()) == CacheInfo(0, 0, 0, 1000, "memory")
     assert drive(cache.page(URL)) is None
@@ -401,13 +401,13 @@ class BrokenShelf:
         """Be done."""
 
     async def read(self, key, sha256=""):
-        raise ShelfError("SecurityError")
+        raise CacheBackendError("SecurityError")
 
     async def sizes(self):
-        raise ShelfError("SecurityError")
+        raise CacheBackendError("SecurityError")
 
     async def clear(self):
-        raise ShelfError("SecurityError")
+        raise CacheBackendError("SecurityError")
 
 
 @pytest.mark.parametrize(
@@ -436,7 +436,7 @@ def test_memory_is_bounded_to_less():
 def test_no_cache_keeps_nothing():
     keep(NO_CACHE, 1)
     assert kept(NO_CACHE, [1]) == []
-    drive(NO_CACHE.keep_page(URL, PAGE))
+    drive(NO_CACHE.save_page(URL, PAGE))
     assert drive(NO_CACHE.page(URL)) is None
     drive(NO_CACHE.clear())
     drive(NO_CACHE.settled())

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pyodide_mirror.closure import Gap, gaps
+from pyodide_mirror.installing.closure import Gap, gaps
 
 
 @pytest.fixture

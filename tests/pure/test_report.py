@@ -14,7 +14,7 @@ from pyodide_mirror import (
     Report,
     Support,
 )
-from pyodide_mirror.printing import printable
+from pyodide_mirror.model import printable
 
 GOOD = Mirror("https://good.example/simple", headers={"Authorization": "Bearer secret"})
 BAD = Mirror("https://bad.example/simple", name="<b>Bad</b>")

@@ -4,16 +4,8 @@ import json
 
 import pytest
 
-from pyodide_mirror.errors import Reason
-from pyodide_mirror.simple_api import (
-    JSON_TYPE,
-    PageError,
-    media_type,
-    metadata_url,
-    normalize,
-    parse_page,
-    to_json,
-)
+from pyodide_mirror.index import JSON_TYPE, PageError, media_type, metadata_url, parse_page, to_json
+from pyodide_mirror.model import Reason, normalize
 
 URL = "https://mirror.example/simple/demo/"
 SHA = "0123456789abcdef" * 4

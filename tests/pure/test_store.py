@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pyodide_mirror.store import FRESH, Choice, MemoryStore
+from pyodide_mirror.storage import Choice, MemoryStore
+from pyodide_mirror.storage.choice import FRESH
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 CHOICE = Choice("https://mirror.example/simple", NOW)

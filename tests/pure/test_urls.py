@@ -2,7 +2,7 @@
 
 import pytest
 
-from pyodide_mirror.urls import HostKind, check_index_url, hide_user_info, host_kind, origin
+from pyodide_mirror.model import HostKind, check_index_url, hide_user_info, host_kind, origin
 
 
 @pytest.mark.parametrize(

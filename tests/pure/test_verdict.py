@@ -5,29 +5,16 @@ import itertools
 
 import pytest
 
-from pyodide_mirror.errors import Reason, Support
-from pyodide_mirror.model import (
-    Failure,
-    FailureKind,
-    File,
-    Finding,
-    Mirror,
-    Outcome,
-    PageFacts,
-    Response,
-)
-from pyodide_mirror.urls import HostKind
-from pyodide_mirror.verdict import (
+from pyodide_mirror.model import File, Finding, HostKind, Mirror, Outcome, Reason, Support
+from pyodide_mirror.probing import check_bytes, check_metadata, rank, refuse_file_url
+from pyodide_mirror.probing.verdict import (
     PRECEDENCE,
-    check_bytes,
-    check_metadata,
     explain_failure,
     judge,
-    rank,
-    refuse_file_url,
     refuse_mirror,
     status_finding,
 )
+from pyodide_mirror.transport import Failure, FailureKind, PageFacts, Response
 
 MIRROR = Mirror("https://mirror.example/simple")
 HTTP = PageFacts(origin="http://app.example")

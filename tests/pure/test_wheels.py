@@ -6,8 +6,8 @@ import zipfile
 
 import pytest
 
+from pyodide_mirror.index import metadata_of, smallest_wheel
 from pyodide_mirror.model import File, ProjectPage
-from pyodide_mirror.wheels import metadata_of, smallest_suitable_wheel
 
 
 def page(*entries):
@@ -19,7 +19,7 @@ def page(*entries):
 
 
 def chosen(*entries):
-    file = smallest_suitable_wheel(page(*entries))
+    file = smallest_wheel(page(*entries))
     return file and file.filename
 
 

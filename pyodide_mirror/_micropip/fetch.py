@@ -1,0 +1,206 @@
+"""The patch of micropip's ``pyfetch``, through which an install reads what mirrors have."""
+
+from __future__ import annotations
+
+import json
+import logging
+from contextvars import ContextVar
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import micropip
+from micropip import wheelinfo
+
+from pyodide_mirror.index import JSON_TYPE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .index_urls import IndexUrls
+
+_log = logging.getLogger(__name__)
+
+# Where micropip's fetch lives: since 0.7, and before.
+_COMPAT_MODULES: Final = (
+    "micropip._compat._compat_in_pyodide",
+    "micropip._compat_in_pyodide",
+)
+_HASH: Final = "_generate_package_hash"
+"""micropip's function that gives the SHA-256 of a wheel; it calls it twice for each."""
+
+
+class VerifiedBytes(bytes):
+    """A file that was verified: bytes that know their SHA-256, so that nobody computes it again."""
+
+    sha256 = ""
+
+    @classmethod
+    def of(cls, data: bytes, sha256: str) -> VerifiedBytes:
+        """The same bytes with their digest."""
+        verified = cls(data)
+        verified.sha256 = sha256
+        return verified
+
+
+@dataclass(frozen=True, slots=True)
+class ServedPage:
+    """A project page as micropip gets it: exact PEP 691 as JSON types, or 404 without any."""
+
+    url: str
+    status: int
+    document: dict[str, object] | None = None
+
+
+class InstallSource(Protocol):
+    """What one install reads, as the patch asks for it. Each method raises OSError on failure."""
+
+    async def page(self, project: str) -> ServedPage:
+        """The page of a project, by its normalized name."""
+        ...
+
+    def knows(self, url: str) -> bool:
+        """Whether the URL is one that :meth:`read` can read."""
+        ...
+
+    async def read(self, url: str) -> bytes:
+        """A file, or its core metadata."""
+        ...
+
+
+CURRENT_INSTALL: ContextVar[InstallSource | None] = ContextVar("CURRENT_INSTALL", default=None)
+"""What the install that runs here reads; the tasks that micropip starts inherit it."""
+
+
+class FetchPatch:
+    """Stands in the place of micropip's ``pyfetch``.
+
+    Pages below our index URLs, and the files listed on them, come from the current install's
+    source; all other URLs pass through untouched.
+    """
+
+    def __init__(self, index_urls: IndexUrls) -> None:
+        self._index_urls = index_urls
+        self._default: InstallSource | None = None
+        self._undo: Callable[[], None] | None = None
+
+    def install(self, default: InstallSource) -> bool:
+        """Serve from now on, and say whether this micropip can be served.
+
+        ``default`` is for calls that come past ``micropip.install``.
+        """
+        self._default = default
+        if self._undo is not None:
+            return True
+        module = _compat_module()
+        if module is None:
+            _log.warning(
+                "this micropip (%s) is not known: it gets plain index URLs; nothing is repaired, "
+                "verified or fetched elsewhere",
+                getattr(micropip, "__version__", "?"),
+            )
+            return False
+        self._undo = self._replace(module)
+        return True
+
+    def remove(self) -> None:
+        """Put micropip's own functions back, unless someone else has replaced ours since."""
+        self._default = None
+        if self._undo is not None:
+            self._undo()
+
+    def _replace(self, module: Any) -> Callable[[], None]:
+        """Put our functions in the place of micropip's; the result puts them back."""
+        own_fetch = module.pyfetch
+        own_hash: Any = getattr(wheelinfo, _HASH, None)
+
+        async def pyfetch(url: str, **options: Any) -> Any:
+            served = await self._serve(url, getattr(module, "HttpStatusError", None))
+            return served or await own_fetch(url, **options)
+
+        def generate_package_hash(data: bytes) -> str:
+            return data.sha256 if isinstance(data, VerifiedBytes) else str(own_hash(data))
+
+        module.pyfetch = pyfetch
+        if own_hash is not None:
+            setattr(wheelinfo, _HASH, generate_package_hash)
+
+        def undo() -> None:
+            if own_hash is not None and getattr(wheelinfo, _HASH, None) is generate_package_hash:
+                setattr(wheelinfo, _HASH, own_hash)
+            if module.pyfetch is pyfetch:  # else ours is still called, and passes everything on
+                module.pyfetch = own_fetch
+                self._undo = None
+
+        return undo
+
+    async def _serve(self, url: str, http_error: Any) -> PatchedResponse | None:
+        """What the current install has at a URL; None for what is nothing of ours."""
+        current = CURRENT_INSTALL.get()
+        source = current or self._default
+        if source is None:
+            return None
+        project = self._index_urls.project_of(url, earlier=current is not None)
+        if project is not None:
+            return await _serve_page(source, url, project, http_error)
+        if source.knows(url):
+            return PatchedResponse(url, 200, await source.read(url))
+        return None
+
+
+async def _serve_page(
+    source: InstallSource, url: str, project: str, http_error: Any
+) -> PatchedResponse:
+    # Since 0.10 micropip goes on after any error; 0.9 only after its own error with a 404.
+    try:
+        page = await source.page(project)
+        response = PatchedResponse(page.url, page.status, page.document)
+    except OSError:
+        if http_error is None:
+            raise
+        response = PatchedResponse(url, 404)  # what was seen is told by an event
+    if not response.ok and http_error is not None:
+        raise http_error(response.status, "", response.url)
+    return response
+
+
+class PatchedResponse:
+    """What micropip uses of a ``pyodide.http.FetchResponse``."""
+
+    def __init__(
+        self, url: str, status: int, body: bytes | dict[str, object] | None = None
+    ) -> None:
+        self.url = url
+        self.status = status
+        self.ok = status == 200
+        self.headers = {"content-type": JSON_TYPE} if isinstance(body, dict) else {}
+        self._body = body
+
+    def raise_for_status(self) -> None:
+        """OSError for an HTTP error."""
+        if not self.ok:
+            raise OSError(f"HTTP {self.status}: {self.url}")
+
+    async def bytes(self) -> bytes:
+        """The body."""
+        return self._body if isinstance(self._body, bytes) else json.dumps(self._body).encode()
+
+    async def string(self) -> str | dict[str, object]:
+        """The body as text; a page as JSON types, which micropip takes as well, and need not read.
+
+        ``ProjectInfo.from_simple_json_api`` says so, in 0.9 to 0.11.
+        """
+        return self._body if isinstance(self._body, dict) else (self._body or b"").decode()
+
+    text = string
+
+
+def _compat_module() -> Any:
+    for name in _COMPAT_MODULES:
+        try:
+            module = import_module(name)
+        except ImportError:
+            continue  # another version of micropip, or not in Pyodide
+        if hasattr(module, "pyfetch"):
+            return module
+    return None

@@ -1,0 +1,85 @@
+"""Puts an install of ours in the place of micropip's.
+
+It stands apart from all else that touches micropip because it is all that a kernel loads at its
+start.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+import micropip
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+PREPARED: list[tuple[InstallHook, Callable[[Any], None]]] = []
+"""What a kernel's start has put there for the session, until that is made: the hook that stands in
+micropip's place already, and a function that configures the session."""
+
+_UNDER: ContextVar[Callable[..., Awaitable[None]] | None] = ContextVar("_UNDER", default=None)
+"""What the function of ours that was called here stands in front of."""
+
+_INSIDE: ContextVar[bool] = ContextVar("_INSIDE", default=False)
+"""Whether micropip's own install runs here, on our behalf."""
+
+
+class InstallHook:
+    """Puts our install in the place of ``micropip.install``, where users and ``%pip`` look it up.
+
+    The function keeps its signature and its ``__self__``. ``run`` gets the call's arguments by
+    name; another may take its place at any time. Users may wrap what they find there: it may then
+    stand there more than once, and still runs once.
+    """
+
+    def __init__(self, run: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+        self.run = run
+        self._ours: Any = None
+        self.original: Any = None
+
+    def install(self) -> None:
+        """Put it there, unless it is there already."""
+        if self._ours is not None and micropip.install is self._ours:
+            return
+        original = self.original = micropip.install
+
+        @functools.wraps(original)
+        async def install(*arguments: Any, **options: Any) -> None:
+            if _INSIDE.get():
+                await original(*arguments, **options)
+                return
+            bound = inspect.signature(original).bind(*arguments, **options)
+            under = _UNDER.set(original)
+            try:
+                await self.run(bound.arguments)
+            finally:
+                _UNDER.reset(under)
+
+        install.__self__ = original.__self__  # type: ignore[attr-defined]
+        self._ours = install
+        micropip.install = install
+
+    def remove(self) -> None:
+        """Put micropip's own back, unless someone else has replaced ours since."""
+        if self._ours is not None and micropip.install is self._ours:
+            micropip.install = self.original
+            self._ours = None
+
+    async def call(self, requirements: list[str], options: Mapping[str, Any]) -> None:
+        """Micropip's own install."""
+        inside = _INSIDE.set(True)
+        try:
+            await (_UNDER.get() or self.original or micropip.install)(requirements, **options)
+        finally:
+            _INSIDE.reset(inside)
+
+
+def check_options(options: Mapping[str, object]) -> None:
+    """TypeError for an option that this micropip's ``install`` does not know."""
+    known = inspect.signature(micropip.install).parameters
+    for name in options:
+        if name not in known:
+            raise TypeError(f"install() got an unexpected keyword argument {name!r}")

@@ -1,0 +1,86 @@
+"""micropip's index URLs, and the way back to what they were."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import micropip
+from micropip import package_index
+
+from pyodide_mirror.model import is_project_name, normalize
+
+Prefer = Literal["lockfile", "index"]
+"""What micropip asks first: Pyodide's lock file, or the index."""
+
+
+def has_default_index_urls() -> bool:
+    """Whether nobody has told micropip where to look."""
+    manager: Any = micropip.set_index_urls.__self__  # type: ignore[attr-defined]
+    return list(manager.index_urls) == list(package_index.DEFAULT_INDEX_URLS)
+
+
+class IndexUrls:
+    """Sets micropip's index URLs, and puts back what was there before.
+
+    ``given``: the URLs that micropip has from us now.
+    """
+
+    def __init__(self) -> None:
+        self.given: tuple[str, ...] = ()
+        self._earlier: set[str] = set()
+        self._before: tuple[list[str], list[str]] | None = None
+        self._ours: tuple[list[str], list[str]] | None = None
+
+    def use(self, urls: list[str], prefer: Prefer) -> None:
+        """Let micropip look projects up there.
+
+        micropip asks Pyodide's lock file first only when its index URLs are its default ones; so
+        to keep that order the default has to be the same list.
+        """
+        if self._before is None:
+            self._before = self._current()
+        self.given = tuple(urls)
+        self._earlier.update(urls)
+        defaults = list(self._before[1])
+        if prefer == "lockfile":
+            defaults = list(urls)
+        elif urls == defaults:
+            # They are micropip's default: named twice they are not *equal* to it any more.
+            urls = urls * 2
+        micropip.set_index_urls(urls)
+        package_index.DEFAULT_INDEX_URLS[:] = defaults
+        self._ours = (urls, defaults)
+
+    def project_of(self, url: str, *, earlier: bool) -> str | None:
+        """The normalized name of the project whose page this is below a URL of ours, or None.
+
+        ``earlier``: also below those that micropip had from us before, as an install may have that
+        was running when they changed.
+        """
+        start, _, name = url.removesuffix("/").rpartition("/")
+        ours = start in self.given or (earlier and start in self._earlier)
+        return normalize(name) if ours and url.endswith("/") and is_project_name(name) else None
+
+    def is_ours(self) -> bool:
+        """Whether micropip still has what :meth:`use` gave it."""
+        return self._ours is not None and self._current()[0] == self._ours[0]
+
+    def restore(self) -> None:
+        """Put back what was there before the first :meth:`use`.
+
+        What others have set since stays.
+        """
+        if self._before is None or self._ours is None:
+            return
+        urls, defaults = self._current()
+        if urls == self._ours[0]:
+            micropip.set_index_urls(self._before[0])
+        if defaults == self._ours[1]:
+            package_index.DEFAULT_INDEX_URLS[:] = self._before[1]
+        self._before = self._ours = None
+        self.given = ()
+
+    @staticmethod
+    def _current() -> tuple[list[str], list[str]]:
+        manager: Any = micropip.set_index_urls.__self__  # type: ignore[attr-defined]
+        return list(manager.index_urls), list(package_index.DEFAULT_INDEX_URLS)

@@ -1,0 +1,64 @@
+"""The packages of Pyodide's lock file, as micropip has them."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import micropip
+
+from pyodide_mirror.model import normalize
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+
+def uninstall(names: list[str]) -> None:
+    """Remove distributions again, with their traces in Pyodide's list of loaded packages."""
+    micropip.uninstall(names)
+
+
+def _lockfile_packages() -> dict[str, Any]:
+    manager: Any = micropip.set_index_urls.__self__  # type: ignore[attr-defined]
+    compat = getattr(manager, "compat_layer", None)  # since 0.10; 0.9 has them in the manager
+    found: dict[str, Any] = getattr(compat, "lockfile_packages", None) or getattr(
+        manager, "repodata_packages", {}
+    )
+    return found
+
+
+def without_distribution() -> set[str]:
+    """Normalized names in Pyodide's lock file that install no distribution: libraries and tests."""
+    return {
+        normalize(name)
+        for name, entry in _lockfile_packages().items()
+        if name.endswith("-tests") or entry.get("package_type", "package") != "package"
+    }
+
+
+def provided_elsewhere(*, lockfile: bool) -> Callable[[str], bool]:
+    """Whether micropip takes a project, by its normalized name, from elsewhere than an index.
+
+    From Pyodide's lock file, if that comes first, or from the wheels of a JupyterLite site, which
+    piplite knows.
+    """
+    known = set(map(normalize, _lockfile_packages())) if lockfile else set()
+    piplite = sys.modules.get("piplite.piplite")
+    indices: Mapping[str, Mapping[str, Any]] = getattr(piplite, "_PIPLITE_INDICES", {})
+
+    def has(name: str) -> bool:
+        return name in known or any(name in index for index in indices.values())
+
+    return has
+
+
+@contextmanager
+def hidden_from_lockfile(hide: Callable[[str], bool]) -> Iterator[None]:
+    """Let micropip not see some packages of Pyodide's lock file, so that it asks the mirrors."""
+    packages = _lockfile_packages()
+    hidden = {name: packages.pop(name) for name in list(packages) if hide(normalize(name))}
+    try:
+        yield
+    finally:
+        packages.update(hidden)

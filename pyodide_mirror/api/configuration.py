@@ -1,0 +1,143 @@
+"""Configurations: what is asked for, what is in force, and what is put off."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from pyodide_mirror.installing import RankedMirror
+from pyodide_mirror.model import Outcome, Reason
+from pyodide_mirror.probing import UNUSABLE, Canary, probe_mirror, rank, tier
+from pyodide_mirror.reporting import Report
+
+if TYPE_CHECKING:
+    from pyodide_mirror._micropip import Prefer
+    from pyodide_mirror.installing import MirrorOrder
+    from pyodide_mirror.model import Mirror, ProjectPage
+    from pyodide_mirror.probing import Check, Result
+    from pyodide_mirror.transport import Progress, Transport
+
+    from .arguments import Mirrors
+
+OnConfigured = Callable[[Report], None] | None
+
+_DOUBTFUL: Final = frozenset(
+    {
+        Reason.TIMEOUT,
+        Reason.UNREACHABLE,
+        Reason.HTTP_STATUS,
+        Reason.NOT_AN_INDEX,
+        Reason.FILES_BLOCKED,
+    }
+)
+"""Verdicts whose cause may pass, or lie in the canary."""
+_WITHOUT_PROJECT: Final = frozenset({Reason.HTTP_STATUS, Reason.NOT_AN_INDEX})
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeSettings:
+    """Which mirrors are to be probed, with which canary, and how long each request may take."""
+
+    mirrors: Mirrors
+    canary: str
+    timeout: float
+
+    def is_same(self, other: ProbeSettings) -> bool:
+        """Whether the other's verdicts hold here; the time-out does not matter for that."""
+        return (self.mirrors, self.canary) == (other.mirrors, other.canary)
+
+    def check(
+        self, transport: Transport, canary: Canary | None = None, *, thorough: bool = False
+    ) -> Check:
+        """The check of one mirror; ``canary`` may be another one than that of the settings.
+
+        Mirrors that race are not asked for more than it takes to choose one of them, so they are
+        not checked thoroughly.
+        """
+        project = canary or Canary(project=self.canary)
+
+        def check(mirror: Mirror, progress: Progress) -> Awaitable[Outcome]:
+            return probe_mirror(
+                mirror,
+                transport,
+                canary=project,
+                timeout=self.timeout,
+                named=self.mirrors.named,
+                thorough=thorough,
+                progress=progress,
+            )
+
+        return check
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A configuration that was made: the report on its mirrors, and their order."""
+
+    settings: ProbeSettings
+    prefer: Prefer
+    report: Report
+    order: MirrorOrder
+
+    @property
+    def mirror(self) -> Mirror:
+        """The mirror in use."""
+        return self.order.ranked[0].mirror
+
+    def updated(self, settings: ProbeSettings, prefer: Prefer) -> Configuration:
+        """The same mirrors, with another time-out and preference."""
+        order = replace(self.order, timeout=settings.timeout)
+        return Configuration(settings, prefer, self.report, order)
+
+
+@dataclass(frozen=True, slots=True)
+class DeferredConfiguration:
+    """A configuration that is made when it is first needed.
+
+    ``remember``: put a remembered mirror first, and remember the chosen one.
+    """
+
+    settings: ProbeSettings
+    prefer: Prefer
+    remember: bool = True
+    on_configured: OnConfigured = None
+
+
+def without_project(result: Result) -> list[Mirror]:
+    """The mirrors that answered a request for the project, but not with its page."""
+    return [outcome.mirror for outcome in result.outcomes if outcome.reason in _WITHOUT_PROJECT]
+
+
+def report_of(result: Result, others: tuple[Mirror, ...] = ()) -> Report:
+    """The report of a race or a probe; the winner stands first among the outcomes."""
+    outcomes = rank(result.outcomes)
+    pending = (*result.pending, *others)
+    best = result.winner or next((o for o in outcomes if tier(o) < UNUSABLE), None)
+    if best is None:
+        return Report(None, outcomes, pending)
+    rest = tuple(outcome for outcome in outcomes if outcome is not best)
+    return Report(best.mirror, (best, *rest), pending)
+
+
+def recalled(mirror: Mirror, page: ProjectPage) -> Outcome:
+    """The verdict on a mirror that worked the last time, after its first page of this time."""
+    reason = page.repairs[0] if page.repairs else Reason.OK
+    detail = "it worked the last time, and its first page of this time is right"
+    return Outcome(
+        mirror=mirror, reason=reason, repairs=page.repairs, detail=detail, hint=reason.advice
+    )
+
+
+def ranking(report: Report) -> tuple[RankedMirror, ...]:
+    """All mirrors that may be of use, in order.
+
+    The usable ones, the unknown ones, and last those whose trouble may pass or lie in the canary.
+    """
+    usable = [o for o in report.outcomes if tier(o) < UNUSABLE]
+    doubtful = [o for o in report.outcomes if o.reason in _DOUBTFUL]
+    return (
+        *(RankedMirror(outcome.mirror, outcome.repairs) for outcome in usable),
+        *(RankedMirror(mirror) for mirror in report.pending),
+        *(RankedMirror(outcome.mirror, outcome.repairs) for outcome in doubtful),
+    )

@@ -1,0 +1,90 @@
+"""The configuration in force, and how micropip is made to install through it."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pyodide_mirror._micropip import FetchPatch, IndexUrls
+from pyodide_mirror.installing import DeferredMirrors, Failover, MirrorClient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pyodide_mirror._micropip import InstallHook, Prefer
+    from pyodide_mirror.installing import MirrorOrder
+    from pyodide_mirror.reporting import Event
+
+    from .configuration import Configuration
+
+_log = logging.getLogger(__name__)
+
+
+class Configurator:
+    """Has micropip use the mirrors of a configuration, and puts back what was there before.
+
+    ``in_force``: the configuration that micropip has now, if any.
+    """
+
+    def __init__(self, hook: InstallHook) -> None:
+        self.in_force: Configuration | None = None
+        self._hook = hook
+        self._index_urls = IndexUrls()
+        self._fetch_patch = FetchPatch(self._index_urls)
+        self._provisional = 0
+
+    def apply(self, configuration: Configuration) -> None:
+        """Let micropip install through this configuration from now on."""
+        self._use(configuration.order, configuration.prefer)
+        self._hook.install()
+        self.in_force = configuration
+
+    def can_serve(self, order: MirrorOrder) -> bool:
+        """Begin to serve micropip's requests, and say whether this micropip can be served."""
+        tell = _log_event
+        client = MirrorClient(order.transport, order.timeout, tell)
+        # For calls that come past `micropip.install`, it lives longer than any install.
+        source = Failover(DeferredMirrors(order), client, tell, remember=False)
+        return self._fetch_patch.install(source)
+
+    @contextmanager
+    def provisionally(self, order: MirrorOrder, prefer: Prefer) -> Iterator[None]:
+        """Let micropip's requests come to us meanwhile, so that mirrors are found for the first.
+
+        Where none was needed, and no other install still goes on, all is as before at the end.
+        """
+        before = self.in_force
+        self._provisional += 1
+        self._use(order, prefer)
+        try:
+            yield
+        finally:
+            self._provisional -= 1
+            if self.in_force is before and not self._provisional:
+                self._release()
+                if before is not None:
+                    self.apply(before)
+
+    def is_used_by_micropip(self) -> bool:
+        """Whether micropip still has the index URLs of the configuration in force."""
+        return self.in_force is not None and self._index_urls.is_ours()
+
+    def reset(self) -> None:
+        """Leave micropip as it was before the first configuration."""
+        self._hook.remove()
+        self._release()
+        self.in_force = None
+
+    def _use(self, order: MirrorOrder, prefer: Prefer) -> None:
+        # With the patch one index URL stands for all mirrors; without it micropip needs them.
+        served = self.can_serve(order)
+        self._index_urls.use([order.index_url] if served else order.plain_urls(), prefer)
+
+    def _release(self) -> None:
+        self._fetch_patch.remove()
+        self._index_urls.restore()
+
+
+def _log_event(event: Event) -> None:
+    _log.log(logging.WARNING if event.kind == "problem" else logging.DEBUG, "%s", event.text)

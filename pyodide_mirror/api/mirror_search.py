@@ -1,0 +1,196 @@
+"""The search for mirrors that work: those in force, a remembered one, or the winner of a race."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pyodide_mirror.errors import NoUsableMirror
+from pyodide_mirror.index import specifier_of
+from pyodide_mirror.installing import DeferredMirrors, MirrorOrder, NoPageError, RankedMirror
+from pyodide_mirror.probing import DEFAULT_CANARY, Canary, run_race
+from pyodide_mirror.reporting import Event, Report, notify
+from pyodide_mirror.storage import Choice
+
+from .configuration import Configuration, ranking, recalled, report_of, without_project
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from pyodide_mirror.installing import InstallRequest, LoadPage
+    from pyodide_mirror.model import Mirror, Outcome
+
+    from .configuration import DeferredConfiguration
+    from .configurator import Configurator
+    from .host import Host
+
+Watch = Callable[["Outcome"], None] | None
+
+
+@dataclass(slots=True)
+class InstallMirrors:
+    """The mirrors of one install, and the report of what is known of them by now."""
+
+    deferred: DeferredMirrors
+    report: Report
+
+
+class MirrorSearch:
+    """Finds the mirrors of a configuration, and remembers which one was chosen."""
+
+    def __init__(self, host: Host, configurator: Configurator) -> None:
+        self._host = host
+        self._configurator = configurator
+        self._forgetting: Awaitable[None] | None = None
+        self._racing = asyncio.Lock()
+
+    def forget(self) -> None:
+        """Begin to forget the remembered mirror."""
+        self._forgetting = self._host.store.forget()
+
+    async def forgotten(self) -> None:
+        """Wait until what :meth:`forget` began is done."""
+        forgetting, self._forgetting = self._forgetting, None
+        if forgetting is not None:
+            await forgetting
+
+    async def race(self, plan: DeferredConfiguration, watch: Watch) -> Configuration:
+        """Let the mirrors race, and put the configuration with the winner in force.
+
+        ``watch`` is called with each verdict. Raises NoUsableMirror.
+        """
+        async with self._racing:
+            return await self._race(plan, watch)
+
+    async def for_install(
+        self, plan: DeferredConfiguration, request: InstallRequest
+    ) -> InstallMirrors:
+        """The mirrors for an install, which are found when it wants the first page."""
+        known = self._in_force(plan)
+        if known is not None:
+            configuration = known.updated(plan.settings, plan.prefer)
+            self._configurator.apply(configuration)
+            return _known(configuration, request)
+        order = await self._unprobed(plan)
+        if not self._configurator.can_serve(order):  # micropip has to know the mirrors at once
+            return _known(await self.race(plan, request.events.on_outcome), request)
+        recalled_mirror = await self._recall(plan)
+        others = plan.settings.mirrors.without(recalled_mirror)
+        report = Report(recalled_mirror, (), others)
+        found = InstallMirrors(DeferredMirrors(order), report)
+
+        async def find(project: str, load: LoadPage) -> MirrorOrder:
+            configuration = None
+            if recalled_mirror is not None:
+                configuration = await self._trust(plan, order, recalled_mirror, load)
+            how = ", as before" if configuration is not None else ""
+            if configuration is None:
+                configuration = await self._find(plan, request, project)
+            found.report = configuration.report
+            request.events.add(_chosen(configuration, how))
+            return configuration.order
+
+        found.deferred = DeferredMirrors(order, find)
+        return found
+
+    def _in_force(self, plan: DeferredConfiguration) -> Configuration | None:
+        """The configuration in force, if that is what the plan asks for."""
+        known = self._configurator.in_force
+        return known if known is not None and known.settings.is_same(plan.settings) else None
+
+    async def _unprobed(self, plan: DeferredConfiguration) -> MirrorOrder:
+        mirrors = [mirror for mirror in plan.settings.mirrors.mirrors if not mirror.problem]
+        transport = await self._host.transport()
+        return MirrorOrder(tuple(map(RankedMirror, mirrors)), transport, plan.settings.timeout)
+
+    # --- the mirror of the last time ------------------------------------------------------------
+
+    async def _recall(self, plan: DeferredConfiguration) -> Mirror | None:
+        """The remembered mirror, if it may be used at once: its first page will prove it."""
+        choice = await self._choice() if plan.remember else None
+        mirrors = plan.settings.mirrors.mirrors
+        if choice is None or any(mirror.is_exclusive for mirror in mirrors):
+            return None  # who may answer for a private project is not to be tried out
+        return next((m for m in mirrors if m.index_url == choice.index_url and not m.problem), None)
+
+    async def _choice(self) -> Choice | None:
+        """What is remembered, unless it is too old."""
+        await self.forgotten()
+        choice = await self._host.store.load()
+        return choice if choice is not None and choice.is_fresh(datetime.now(UTC)) else None
+
+    async def _trust(
+        self, plan: DeferredConfiguration, order: MirrorOrder, mirror: Mirror, load: LoadPage
+    ) -> Configuration | None:
+        """The configuration with a remembered mirror, if it proves itself by the wanted page."""
+        try:
+            outcome = recalled(mirror, await load(mirror))
+        except NoPageError:
+            return None  # whatever is wrong, the race tells
+        report = Report(mirror, (outcome,), plan.settings.mirrors.without(mirror))
+        ranked = MirrorOrder(ranking(report), order.transport, order.timeout)
+        configuration = Configuration(plan.settings, plan.prefer, report, ranked)
+        self._configurator.apply(configuration)
+        notify(plan.on_configured, report)
+        return configuration
+
+    # --- the race -------------------------------------------------------------------------------
+
+    async def _find(
+        self, plan: DeferredConfiguration, request: InstallRequest, project: str
+    ) -> Configuration:
+        """The configuration for an install that wants this project first."""
+        async with self._racing:
+            known = self._in_force(plan)  # another install may have found it meanwhile
+            canary = _canary(plan, request, project)
+            return known or await self._race(plan, request.events.on_outcome, canary)
+
+    async def _race(
+        self, plan: DeferredConfiguration, watch: Watch, canary: Canary | None = None
+    ) -> Configuration:
+        settings = plan.settings
+        await self.forgotten()
+        choice = await self._choice() if plan.remember else None
+        transport = await self._host.transport()
+        racing, others = settings.mirrors.with_first(choice).racing()
+        result = await run_race(racing, settings.check(transport, canary), watch)
+        if result.winner is None and canary is not None:
+            # It may be the project that is missing, and not the mirrors that are of no use.
+            again = without_project(result)
+            result = result.updated(await run_race(again, settings.check(transport), watch))
+        report = report_of(result, others)
+        if report.chosen is None:
+            raise NoUsableMirror(report)
+        order = MirrorOrder(ranking(report), transport, settings.timeout)
+        configuration = Configuration(settings, plan.prefer, report, order)
+        self._configurator.apply(configuration)
+        if plan.remember:
+            await self._host.store.save(Choice(report.chosen.index_url, datetime.now(UTC)))
+        notify(plan.on_configured, report)
+        return configuration
+
+
+def _known(configuration: Configuration, request: InstallRequest) -> InstallMirrors:
+    request.events.add(_chosen(configuration))
+    return InstallMirrors(DeferredMirrors(configuration.order), configuration.report)
+
+
+def _chosen(configuration: Configuration, how: str = "") -> Event:
+    mirror = configuration.mirror
+    return Event("chosen", f"installs through {mirror.name}{how}", mirror.index_url)
+
+
+def _canary(plan: DeferredConfiguration, request: InstallRequest, project: str) -> Canary | None:
+    """The project itself as the canary, so that the install can use what the probes fetch.
+
+    Not where the user has named another one, or an index claims the project.
+    """
+    settings = plan.settings
+    claimed = any(mirror.names(project) for mirror in settings.mirrors.mirrors)
+    if settings.canary != DEFAULT_CANARY or claimed:
+        return None
+    specifier = specifier_of(project, request.requirements)
+    return Canary(project=project, specifier=specifier, downloads=request.downloads)

@@ -1,0 +1,268 @@
+"""One session: what the public functions do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, Literal
+
+from pyodide_mirror._micropip import InstallHook, Prefer, check_options, has_default_index_urls
+from pyodide_mirror.installing import Installation, InstallRequest
+from pyodide_mirror.probing import DEFAULT_CANARY, check_all
+from pyodide_mirror.reporting import Event, EventLog, InstallReport, Report
+
+from .arguments import (
+    MirrorsArgument,
+    check_callback,
+    check_canary,
+    check_choice,
+    check_flag,
+    check_mirrors,
+    check_requirements,
+    check_timeout,
+)
+from .configuration import DeferredConfiguration, OnConfigured, ProbeSettings, report_of
+from .configurator import Configurator
+from .mirror_search import MirrorSearch
+
+if TYPE_CHECKING:
+    from pyodide_mirror.model import Outcome
+    from pyodide_mirror.reporting import Installed
+    from pyodide_mirror.storage import CacheInfo
+
+    from .host import Host
+
+OnOutcome = Callable[["Outcome"], None] | None
+OnEvent = Callable[[Event], None] | None
+Verify = Literal["index", "quorum"]
+
+
+class Session:
+    """The state behind the public functions; there is one, in :mod:`~pyodide_mirror.api.default`.
+
+    ``hook``: one that stands in the place of ``micropip.install`` already.
+    """
+
+    def __init__(self, host: Host, hook: InstallHook | None = None) -> None:
+        self._host = host
+        self._deferred: DeferredConfiguration | None = None
+        self._hook = hook or InstallHook(self.plain_install)
+        self._hook.run = self.plain_install
+        self._configurator = Configurator(self._hook)
+        self._search = MirrorSearch(host, self._configurator)
+
+    async def probe(
+        self,
+        mirrors: MirrorsArgument = None,
+        *,
+        canary: str = DEFAULT_CANARY,
+        timeout: float = 5.0,  # of a request, not of this call
+        on_outcome: OnOutcome = None,
+    ) -> Report:
+        """Look at every mirror and say of each what it can be used for; changes nothing.
+
+        ``mirrors``: one index URL or :class:`Mirror`, or several; None is ``PYODIDE_MIRROR_URLS``
+        from the environment, else the built-in table. ``canary``: the project to look up.
+        ``timeout``: seconds for one request, body included. ``on_outcome``: is called with each
+        verdict as it arrives. Of the report, ``chosen`` is the best mirror, or None.
+
+        Raises TypeError or ValueError for bad arguments, before any request.
+        """
+        settings = self._settings(mirrors, canary, timeout)
+        check_callback("on_outcome", on_outcome)
+        await self._search.forgotten()
+        check = settings.check(await self._host.transport(), thorough=True)
+        return report_of(await check_all(settings.mirrors.mirrors, check, on_outcome))
+
+    async def configure(
+        self,
+        mirrors: MirrorsArgument = None,
+        *,
+        canary: str = DEFAULT_CANARY,
+        timeout: float = 5.0,  # of a request, not of this call
+        prefer: Prefer = "lockfile",
+        remember: bool = True,
+        on_outcome: OnOutcome = None,
+    ) -> Report:
+        """Find a mirror that works from here, and let micropip use it.
+
+        The mirrors race: they start in order, shortly after one another, and the first that is
+        verified wins. ``prefer``: ``"lockfile"`` keeps Pyodide's own builds first, ``"index"``
+        asks the mirror first. ``remember``: try the winner first the next time, on other pages of
+        this origin too. The other arguments are those of :meth:`probe`.
+
+        Raises :class:`NoUsableMirror`, which carries the report, and leaves micropip as it was.
+        Raises TypeError or ValueError for bad arguments, before any request.
+        """
+        plan = self._plan(mirrors, canary, timeout, prefer, remember)
+        check_callback("on_outcome", on_outcome)
+        return (await self._search.race(plan, on_outcome)).report
+
+    def configure_later(
+        self,
+        mirrors: MirrorsArgument = None,
+        *,
+        canary: str = DEFAULT_CANARY,
+        timeout: float = 5.0,
+        prefer: Prefer = "lockfile",
+        on_configured: OnConfigured = None,
+    ) -> None:
+        """Configure when the first ``micropip.install`` asks an index, and make no request now.
+
+        Until then micropip is as it was; a user who gives it index URLs keeps them. These mirrors
+        and this canary are also what the other functions use where they are given none.
+        ``on_configured``: is called with the report. The other arguments are those of
+        :meth:`configure`, and so are the errors for bad ones.
+        """
+        settings = _settings(mirrors, canary, timeout)
+        check_choice("prefer", prefer, ("lockfile", "index"))
+        check_callback("on_configured", on_configured)
+        self._deferred = DeferredConfiguration(settings, prefer, on_configured=on_configured)
+        self._hook.install()
+
+    async def install(  # micropip's signature, and ours
+        self,
+        requirements: str | Iterable[str],
+        keep_going: bool = False,  # micropip's signature
+        deps: bool = True,
+        credentials: str | None = None,
+        pre: bool = False,
+        index_urls: MirrorsArgument = None,
+        *,
+        mirrors: MirrorsArgument = None,
+        canary: str = DEFAULT_CANARY,
+        timeout: float = 5.0,  # of a request, not of this call
+        prefer: Prefer = "lockfile",
+        remember: bool = True,
+        verify: Verify = "index",
+        cache: bool = True,
+        on_event: OnEvent = None,
+        **micropip_options: Any,
+    ) -> InstallReport:
+        """Install through a mirror that works from here; a drop-in for ``micropip.install``.
+
+        Configures first, as :meth:`configure` does, unless that was done with the same mirrors
+        and canary. What a mirror cannot deliver comes from the next one, but only under the same
+        file name and SHA-256; what is still missing after the install is installed as well.
+        ``index_urls`` is taken as ``mirrors``. ``verify``: ``"quorum"`` demands that a second
+        mirror, on another host, publishes the same digest for each file. ``cache``: keep what was
+        fetched in this browser, and take from there what is known by its SHA-256. ``on_event``: is
+        called with each :class:`Event`. Other options go to micropip.
+
+        Nothing stays installed of an install that fails. Raises :class:`NoUsableMirror` when no
+        mirror works, :class:`IncompleteInstall` when something cannot be had from any,
+        :class:`DigestMismatch` when no mirror has a file as its page says, what micropip raises,
+        and TypeError or ValueError for bad arguments, before any request.
+        """
+        wanted = check_requirements(requirements)
+        if index_urls is not None and mirrors is not None:
+            raise TypeError("mirrors and index_urls mean the same: give one of them")
+        given = index_urls if mirrors is None else mirrors
+        plan = self._plan(given, canary, timeout, prefer, remember)
+        check_choice("verify", verify, ("index", "quorum"))
+        check_flag("cache", cache)
+        check_callback("on_event", on_event)
+        check_options(micropip_options)
+        options = {
+            "keep_going": keep_going,
+            "deps": deps,
+            "credentials": credentials,
+            "pre": pre,
+            **micropip_options,
+        }
+        events = EventLog(on_event)
+        request = InstallRequest(wanted, options, events, verify, cache=cache)
+        installed, report = await self._install(plan, request)
+        return InstallReport(installed=installed, events=tuple(events.all), report=report)
+
+    def status(self) -> Report | None:
+        """What is configured now, or None."""
+        in_force = self._configurator.in_force
+        return None if in_force is None else in_force.report
+
+    async def cache_info(self) -> CacheInfo:
+        """What this browser keeps of earlier installs: files, pages, bytes, and where."""
+        return await self._host.cache.info()
+
+    async def clear_cache(self) -> None:
+        """Remove all that is kept of earlier installs, for all pages of this origin."""
+        await self._host.cache.clear()
+
+    def reset(self) -> None:
+        """Leave micropip as it was before, and forget the remembered choice.
+
+        micropip is restored at once; forgetting is awaited by the next :meth:`probe`,
+        :meth:`configure` or :meth:`install`.
+        """
+        self.release()
+        self._search.forget()
+
+    def release(self) -> None:
+        """Leave micropip as it was before; what is remembered stays, as when a page is closed."""
+        self._configurator.reset()
+        self._deferred = None
+
+    async def settled(self) -> None:
+        """Wait until what goes on in the background is done: forgetting, and writing the cache."""
+        await self._search.forgotten()
+        await self._host.cache.settled()
+
+    async def plain_install(self, arguments: dict[str, Any]) -> None:
+        """What ``micropip.install`` does while our hook is in its place."""
+        requirements = arguments.pop("requirements")
+        plan = self._plain_plan() if arguments.get("index_urls") is None else None
+        if plan is None:
+            await self._hook.call(requirements, arguments)
+            return
+        wanted = check_requirements(requirements)
+        await self._install(plan, InstallRequest(wanted, arguments, EventLog(None)))
+
+    def _plain_plan(self) -> DeferredConfiguration | None:
+        """What holds for a plain ``micropip.install``; None where the user wants something else."""
+        in_force = self._configurator.in_force
+        if in_force is not None:
+            ours = self._configurator.is_used_by_micropip()
+            return DeferredConfiguration(in_force.settings, in_force.prefer) if ours else None
+        return self._deferred if has_default_index_urls() else None
+
+    async def _install(
+        self, plan: DeferredConfiguration, request: InstallRequest
+    ) -> tuple[tuple[Installed, ...], Report]:
+        """Install, and say what was added and what is known of the mirrors by then."""
+        if request.cache:
+            self._host.cache.warm()
+        found = await self._search.for_install(plan, request)
+        failover = request.failover(found.deferred, self._host.cache)
+        installation = Installation(failover, request, self._hook.call, lambda: found.report)
+        put_off = found.deferred.find is not None
+        order = found.deferred.provisional
+        try:
+            with self._configurator.provisionally(order, plan.prefer) if put_off else nullcontext():
+                return await installation.run(), found.report
+        finally:
+            await failover.save()
+
+    def _plan(  # the arguments of the public functions
+        self,
+        mirrors: MirrorsArgument,
+        canary: str,
+        timeout: float,
+        prefer: Prefer,
+        remember: bool,
+    ) -> DeferredConfiguration:
+        settings = self._settings(mirrors, canary, timeout)
+        check_choice("prefer", prefer, ("lockfile", "index"))
+        check_flag("remember", remember)
+        return DeferredConfiguration(settings, prefer, remember)
+
+    def _settings(self, mirrors: MirrorsArgument, canary: str, timeout: float) -> ProbeSettings:
+        """The settings asked for; those of :meth:`configure_later` where no mirrors are given."""
+        if self._deferred is None or mirrors is not None:
+            return _settings(mirrors, canary, timeout)
+        later = self._deferred.settings
+        same = later.canary if canary == DEFAULT_CANARY else check_canary(canary)
+        return ProbeSettings(later.mirrors, same, check_timeout(timeout))
+
+
+def _settings(mirrors: MirrorsArgument, canary: str, timeout: float) -> ProbeSettings:
+    return ProbeSettings(check_mirrors(mirrors), check_canary(canary), check_timeout(timeout))

@@ -1,0 +1,13 @@
+"""The browser's side: all that touches JavaScript."""
+
+from typing import TYPE_CHECKING
+
+from pyodide_mirror._lazy import hand_on
+
+if TYPE_CHECKING:
+    from .fetch import FetchTransport
+    from .page import page_facts
+    from .policies import Policies
+    from .storage import open_cache, open_store
+
+__getattr__, __dir__, __all__ = hand_on(__name__)

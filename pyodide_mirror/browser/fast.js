@@ -1,0 +1,176 @@
+// What the browser does faster than Python in it: reading bodies, parsing big pages, digests.
+//
+// `fetch.py` evaluates this file; its value is an object with the function `request`.
+(() => {
+	// As in `index/files.py`; the cases of tests/support/page_cases.json hold the two together.
+	const FILENAME = /^[A-Za-z0-9_][A-Za-z0-9._+!~-]{0,254}$/;
+	const PLAIN_URL =
+		/^https?:\/\/[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,3}|:[1-5][0-9]{4})?\/[\w./+~!-]+$/;
+	const RELATIVE_URL = /^[\w./+~!-]+$/;
+	const ABSOLUTE_URL = /^https?:\/\/[^/]/i;
+	const SHA256 = /^[0-9a-f]{64}$/;
+	const LONGEST_URL = 2000;
+	// Wheels for any platform or for WebAssembly.
+	const USEFUL = /[-.](any|[a-z0-9_]*wasm32)\.whl$/;
+	// The fields that `index/pep691.py` reads.
+	const FIELDS = [
+		"filename",
+		"url",
+		"hashes",
+		"requires-python",
+		"core-metadata",
+		"dist-info-metadata",
+		"yanked",
+		"size",
+	];
+
+	// Answers with [status, url, headers, body, digest, checked], or [-1, name, message] for an
+	// error and [-2] for too much: a rejected promise might never reach Python, and its null has two
+	// meanings. A body that is text is a lean page, of which `checked` says what `lean` says.
+	async function request(url, options, want, onHead, onMore) {
+		try {
+			const response = await fetch(url, options);
+			if (options.mode === "no-cors") return [0];
+			if (!want.live) return [-1, "AbortError", "nobody waits any more"];
+			onHead(response.status, response.headers.get("content-length") ?? "");
+			const headers = JSON.stringify([...response.headers]);
+			const bytes = await read(response.body, want, onMore);
+			if (bytes === null) return [-2];
+			const page = want.lean && bytes.length >= want.leanFrom ? lean(bytes) : null;
+			const digest = want.digest && bytes.length >= want.digestFrom ? await sha256(bytes) : "";
+			const [body, checked] = page ?? [bytes, false];
+			return [response.status, response.url, headers, body, digest, checked];
+		} catch (error) {
+			return [-1, String(error?.name), String(error?.message ?? error)];
+		}
+	}
+
+	// The whole body, or null for one that is larger than wanted.
+	async function read(body, want, onMore) {
+		if (!body) return new Uint8Array(0);
+		const reader = body.getReader();
+		const parts = [];
+		let size = 0;
+		let told = 0;
+		let last = 0;
+		const tell = () => {
+			const news = size - told;
+			told = size;
+			if (news && want.live) onMore(news);
+		};
+		try {
+			for (;;) {
+				const { done, value } = await reader.read();
+				if (done) break;
+				size += value.length;
+				if (size > want.maxBytes) {
+					reader.cancel().catch(() => {});
+					return null;
+				}
+				parts.push(value);
+				const now = performance.now();
+				if (now - last >= want.every) {
+					last = now;
+					tell();
+				}
+			}
+		} finally {
+			tell();
+		}
+		return joined(parts, size);
+	}
+
+	function joined(parts, size) {
+		if (parts.length === 1) return parts[0];
+		const whole = new Uint8Array(size);
+		let at = 0;
+		for (const part of parts) {
+			whole.set(part, at);
+			at += part.length;
+		}
+		return whole;
+	}
+
+	const isFile = (file) => file && typeof file === "object" && typeof file.filename === "string";
+	const isRelative = (file) => isFile(file) && typeof file.url === "string" && !ABSOLUTE_URL.test(file.url);
+	// Python takes such a file for sure; where it may take none that is kept, it reads the page.
+	const isSure = (file) =>
+		isFile(file) &&
+		FILENAME.test(file.filename) &&
+		typeof file.url === "string" &&
+		(PLAIN_URL.test(file.url) || RELATIVE_URL.test(file.url)) &&
+		file.url.length <= LONGEST_URL &&
+		file.hashes &&
+		typeof file.hashes === "object" &&
+		!Array.isArray(file.hashes);
+
+	// A page in JSON with only what micropip can use, as [text, checked]; null for any other page,
+	// which Python has to read. `checked`: each entry is what Python would make of it.
+	function lean(bytes) {
+		let page;
+		try {
+			page = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+		} catch {
+			return null;
+		}
+		if (!page || !Array.isArray(page.files) || !page.files.length) return null;
+		const kept = page.files.filter((file) => !isFile(file) || USEFUL.test(file.filename));
+		if (!kept.some(isSure)) return null;
+		const relative = page.files.filter(isRelative);
+		if (relative.length && !kept.some((file) => isRelative(file) && isSure(file))) {
+			const witness = relative.find(isSure);
+			if (!witness) return null;
+			kept.push(witness);
+		}
+		// One entry that has to be read with care, and Python reads all of them so.
+		const plain = kept.map((file) => (isFile(file) ? plainEntry(file) : null));
+		const checked = plain.every(Boolean);
+		const files = checked ? plain : kept.map(picked);
+		return [JSON.stringify({ meta: page.meta, name: page.name, files }), checked];
+	}
+
+	function picked(file) {
+		if (!isFile(file)) return 0;
+		const entry = {};
+		for (const field of FIELDS) {
+			if (file[field] !== null && file[field] !== undefined) entry[field] = file[field];
+		}
+		return entry;
+	}
+
+	const isNothing = (value) => value === null || value === undefined;
+	const isText = (value) => isNothing(value) || typeof value === "string";
+	const isDigests = (value) =>
+		typeof value === "object" &&
+		value !== null &&
+		Object.keys(value).length === 1 &&
+		typeof value.sha256 === "string" &&
+		SHA256.test(value.sha256);
+
+	// The entry as Python would have it in the end, or null where it has to be read with more care.
+	function plainEntry(file) {
+		const promised = file["core-metadata"] ?? file["dist-info-metadata"] ?? false;
+		if (!FILENAME.test(file.filename)) return null;
+		if (typeof file.url !== "string" || !PLAIN_URL.test(file.url)) return null;
+		if (file.url.length > LONGEST_URL || file.url.includes("/.")) return null;
+		if (!isDigests(file.hashes) || !isText(file["requires-python"])) return null;
+		if (typeof promised !== "boolean" && !isDigests(promised)) return null;
+		if (!isText(file.yanked) && typeof file.yanked !== "boolean") return null;
+		if (!isNothing(file.size) && !(Number.isSafeInteger(file.size) && file.size >= 0)) return null;
+		const entry = { filename: file.filename, url: file.url, hashes: file.hashes };
+		if (file["requires-python"]) entry["requires-python"] = file["requires-python"];
+		if (promised) entry["core-metadata"] = promised === true ? {} : promised;
+		if (!isNothing(file.yanked)) entry.yanked = file.yanked;
+		if (!isNothing(file.size)) entry.size = file.size;
+		return entry;
+	}
+
+	// The SHA-256 in hexadecimal, or "" where the page may not have it computed (plain http).
+	async function sha256(bytes) {
+		if (!globalThis.crypto?.subtle) return "";
+		const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+		return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+	}
+
+	return { request, lean };
+})();

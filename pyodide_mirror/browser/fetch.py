@@ -1,0 +1,191 @@
+"""Requests by the browser's ``fetch``.
+
+Names that start with ``js_`` are JavaScript objects, here and in all of this room.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import js
+from pyodide.ffi import create_proxy
+
+from pyodide_mirror.transport import (
+    NO_PROGRESS,
+    FailureKind,
+    PageFacts,
+    Progress,
+    Request,
+    Response,
+    TransportError,
+    cut_off,
+    timed_out,
+    too_large,
+)
+
+from .ffi import Rejected, next_task, settle, to_js_object
+from .page import says_offline
+
+if TYPE_CHECKING:
+    from .policies import Policies
+
+_log = logging.getLogger(__name__)
+
+_FAILED: Final = -1
+
+_TOO_MUCH: Final = -2
+"""What ``fast.js`` answers instead of a status."""
+
+_LEAN_FROM: Final = 16_384
+"""Bytes from which a page is worth a detour through JavaScript."""
+_DIGEST_FROM: Final = 65_536
+"""Bytes from which the browser's digest is faster than Python's."""
+_TELL_MS: Final = 50.0
+"""Milliseconds between two words about a body that arrives."""
+
+
+class FetchTransport:
+    """:class:`~pyodide_mirror.transport.Transport` by the browser's ``fetch``."""
+
+    def __init__(self, page: PageFacts, policies: Policies) -> None:
+        self.page = page
+        self._policies = policies
+
+    async def fetch(self, request: Request, progress: Progress = NO_PROGRESS) -> Response:
+        """See :class:`~pyodide_mirror.transport.Transport`."""
+        js_controller = js.AbortController.new()
+        reader = _Reader(request, progress)
+        try:
+            with self._policies.watch(request.url) as blocked:
+                try:
+                    async with asyncio.timeout(request.timeout) as limit:
+                        return await reader.read(js_controller.signal, limit)
+                except TimeoutError:
+                    raise timed_out(request.timeout, reader.received) from None
+                except Rejected as error:
+                    # Policy violations are reported a task later than the rejection.
+                    await next_task()
+                    if request.opaque:
+                        await blocked.wait(isolated=self.page.isolated)
+                    if blocked.coep and request.opaque:
+                        return Response(url=request.url, status=0)
+                    raise reader.failure(error, blocked.csp) from None
+        finally:
+            # Ends what is left of the request; without effect on one that is complete.
+            js_controller.abort()
+
+
+class _Reader:
+    """One request, and how far its answer has come."""
+
+    def __init__(self, request: Request, progress: Progress) -> None:
+        self.request = request
+        self.progress = progress
+        self.received: int | None = None
+        self.limit: asyncio.Timeout | None = None
+
+    async def read(self, js_signal: Any, limit: asyncio.Timeout) -> Response:
+        request, self.limit = self.request, limit
+        js_options = to_js_object(
+            mode="no-cors" if request.opaque else "cors",
+            credentials=request.credentials,
+            headers=dict(request.headers),
+            # Whether a mirror works now is not for the HTTP cache to say.
+            cache="no-store" if request.opaque else "no-cache",
+        )
+        js_options.signal = js_signal
+        js_fast = fast()
+        if js_fast is None:
+            return await self._read_slowly(js_options)
+        js_want = to_js_object(
+            maxBytes=request.max_bytes,
+            every=_TELL_MS,
+            lean=request.lean,
+            leanFrom=_LEAN_FROM,
+            digest=request.digest,
+            digestFrom=_DIGEST_FROM,
+            live=True,
+        )
+        js_tell: list[Any] = [create_proxy(self._on_head), create_proxy(self._on_more)]
+        try:
+            js_answer = await js_fast.request(request.url, js_options, js_want, *js_tell)
+        finally:
+            js_want.live = False  # a cancelled request may go on for a moment, and must not call
+            for js_proxy in js_tell:
+                js_proxy.destroy()
+        return self._response(*js_answer)
+
+    def _response(self, status: int, *parts: Any) -> Response:
+        if status == _TOO_MUCH:
+            raise too_large(self.request.max_bytes)
+        if status == _FAILED:
+            raise Rejected(*parts)
+        if self.request.opaque:
+            return Response(url=self.request.url, status=0)
+        url, headers, body, digest, checked = parts
+        return Response(
+            url=url or self.request.url,
+            status=status,
+            headers={name.lower(): value for name, value in json.loads(headers)},
+            body=body.encode() if isinstance(body, str) else body.to_bytes(),
+            digest=digest,
+            checked=checked,
+        )
+
+    def _on_head(self, status: int, length: str) -> None:
+        self.received = 0
+        self.progress.headers(status, int(length) if length.isdecimal() else None)
+
+    def _on_more(self, size: int) -> None:
+        self.received = (self.received or 0) + size
+        self.progress.received(size)
+        if self.request.stall and self.limit and not self.limit.expired():
+            self.limit.reschedule(asyncio.get_running_loop().time() + self.request.timeout)
+
+    async def _read_slowly(self, js_options: Any) -> Response:
+        """The same, without JavaScript of our own."""
+        js_response = await settle(js.fetch, None, self.request.url, js_options)
+        if self.request.opaque:
+            return Response(url=self.request.url, status=0)
+        headers = {str(name).lower(): str(value) for name, value in js_response.headers}
+        self._on_head(js_response.status, headers.get("content-length", ""))
+        chunks: list[bytes] = []
+        js_reader = js_response.body.getReader() if js_response.body else None
+        while js_reader is not None:
+            js_result = await settle(js_reader.read, js_reader)
+            if js_result.done:
+                break
+            chunks.append(js_result.value.to_bytes())
+            if (self.received or 0) + len(chunks[-1]) > self.request.max_bytes:
+                raise too_large(self.request.max_bytes)
+            self._on_more(len(chunks[-1]))
+        url = str(js_response.url) or self.request.url
+        status, body = js_response.status, b"".join(chunks)
+        return Response(url=url, status=status, headers=headers, body=body)
+
+    def failure(self, error: Rejected, directive: str) -> TransportError:
+        """What is known of a request that was rejected: to a page, causes look all alike."""
+        if directive:
+            return TransportError(FailureKind.CSP, f"blocked by {directive} of the page's policy")
+        if self.received is not None:
+            return cut_off(self.received)
+        if says_offline(self.request.url):
+            return TransportError(FailureKind.OFFLINE, "the browser is offline")
+        return TransportError(FailureKind.NETWORK, f"the browser says {error.message!r}")
+
+
+@functools.cache
+def fast() -> Any:
+    """The functions in ``fast.js``, or None where the page's policy forbids ``eval``."""
+    # Not by importlib.resources, which costs more to import than all else that is done here.
+    source = Path(__file__).with_name("fast.js").read_text("utf-8")
+    try:
+        return js.eval(source)
+    except Exception as error:  # EvalError, as a JsException of any version  # noqa: BLE001  # EvalError, as a JsException of any version
+        _log.debug("no eval here: %s", error)
+        return None

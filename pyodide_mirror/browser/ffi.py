@@ -1,0 +1,53 @@
+"""Calls into JavaScript."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import js
+from pyodide.ffi import create_once_callable, to_js
+
+
+async def next_task() -> None:
+    """Let the browser run one task (HTML standard), so that queued events are delivered."""
+
+    def start(js_resolve: Any, _js_reject: Any) -> None:
+        js.setTimeout(js_resolve, 0)
+
+    await js.Promise.new(create_once_callable(start))
+
+
+class Rejected(Exception):
+    """A JavaScript promise was rejected, with an error of this ``name`` and ``message``."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(name, message)
+        self.name = name
+        self.message = message
+
+    @classmethod
+    def because(cls, js_reason: Any) -> Rejected:
+        """Made of a promise's reason."""
+        message = str(getattr(js_reason, "message", js_reason))
+        return cls(str(getattr(js_reason, "name", "")), message)
+
+
+async def settle(js_function: Any, js_this: Any, *arguments: Any) -> Any:
+    """Call a JavaScript function and wait for its promise: its value, or :class:`Rejected`.
+
+    A promise that may be rejected must not reach Pyodide: it takes a reason without a ``stack``,
+    as all of WebKit's network errors are, for no exception, and whoever awaits it waits for ever.
+    So JavaScript makes the call (``Array.from`` with the bound function as its map function), and
+    what is awaited is never rejected.
+    """
+    js_bound = js_function.bind(js_this, *arguments)
+    js_promises = js.Array.from_(js.Array.of(0), js_bound)
+    (js_outcome,) = await js.Promise.allSettled(js_promises)
+    if js_outcome.status == "rejected":
+        raise Rejected.because(js_outcome.reason)
+    return js_outcome.value
+
+
+def to_js_object(**members: object) -> Any:
+    """A plain JavaScript object."""
+    return to_js(members, dict_converter=js.Object.fromEntries)

@@ -1,0 +1,63 @@
+"""What is known of the page or worker that this Python runs in."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import js
+
+from pyodide_mirror.model import HostKind, host_kind
+from pyodide_mirror.transport import PageFacts
+
+from .ffi import Rejected, settle, to_js_object
+
+# In a window `globalThis` is `window`, in a worker its global scope; in Node neither exists.
+IN_BROWSER: Final = hasattr(js, "location") and hasattr(js, "addEventListener")
+
+IN_WORKER: Final = IN_BROWSER and not hasattr(js, "document")
+
+
+async def page_facts() -> PageFacts:
+    """What the rules of the web make of the page or worker that this Python runs in."""
+    if not IN_BROWSER:
+        return PageFacts()
+    # `origin` and not `location`: a worker made from a blob: URL has the origin of its maker.
+    page_origin = str(js.origin) if hasattr(js, "origin") else ""
+    if not page_origin.startswith(("http:", "https:")):
+        page_origin = ""  # file:, or the opaque origin of a sandboxed frame
+    local, loopback = await asyncio.gather(
+        _permission("local-network"), _permission("loopback-network")
+    )
+    return PageFacts(
+        origin=page_origin,
+        host_kind=host_kind(page_origin) if page_origin else HostKind.PUBLIC,
+        isolated=bool(getattr(js, "crossOriginIsolated", False)),
+        tells_policies=not (_is_webkit() and IN_WORKER),
+        local_network=local,
+        loopback_network=loopback,
+    )
+
+
+def _is_webkit() -> bool:
+    """Whether this is WebKit itself; Chromium names it, too."""
+    agent = str(js.navigator.userAgent)
+    return "AppleWebKit/" in agent and "Chrom" not in agent
+
+
+async def _permission(name: str) -> str:
+    """State of a permission, or ``""`` where this browser does not know it."""
+    permissions = getattr(js.navigator, "permissions", None)
+    if permissions is None:
+        return ""
+    try:
+        return str((await settle(permissions.query, permissions, to_js_object(name=name))).state)
+    except Rejected:
+        return ""  # TypeError: no such permission in this browser
+
+
+def says_offline(url: str) -> bool:
+    """HTML standard: ``onLine`` is false when it certainly makes no sense to try."""
+    navigator = getattr(js, "navigator", None)
+    on_line = getattr(navigator, "onLine", True)
+    return on_line is False and host_kind(url) is not HostKind.LOOPBACK

@@ -1,0 +1,356 @@
+"""What is kept in the page's IndexedDB: the remembered choice, and the entries of the cache.
+
+Each has a database of its own, so that releases that know only one of them get along.
+
+Names that start with ``js_`` are JavaScript objects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from contextlib import suppress
+from hashlib import sha256 as _sha256
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Final
+
+import js
+from pyodide.ffi import JsBuffer, JsException, create_once_callable, to_js
+
+from pyodide_mirror.storage import (
+    MAX_BYTES,
+    Cache,
+    CacheBackendError,
+    Change,
+    Choice,
+    ChoiceStore,
+    LruIndex,
+    MemoryBackend,
+    MemoryStore,
+    Where,
+    byte_limit,
+    max_entry_bytes,
+)
+
+from .database import LONG_PATIENCE, PATIENCE, T, has_databases, open_database, wait_for_event
+from .ffi import Rejected, settle
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+
+_log = logging.getLogger(__name__)
+
+
+def open_store() -> ChoiceStore:
+    """IndexedDB, which plain-http pages and workers have, too; elsewhere the process's memory."""
+    return IndexedDBStore() if has_databases() else MemoryStore()
+
+
+def open_cache(max_bytes: int = MAX_BYTES) -> Cache:
+    """A cache in IndexedDB; where there is none, or it cannot be used, in the process's memory."""
+    return Cache(IndexedDBBackend(max_bytes) if has_databases() else MemoryBackend())
+
+
+CHOICE_DATABASE: Final = "pyodide_mirror"
+
+CHOICE: Final = "choice"
+
+
+class IndexedDBStore:
+    """:class:`~pyodide_mirror.storage.ChoiceStore` in the page's IndexedDB."""
+
+    def load(self) -> Awaitable[Choice | None]:
+        """The remembered choice, or None."""
+        return asyncio.ensure_future(self._load())
+
+    def save(self, choice: Choice) -> Awaitable[None]:
+        """Remember this one instead of the one before."""
+        text = choice.to_json()
+        return asyncio.ensure_future(self._write(lambda js_store: js_store.put(text, CHOICE)))
+
+    def forget(self) -> Awaitable[None]:
+        """Remember nothing."""
+        return asyncio.ensure_future(self._write(lambda js_store: js_store.delete(CHOICE)))
+
+    async def _load(self) -> Choice | None:
+        js_request = await self._use("readonly", lambda js_store: js_store.get(CHOICE))
+        return js_request and Choice.from_json(js_request.result)
+
+    async def _write(self, change: Callable[[Any], Any]) -> None:
+        await self._use("readwrite", change)
+
+    async def _use(self, mode: str, start: Callable[[Any], Any]) -> Any:
+        """The request that ``start`` makes, once it is done; None where nothing can be stored."""
+        try:
+            js_database = await open_database(CHOICE_DATABASE, [CHOICE])
+            try:
+                js_transaction = js_database.transaction(CHOICE, mode)
+                js_request = start(js_transaction.objectStore(CHOICE))
+                await wait_for_event(js_transaction, "complete", "abort")
+            finally:
+                js_database.close()
+        except (Rejected, JsException, TimeoutError) as error:
+            _log.warning("nothing can be remembered on this page: %s", error)
+            return None
+        return js_request
+
+
+CACHE_DATABASE: Final = "pyodide_mirror_cache"
+
+CONTENT: Final = "content"
+
+ORDER: Final = "order"
+
+_BOTH: Final = [CONTENT, ORDER]
+
+_SUBTLE_FROM: Final = 1_048_576
+"""Bytes from which the browser's digest is faster than Python's, the way to it included."""
+
+
+class IndexedDBBackend:
+    """:class:`~pyodide_mirror.storage.CacheBackend` in the page's IndexedDB, shared by its tabs.
+
+    The store ``content`` has an ArrayBuffer per key. (Blobs are faster from some megabytes on, but
+    WebKit cannot always store them.) The store ``order`` has one text, see
+    :class:`~pyodide_mirror.cache.LruIndex`; every transaction that writes contents brings both in
+    line, so that whatever happens to either mends itself.
+    """
+
+    where: Where = "indexeddb"
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self._opening: asyncio.Task[Any] | None = None
+        self._wanted: dict[str, None] = {}
+        self._reading: asyncio.Task[dict[str, Any]] | None = None
+        self._ahead: dict[str, asyncio.Task[dict[str, Any]]] = {}
+        # What is to be written, and what is being written just now.
+        self._changes: dict[str, Change] = {}
+        self._writing: Mapping[str, Change] = {}
+        self._writer: asyncio.Task[None] | None = None
+
+    # --- reading ---
+
+    async def read(self, key: str, sha256: str = "") -> bytes | None:
+        """See :class:`~pyodide_mirror.storage.CacheBackend`."""
+        pending = [changes.get(key) for changes in (self._changes, self._writing)]
+        known = next((change for change in pending if change not in (None, "used")), None)
+        if known == "drop":
+            return None
+        kept = await self._get(key) if known is None else known
+        if kept is None:
+            return None
+        data = await _checked(kept, sha256, max_entry_bytes(self.max_bytes))
+        self.change(key, "drop" if data is None else "used")
+        return data
+
+    def read_ahead(self, keys: Iterable[str]) -> None:
+        """See :class:`~pyodide_mirror.storage.CacheBackend`."""
+        wanted = dict.fromkeys(keys)
+        if wanted:
+            self._ahead = dict.fromkeys(wanted, _in_background(self._get_all(wanted)))
+
+    async def _get(self, key: str) -> Any:
+        """What others may have written; all that is wanted at once is one transaction."""
+        ahead = self._ahead.pop(key, None)
+        if ahead is not None:
+            return (await asyncio.shield(ahead))[key]
+        if self._reading is None:
+            self._wanted = {}
+            self._reading = asyncio.ensure_future(self._get_wanted(self._wanted))
+        self._wanted[key] = None
+        return (await asyncio.shield(self._reading))[key]
+
+    async def _get_wanted(self, keys: dict[str, None]) -> dict[str, Any]:
+        self._reading = None  # what is wanted from now on comes with the next one
+        return await self._get_all(keys)
+
+    async def _get_all(self, keys: dict[str, None]) -> dict[str, Any]:
+        def get_all(js_content: Any) -> dict[str, Any]:
+            return {key: js_content.get(key) for key in keys}
+
+        js_requests = await self._transact([CONTENT], "readonly", get_all)
+        return {key: js_request.result for key, js_request in js_requests.items()}
+
+    async def sizes(self) -> Mapping[str, int]:
+        """See :class:`~pyodide_mirror.storage.CacheBackend`."""
+
+        def get_state(js_content: Any, js_order: Any) -> tuple[Any, Any]:
+            return js_content.getAllKeys(), js_order.get(ORDER)
+
+        js_keys, js_text = await self._transact(_BOTH, "readonly", get_state)
+        order = LruIndex.from_text(js_text.result)
+        order.retain(js_keys.result)
+        return order.sizes
+
+    # --- writing ---
+
+    def change(self, key: str, change: Change) -> None:
+        """See :class:`~pyodide_mirror.storage.CacheBackend`."""
+        before = self._changes.pop(key, change)
+        # It goes to the end in any case; what was written and then used is still to be written.
+        self._changes[key] = before if change == "used" else change
+        if change != "used":  # that can wait: whoever reads is in a hurry
+            self._ahead.pop(key, None)
+            self._start_writing()
+
+    def flush(self) -> None:
+        """See :class:`~pyodide_mirror.storage.CacheBackend`."""
+        self._ahead.clear()
+        self._start_writing()
+
+    def _start_writing(self) -> None:
+        if self._changes and self._writer is None:
+            self._writer = asyncio.ensure_future(self._write())
+
+    async def settled(self) -> None:
+        """See :class:`~pyodide_mirror.storage.CacheBackend`."""
+        self.flush()
+        while self._writer is not None:
+            await asyncio.shield(self._writer)
+
+    async def clear(self) -> None:
+        """See :class:`~pyodide_mirror.storage.CacheBackend`."""
+        self._changes.clear()
+        self._ahead.clear()
+        await self.settled()
+        await self._transact(
+            _BOTH, "readwrite", lambda *js_both: [each.clear() for each in js_both]
+        )
+
+    async def _write(self) -> None:
+        try:
+            free = await _free_bytes()
+            while self._changes:
+                self._writing, self._changes = self._changes, {}
+                try:
+                    await self._commit(self._writing, free)
+                except CacheBackendError as error:
+                    _log.debug("not kept: %s", error)
+        finally:
+            self._writing, self._writer = {}, None
+
+    async def _commit(self, changes: Mapping[str, Change], free: float | None) -> None:
+        """Make the changes in one transaction; tabs that do so take turns."""
+        update = functools.partial(_update, changes, self.max_bytes, free)
+        # If nothing is written others may read meanwhile.
+        used = all(change == "used" for change in changes.values())
+        stores = [ORDER] if used else _BOTH
+        try:
+            await self._transact(stores, "readwrite", update, LONG_PATIENCE)
+        except CacheBackendError as error:
+            if "QuotaExceededError" not in str(error) or free == 0:
+                raise
+            _log.debug("the browser has no room: half of the cache leaves")
+            await self._commit(changes, 0)
+
+    # --- the database ---
+
+    async def _transact(
+        self, stores: list[str], mode: str, start: Callable[..., T], patience: float = PATIENCE
+    ) -> T:
+        """Wait for the transaction in which ``start`` uses these stores: what it returned."""
+        opening = self._opening
+        try:
+            async with asyncio.timeout(patience):
+                try:
+                    js_transaction = await self._begin(stores, mode)
+                except JsException:
+                    # It was closed: for a page that upgrades or deletes it, or with the user's
+                    # data. (Not all browsers let Pyodide see that it is an InvalidStateError.)
+                    if self._opening is opening:
+                        self._opening = None
+                    js_transaction = await self._begin(stores, mode)
+                result = start(*[js_transaction.objectStore(store) for store in stores])
+                await wait_for_event(js_transaction, "complete", "abort")
+                return result
+        except (Rejected, JsException, TimeoutError) as error:
+            raise CacheBackendError(repr(error)) from error
+
+    async def _begin(self, stores: list[str], mode: str) -> Any:
+        if self._opening is None:
+            self._opening = _in_background(self._open())
+        js_database = await asyncio.shield(self._opening)
+        return js_database.transaction(to_js(stores), mode)
+
+    async def _open(self) -> Any:
+        js_database = await open_database(CACHE_DATABASE, _BOTH)
+        # Another release may upgrade it, and whoever deletes it need not wait.
+        js_database.addEventListener("versionchange", js_database.close.bind(js_database))
+        return js_database
+
+
+def _in_background(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """A task that may fail unseen: whoever wanted it may have lost patience, or interest."""
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(lambda task: task.cancelled() or task.exception())
+    return task
+
+
+async def _checked(kept: Any, sha256: str, most: int) -> bytes | None:
+    """The content in Python's memory, if it is one, and has this digest where one is given."""
+    if isinstance(kept, bytes):
+        return kept if not sha256 or _sha256(kept).hexdigest() == sha256 else None
+    size = getattr(kept, "byteLength", 0)
+    if not isinstance(kept, JsBuffer) or size > most:
+        return None
+    # SubtleCrypto, which only secure contexts have.
+    js_subtle = getattr(getattr(js, "crypto", None), "subtle", None)
+    if not (sha256 and size >= _SUBTLE_FROM and js_subtle):
+        return await _checked(kept.to_bytes(), sha256, most)
+    js_digest = await settle(js_subtle.digest, js_subtle, "SHA-256", kept)
+    return kept.to_bytes() if js_digest.to_bytes().hex() == sha256 else None
+
+
+def _update(
+    changes: Mapping[str, Change], max_bytes: int, free: float | None, *js_stores: Any
+) -> None:
+    """Start to change entries: in both stores, or in the order alone where they were only used.
+
+    It goes on in an event's handler: a transaction ends when none of its handlers has anything to
+    do, and Python's ``await`` comes back too late.
+    """
+    *js_contents, js_order = js_stores
+    js_keys = [js_content.getAllKeys() for js_content in js_contents]
+    js_text = js_order.get(ORDER)  # the last to succeed
+
+    def write(order: LruIndex, js_content: Any, keys: list[Any]) -> None:
+        order.retain(keys)
+        order.apply(changes, byte_limit(max_bytes, order.total(), free))
+        for key in order.unindexed(keys):
+            js_content.delete(key)
+        for key, change in changes.items():
+            if isinstance(change, bytes) and key in order.sizes:
+                js_content.put(to_js(change).buffer, key)
+
+    def go_on(_js_event: Any) -> None:
+        order = LruIndex.from_text(js_text.result)
+        try:
+            for js_content, js_request in zip(js_contents, js_keys, strict=True):
+                write(order, js_content, list(js_request.result))
+            if not js_contents:
+                order.apply(changes, max_bytes)
+            js_order.put(order.to_text(), ORDER)
+        except JsException as error:
+            # Left alone it would be an uncaught error of the page.
+            _log.debug("not kept: %s", error)
+            with suppress(JsException):  # it may have ended already
+                js_order.transaction.abort()
+
+    js_text.addEventListener("success", create_once_callable(go_on))
+
+
+async def _free_bytes() -> float | None:
+    """What the browser would let this origin store besides, if it says so."""
+    js_storage: Any = getattr(getattr(js, "navigator", None), "storage", None)
+    if not hasattr(js_storage, "estimate"):
+        return None
+    try:
+        js_estimate = await settle(js_storage.estimate, js_storage)
+    except Rejected:
+        return None  # TypeError: this origin has no storage
+    quota, usage = getattr(js_estimate, "quota", None), getattr(js_estimate, "usage", None)
+    if not isinstance(quota, int | float) or not isinstance(usage, int | float):
+        return None
+    return quota - usage if isfinite(quota - usage) else None

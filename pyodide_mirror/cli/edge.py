@@ -1,0 +1,120 @@
+"""``pyodide-mirror edge``: its arguments, and what it prints."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Any
+
+from pyodide_mirror.api import check_canary
+from pyodide_mirror.edge import DEFAULT_NAME, EdgeError, learn_file_hosts, write_folder
+from pyodide_mirror.mirrors import PYPI_URL
+from pyodide_mirror.model import check_index_url, check_origin
+from pyodide_mirror.probing import DEFAULT_CANARY
+
+from .options import argument, seconds
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_parser(commands: Any) -> None:
+    """Add ``edge`` to what ``ArgumentParser.add_subparsers`` returned; ``run`` gives its exit code.
+
+    0 when the folder was written, 1 when it could not be, 2 for bad usage.
+    """
+    edge = commands.add_parser(
+        "edge",
+        help="write a folder that deploys a mirror at the edge of a CDN",
+        description="Write worker.js, its configuration for Cloudflare Workers, the same as a"
+        " Snippet, and a README that says how to deploy and try them.",
+        epilog="Without --file-host the index is asked, once, where its files are.",
+    )
+    edge.add_argument("folder", metavar="FOLDER", help="folder to write; it is made if need be")
+    edge.add_argument(
+        "--upstream",
+        type=argument(check_index_url),
+        metavar="URL",
+        help="index URL of the index to be mirrored (default: PyPI)",
+    )
+    edge.add_argument(
+        "--file-host",
+        action="append",
+        type=argument(check_origin),
+        metavar="ORIGIN",
+        help="origin that its files come from, beside its own; may be given several times",
+    )
+    edge.add_argument(
+        "--files",
+        choices=("proxy", "direct"),
+        default="proxy",
+        help="files come through the mirror, or from where they are (default: %(default)s)",
+    )
+    edge.add_argument(
+        "--allow-origin",
+        action="append",
+        type=argument(_check_allowed),
+        metavar="ORIGIN",
+        help="origin whose pages may read the answers; may be given several times (default: all)",
+    )
+    edge.add_argument(
+        "--name", default=DEFAULT_NAME, help="name of the Worker (default: %(default)s)"
+    )
+    edge.add_argument(
+        "--canary",
+        type=argument(check_canary),
+        default=DEFAULT_CANARY,
+        metavar="PROJECT",
+        help="the project whose page tells where files are (default: %(default)s)",
+    )
+    edge.add_argument(
+        "--timeout",
+        type=argument(seconds),
+        default=10.0,
+        metavar="SECONDS",
+        help="for each request, body included (default: %(default)g)",
+    )
+    edge.add_argument(
+        "--force", action="store_true", help="write into a folder that holds other things, too"
+    )
+    edge.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Write the folder, and say what next; returns the exit code."""
+    try:
+        upstream = given.upstream or PYPI_URL
+        hosts = given.file_host or asyncio.run(_learn(upstream, given))
+        write_folder(
+            given.folder,
+            upstream,
+            file_hosts=hosts,
+            files=given.files,
+            allow_origins=given.allow_origin or ("*",),
+            name=given.name,
+            force=given.force,
+        )
+    except ValueError as error:
+        return _failed(error, 2)
+    except (EdgeError, OSError) as error:
+        return _failed(error, 1)
+    print(  # a command prints
+        f"{given.folder}: a mirror of {upstream}\n"
+        f"file hosts: {', '.join(hosts) or 'its own'}\n"
+        f"next: cd {given.folder} && npx wrangler dev    (to try it; README.md says how to deploy)"
+    )
+    return 0
+
+
+async def _learn(upstream: str, given: argparse.Namespace) -> tuple[str, ...]:
+    direct = given.files == "direct"
+    return await learn_file_hosts(upstream, given.canary, timeout=given.timeout, direct=direct)
+
+
+def _failed(error: Exception, code: int) -> int:
+    print(f"pyodide-mirror edge: {error}", file=sys.stderr)  # a command prints
+    return code
+
+
+def _check_allowed(text: str) -> str:
+    return text if text == "*" else check_origin(text)

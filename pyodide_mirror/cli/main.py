@@ -1,0 +1,49 @@
+"""The command ``pyodide-mirror``, for CPython.
+
+Exit codes of ``check``: 0 when all mirrors are usable, 1 when some are not, 2 for bad usage, 130
+when it was interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Final
+
+from pyodide_mirror import __version__
+
+from . import check, edge, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_INTERRUPTED: Final = 130
+"""What shells make of a program that SIGINT has ended: 128 + 2."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command with ``sys.argv`` or the given arguments, and return its exit code.
+
+    Bad usage raises SystemExit(2), as argparse has it.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # what a mirror says may not suit this terminal
+    given = _parser().parse_args(arguments)
+    try:
+        return int(given.run(given))
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pyodide-mirror",
+        description="Find package indexes that work from the browser, inside Pyodide.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in (check, serve, edge):
+        command.add_parser(commands)
+    return parser

@@ -1,0 +1,52 @@
+"""Types of command-line options: text in, a value out, and words that argparse shows."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import TYPE_CHECKING, TypeVar
+
+from pyodide_mirror.api import check_timeout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_T = TypeVar("_T")
+
+
+def argument(check: Callable[[str], _T]) -> Callable[[str], _T]:
+    """Let argparse show what a check says; it names the argument itself."""
+
+    def checked(text: str) -> _T:
+        try:
+            return check(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return checked
+
+
+def seconds(text: str) -> float:
+    """A number of seconds; ValueError says what is wrong."""
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a number of seconds") from None
+    return check_timeout(number)
+
+
+def port(text: str) -> int:
+    """A TCP port; ValueError says what is wrong."""
+    if not (text.isascii() and text.isdecimal() and int(text) < 65536):
+        raise ValueError(f"{text!r} is no port from 0 (any free one) to 65535")
+    return int(text)
+
+
+def size(text: str) -> int:
+    """A number of bytes, as in ``500M``, ``2G`` or ``1GiB``; ValueError says what is wrong."""
+    match = re.fullmatch(r"(\d{1,15}) ?([KMGT]?)(i?)B?", text.strip(), re.ASCII | re.IGNORECASE)
+    if match is None:
+        raise ValueError(f"{text!r} is not a size like 500M or 2G")
+    step = 1024 if match[3] else 1000
+    factor: int = step ** " KMGT".index(match[2].upper() or " ")
+    return int(match[1]) * factor

@@ -1,0 +1,74 @@
+"""``pyodide-mirror serve``: its arguments."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from pyodide_mirror.server import DEFAULT_CACHE_SIZE, DEFAULT_TIMEOUT, UPSTREAMS_VARIABLE
+
+from .options import argument, port, seconds, size
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_parser(commands: Any) -> None:
+    """Add ``serve`` to what ``ArgumentParser.add_subparsers`` returned."""
+    serve = commands.add_parser(
+        "serve",
+        help="serve an index for browsers, over a folder of wheels and other indexes",
+        description="Serve http://HOST:PORT/simple/ for micropip, pip and uv. A project in FOLDER"
+        " is answered from it alone; any other goes to the upstreams in order.",
+        epilog=f"Upstreams that need a password: ~/.netrc, or {UPSTREAMS_VARIABLE} in the"
+        " environment, which may hold URLs with user:password@. Needs pyodide-mirror[serve].",
+    )
+    serve.add_argument("folder", nargs="?", metavar="FOLDER", help="folder of wheels and sdists")
+    serve.add_argument(
+        "--upstream",
+        action="append",
+        metavar="URL",
+        help=f"index URL, may be repeated (default: {UPSTREAMS_VARIABLE}, else PyPI)",
+    )
+    serve.add_argument("--offline", action="store_true", help="ask no upstream at all")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    serve.add_argument("--port", type=argument(port), default=8080, help="port (%(default)s)")
+    serve.add_argument("--cache", metavar="DIR", help="where to keep what was fetched")
+    serve.add_argument(
+        "--cache-size",
+        type=argument(size),
+        default=DEFAULT_CACHE_SIZE,
+        metavar="SIZE",
+        help="bound of the cache, like 500M (default: 2G)",
+    )
+    serve.add_argument(
+        "--allow-origin",
+        action="append",
+        metavar="ORIGIN",
+        help="let only pages of this origin read, may be repeated (default: all)",
+    )
+    serve.add_argument(
+        "--public-url", metavar="URL", help="where clients see the server, behind a proxy"
+    )
+    serve.add_argument(
+        "--timeout",
+        type=argument(seconds),
+        default=DEFAULT_TIMEOUT,
+        metavar="SECONDS",
+        help="in which an upstream must answer (default: %(default)g)",
+    )
+    serve.set_defaults(run=_serve)
+
+
+def _serve(given: argparse.Namespace) -> int:
+    try:
+        from pyodide_mirror.server import run
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("pyodide_mirror"):
+            raise
+        print(
+            f"pyodide-mirror serve needs {error.name}: pip install 'pyodide-mirror[serve]'",
+            file=sys.stderr,
+        )
+        return 2
+    return run(given)

@@ -1,0 +1,23 @@
+"""The Simple API: project pages, requirements and wheels; bytes in, values out."""
+
+from typing import TYPE_CHECKING
+
+from pyodide_mirror._lazy import hand_on
+
+if TYPE_CHECKING:
+    from .page import parse_page, read_page
+    from .pep691 import to_document, to_json
+    from .protocol import (
+        ACCEPT,
+        JSON_TYPE,
+        MAX_PAGE_BYTES,
+        EmptyPageError,
+        PageError,
+        media_type,
+        metadata_url,
+    )
+    from .requirements import applicable, requirement_name, requirements_of, specifier_of
+    from .selection import SMALL_WHEEL, best_wheel, smallest_wheel, suits_this_python
+    from .wheel_metadata import MAX_METADATA_BYTES, metadata_of
+
+__getattr__, __dir__, __all__ = hand_on(__name__)

@@ -1,0 +1,58 @@
+"""Requirements (PEP 508), as far as they matter to an install."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from pyodide_mirror.model import normalize
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from packaging.requirements import Requirement
+
+
+def applicable(text: str, extras: Iterable[str]) -> Requirement | None:
+    """The requirement, if its marker applies here with any of these extras; "" stands for none."""
+    # Costs some 24 ms to import in a browser.
+    from packaging.requirements import Requirement
+
+    # What cannot be read cannot be installed either: micropip has refused it, or, if it is in a
+    # distribution that was there before, has never looked at it. Markers of the user's own
+    # making, or newer than this packaging, are a KeyError.
+    with suppress(KeyError, ValueError):
+        requirement = Requirement(text)
+        marker = requirement.marker
+        if marker is None or any(marker.evaluate({"extra": extra}) for extra in extras):
+            return requirement
+    return None
+
+
+def requirement_name(text: str) -> str:
+    """Normalized name of a requirement; "" for what has a URL, or is one."""
+    match = re.fullmatch(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)[^@/]*", text)
+    return normalize(match[1]) if match and not match[1].endswith(".whl") else ""
+
+
+def requirements_of(metadata: bytes, extras: Iterable[str]) -> list[str]:
+    """What core metadata require here with these extras, without markers."""
+    from email.parser import BytesHeaderParser
+
+    found = []
+    for line in BytesHeaderParser().parsebytes(metadata).get_all("Requires-Dist") or []:
+        requirement = applicable(line, ("", *extras))
+        if requirement is not None and not requirement.url:
+            requirement.marker = None  # it applies, and whoever reads on knows no extras
+            found.append(str(requirement))
+    return found
+
+
+def specifier_of(project: str, requirements: Iterable[str]) -> str:
+    """The version specifier (PEP 440) with which these requirements ask for a project, if any."""
+    for text in requirements:
+        requirement = applicable(text, ("",)) if requirement_name(text) == project else None
+        if requirement is not None:
+            return str(requirement.specifier)
+    return ""

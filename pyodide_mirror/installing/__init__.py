@@ -1,0 +1,14 @@
+"""One install: complete, or not at all."""
+
+from typing import TYPE_CHECKING
+
+from pyodide_mirror._lazy import hand_on
+
+if TYPE_CHECKING:
+    from .deferred import DeferredMirrors, LoadPage
+    from .failover import Failover
+    from .installation import Installation, InstallRequest
+    from .mirror_client import MirrorClient, NoPageError
+    from .mirror_order import MirrorOrder, RankedMirror
+
+__getattr__, __dir__, __all__ = hand_on(__name__)

@@ -1,0 +1,281 @@
+"""The fail-over layer: what one install reads, from whichever mirror has it."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from contextlib import suppress
+from dataclasses import replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pyodide_mirror._micropip import ServedPage
+from pyodide_mirror.errors import DigestMismatch, MirrorError
+from pyodide_mirror.index import (
+    SMALL_WHEEL,
+    metadata_of,
+    metadata_url,
+    suits_this_python,
+    to_document,
+)
+from pyodide_mirror.model import Reason
+from pyodide_mirror.reporting import Event, EventKind
+from pyodide_mirror.transport import OnceMap
+
+from .faults import InstallFaults
+from .mirror_client import NoFileError, NoPageError
+from .pages import InstallPages
+from .site_packages import Source
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from pyodide_mirror.model import File, Mirror, ProjectPage
+
+    from .deferred import DeferredMirrors
+    from .mirror_client import FetchedFile, MirrorClient
+    from .mirror_order import RankedMirror
+    from .prefetch import Prefetcher
+
+_MANY: Final = 100
+"""Files of a page that keeps micropip busy for a while."""
+
+
+class ServedFile(NamedTuple):
+    """A file on a page that was handed to micropip. Pages have thousands of them."""
+
+    file: File
+    project: str
+    ranked: RankedMirror
+
+
+class _Delivered(NamedTuple):
+    """A file's bytes, and where they came from."""
+
+    data: bytes
+    source: Source
+
+
+class Failover:
+    """Pages and verified files for one install, from wherever they can be read.
+
+    It is the :class:`~pyodide_mirror._micropip.InstallSource` of the install. ``tell`` is called
+    with each event. ``quorum``: every file must be listed with the same digest by a second mirror
+    on another host. ``remember``: read nothing twice; a source that outlives an install must not.
+    """
+
+    def __init__(
+        self,
+        mirrors: DeferredMirrors,
+        client: MirrorClient,
+        tell: Callable[[Event], None],
+        *,
+        quorum: bool = False,
+        remember: bool = True,
+    ) -> None:
+        self.faults = InstallFaults()
+        self.pages = InstallPages(mirrors, client, self.faults, tell, remember=remember)
+        self.sources: dict[str, Source] = {}
+        """Where the files came from, by the URL that micropip knows."""
+        self.prefetcher: Prefetcher | None = None
+        self._client = client
+        self._tell = tell
+        self._quorum = quorum
+        self._files: dict[str, ServedFile] = {}
+        self._fetched = OnceMap[tuple[str, str], "FetchedFile"](remember=remember)
+        self._delivered = OnceMap[str, _Delivered](remember=remember)
+        self._metadata: dict[str, bytes] = {}
+
+    async def save(self) -> None:
+        """Hand to the cache what was fetched."""
+        await self._client.save()
+
+    def stop(self) -> None:
+        """End what is still running: micropip leaves its own tasks behind when it fails."""
+        if self.prefetcher is not None:
+            self.prefetcher.stop()
+        self.pages.stop()
+        self._fetched.stop()
+        self._delivered.stop()
+
+    # --- what micropip asks for -----------------------------------------------------------------
+
+    async def page(self, project: str) -> ServedPage:
+        """See InstallSource; a page that no mirror has is a 404."""
+        found = await self.pages.first(project)
+        if found is None:
+            return ServedPage(f"{self.pages.order.index_url}/{project}/", 404)
+        ranked, page = found
+        usable = replace(page, files=tuple(_usable(page, ranked)))
+        self._files.update((file.url, ServedFile(file, project, ranked)) for file in usable.files)
+        # The files of a page that was in the cache are there, too, and are read in no time.
+        if self.prefetcher is not None and not self.pages.is_from_cache(ranked, project):
+            self.prefetcher.page_served(project, usable)
+            if len(usable.files) >= _MANY:
+                # micropip will now read the page for a while without letting anything else run:
+                # the first turn starts the prefetcher's task, the second one its request.
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+        return ServedPage(ranked.mirror.project_url(project), 200, to_document(usable))
+
+    def knows(self, url: str) -> bool:
+        """See InstallSource: a file, or core metadata, that a page of ours lists."""
+        return url in self._files or self._with_metadata(url) is not None
+
+    async def read(self, url: str) -> bytes:
+        """See InstallSource."""
+        served = self._files.get(url)
+        if served is not None:
+            return await self._file(url, served)
+        served = self._with_metadata(url)
+        if served is None:
+            raise KeyError(url)
+        metadata = await self._metadata_of_small(served)
+        if metadata is not None:
+            return metadata
+        mirror, place = served.ranked.mirror, metadata_url(served.file)
+        metadata, fault = await self._client.metadata(mirror, served.file, place)
+        if not fault:
+            return metadata
+        self._event("repaired", f"{fault}: taken from the wheel", mirror, place)
+        data = await self._file(served.file.url, served)
+        try:
+            return metadata_of(data)
+        except ValueError as error:
+            raise OSError(f"{served.file.filename}: {error}") from error
+
+    def _with_metadata(self, url: str) -> ServedFile | None:
+        """The file whose core metadata is at this URL, if a page of ours promises it."""
+        # micropip appends to the file's URL, even after a query.
+        served = self._files.get(url.removesuffix(".metadata"))
+        promised = served is not None and served.file.metadata is not None
+        return served if promised and url.endswith(".metadata") else None
+
+    # --- what is fetched before micropip asks ---------------------------------------------------
+
+    async def page_ahead(self, project: str) -> ProjectPage | None:
+        """The page that would be served, or None where that is not plain to see."""
+        for ranked in self.pages.order.mirrors_for(project)[:1]:
+            with suppress(NoPageError):
+                page = await self.pages.load(ranked, project)
+                return replace(page, files=tuple(_usable(page, ranked)))
+        return None
+
+    async def wheel_ahead(self, project: str, file: File) -> bytes | None:
+        """Fetch a wheel of such a page, for whoever asks later; its core metadata, or None."""
+        for ranked in self.pages.order.mirrors_for(project)[:1]:
+            with suppress(NoFileError, ValueError):
+                return await self._read_metadata(ranked, file)
+        return None
+
+    async def _metadata_of_small(self, served: ServedFile) -> bytes | None:
+        """What a small wheel says of itself, if that is what its page promises.
+
+        Who asks for the metadata of a wheel will ask for the wheel; so one request does for both.
+        """
+        file = served.file
+        if file.size is None or file.size > SMALL_WHEEL:
+            return None
+        with suppress(NoFileError, ValueError):
+            metadata = await self._read_metadata(served.ranked, file)
+            if sha256(metadata).hexdigest() == (file.metadata or {}).get("sha256"):
+                return metadata
+        return None
+
+    async def _read_metadata(self, ranked: RankedMirror, file: File) -> bytes:
+        wheel = await self._fetch(ranked, file)
+        if file.url not in self._metadata:
+            self._metadata[file.url] = metadata_of(wheel.data)
+        return self._metadata[file.url]
+
+    async def _fetch(self, ranked: RankedMirror, file: File) -> FetchedFile:
+        work = functools.partial(self._client.file, ranked.mirror, file)
+        return await self._fetched.get((file.url, file.sha256), work)
+
+    # --- files ----------------------------------------------------------------------------------
+
+    async def _file(self, url: str, served: ServedFile) -> bytes:
+        work = functools.partial(self._deliver, served)
+        try:
+            delivered = await self._delivered.get(served.file.sha256 or url, work)
+        except OSError:
+            self.faults.lost.add(served.project)
+            raise
+        self.sources[url] = delivered.source
+        return delivered.data
+
+    async def _deliver(self, served: ServedFile) -> _Delivered:
+        faults: list[tuple[Mirror, NoFileError]] = []
+        async for ranked, file in self._sources_of(served):
+            try:
+                found = await self._fetch(ranked, file)
+            except NoFileError as error:
+                faults.append((ranked.mirror, error))
+                text = f"{ranked.mirror.name}: {error.text}"
+                self._event("problem", text, ranked.mirror, file.url)
+                continue
+            if faults:
+                text = f"{file.filename} from {ranked.mirror.name} instead"
+                self._event("failover", text, ranked.mirror, file.url)
+            if self._quorum:
+                await self._confirm(served)
+            return self._noted(file, ranked.mirror, found)
+        raise self._unavailable(served, faults)
+
+    async def _sources_of(self, served: ServedFile) -> AsyncIterator[tuple[RankedMirror, File]]:
+        """Where a file may be read: its own mirror, then those that list the very same file."""
+        file, ranked = served.file, served.ranked
+        yield ranked, file
+        if ranked.mirror.is_exclusive:
+            return  # what a private index cannot deliver must not come from a public one
+        async for other, same in self.pages.same_file(file, served.project, ranked):
+            if file.sha256 and same.sha256 == file.sha256:
+                yield other, same
+
+    async def _confirm(self, served: ServedFile) -> None:
+        from .quorum import quorum_fault  # few installs ask for it
+
+        fault = await quorum_fault(served.file, served.project, served.ranked, self.pages)
+        if fault is not None:
+            raise self.faults.end(fault)
+
+    def _noted(self, file: File, mirror: Mirror, found: FetchedFile) -> _Delivered:
+        """Tell that a file is here, and remember where it came from."""
+        size = len(found.data)
+        cached = ", from the cache" if found.place == "cache" else ""
+        self._event("file", f"{file.filename}: {size:,} bytes{cached}", mirror, file.url, size)
+        source = Source(mirror.index_url, file.url.partition("?")[0], size, found.place)
+        return _Delivered(found.data, source)
+
+    def _unavailable(self, served: ServedFile, faults: list[tuple[Mirror, NoFileError]]) -> OSError:
+        """The error for a file that no mirror delivers as its page says."""
+        file = served.file
+        text = f"{file.filename} cannot be read: {faults[0][1].text}"
+        wrong = [(mirror, error.got) for mirror, error in faults if error.got]
+        mismatch = None
+        if wrong:
+            mirrors = [mirror for mirror, _ in wrong]
+            mismatch = DigestMismatch(file.filename, file.sha256, wrong[0][1], mirrors)
+            self.faults.mismatches[served.project] = mismatch
+        if served.ranked.mirror.is_exclusive:
+            self.faults.end(mismatch or MirrorError(f"{text}; no other mirror may answer"))
+        return OSError(text)
+
+    def _event(
+        self, kind: EventKind, text: str, mirror: Mirror, url: str, size: int | None = None
+    ) -> None:
+        # What follows the path may be a signature.
+        self._tell(Event(kind, text, mirror.index_url, url.partition("?")[0], size))
+
+
+def _usable(page: ProjectPage, ranked: RankedMirror) -> Iterator[File]:
+    """What micropip can use of a page."""
+    broken = Reason.METADATA_BROKEN in ranked.repairs
+    for file in page.files:
+        if not file.filename.endswith(".whl"):
+            continue
+        if not suits_this_python(file.requires_python):
+            continue  # micropip ignores requires-python
+        # What cannot be verified is not better than what the wheel itself says.
+        useless = file.metadata is not None and (broken or "sha256" not in file.metadata)
+        yield replace(file, metadata=None) if useless else file

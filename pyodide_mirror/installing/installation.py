@@ -1,0 +1,189 @@
+"""One install: as many tries as there are mirrors, complete or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pyodide_mirror._micropip import (
+    CURRENT_INSTALL,
+    has_default_index_urls,
+    hidden_from_lockfile,
+    projects_named_in,
+    provided_elsewhere,
+    uninstall,
+    without_distribution,
+)
+from pyodide_mirror.errors import IncompleteInstall
+from pyodide_mirror.model import printable
+from pyodide_mirror.probing import ProbeDownloads
+from pyodide_mirror.reporting import Event
+from pyodide_mirror.storage import NO_CACHE
+
+from .closure import gaps
+from .failover import Failover
+from .mirror_client import MirrorClient
+from .prefetch import Prefetcher
+from .site_packages import InstalledDistribution, installed, newly_installed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pyodide_mirror.reporting import EventLog, Installed, Report
+    from pyodide_mirror.storage import Cache
+
+    from .closure import Gap
+    from .deferred import DeferredMirrors
+
+
+@dataclass(slots=True)
+class InstallRequest:
+    """What was asked of one install.
+
+    ``options``: micropip's. ``verify``, ``cache``: as ``install`` has them. ``downloads``: what its
+    probes have fetched.
+    """
+
+    requirements: list[str]
+    options: Mapping[str, Any]
+    events: EventLog
+    verify: str = "index"
+    cache: bool = True
+    downloads: ProbeDownloads = field(default_factory=ProbeDownloads)
+
+    def failover(self, mirrors: DeferredMirrors, cache: Cache) -> Failover:
+        """What this install reads: through these mirrors, and the cache before them."""
+        client = MirrorClient(
+            mirrors.provisional.transport,
+            mirrors.provisional.timeout,
+            self.events.add,
+            cache=cache if self.cache else NO_CACHE,
+            credentials=self.options.get("credentials"),
+            downloads=self.downloads,
+        )
+        return Failover(mirrors, client, self.events.add, quorum=self.verify == "quorum")
+
+
+class Installation:
+    """Installs what was requested; nothing stays of an install that fails.
+
+    ``call`` is micropip's own install, and ``report`` says what is known of the mirrors.
+    """
+
+    def __init__(
+        self,
+        failover: Failover,
+        request: InstallRequest,
+        call: Callable[..., Any],
+        report: Callable[[], Report],
+    ) -> None:
+        self._failover = failover
+        self._pages = failover.pages
+        self._faults = failover.faults
+        self._requirements = request.requirements
+        self._options = request.options
+        self._events = request.events
+        self._call = call
+        self._report = report
+        self._known: Mapping[str, InstalledDistribution] = {}
+
+    async def run(self) -> tuple[Installed, ...]:
+        """Install, and say what was added. Raises what micropip raises, or a MirrorError."""
+        before = self._known = installed()
+        token = CURRENT_INSTALL.set(self._failover)
+        if self._options.get("deps", True):
+            self._failover.prefetcher = self._prefetcher()
+        try:
+            await self._install(self._requirements, lambda _: False)
+            await self._complete()
+        except BaseException as error:
+            self._failover.stop()
+            self._undo(before)
+            # micropip's own words name neither the mirrors nor what they said.
+            for text in dict.fromkeys(self._events.problems()):
+                error.add_note(printable(text))
+            raise
+        finally:
+            CURRENT_INSTALL.reset(token)
+            self._failover.stop()
+        return newly_installed(before, self._failover.sources)
+
+    def _prefetcher(self) -> Prefetcher:
+        # micropip asks its lock file first while its index URLs are its default ones.
+        elsewhere = provided_elsewhere(lockfile=has_default_index_urls())
+        failover, known = self._failover, self._known
+
+        def is_there(name: str) -> bool:
+            return name in known or (not self._is_claimed(name) and elsewhere(name))
+
+        return Prefetcher(self._requirements, is_there, failover.page_ahead, failover.wheel_ahead)
+
+    def _is_claimed(self, name: str) -> bool:
+        return self._pages.order.is_claimed(name)
+
+    async def _install(self, requirements: list[str], hide: Callable[[str], bool]) -> None:
+        def hidden(name: str) -> bool:
+            # A project that an index names as its own must not come from anywhere else.
+            return hide(name) or self._is_claimed(name)
+
+        while True:
+            try:
+                with hidden_from_lockfile(hidden):
+                    await self._call(requirements, self._options)
+            except Exception as error:
+                self._failover.stop()
+                if self._faults.fatal is None and self._may_retry(error):
+                    continue
+                fault = self._faults.error_for(error, self._report())
+                if fault is error:
+                    raise
+                raise fault from error
+            if self._faults.fatal is not None:
+                # micropip takes a failed request for a missing project, and goes on elsewhere.
+                raise self._faults.fatal
+            self._tell_unpacked()
+            return
+
+    def _may_retry(self, error: Exception) -> bool:
+        return self._pages.retry_without(self._faults.lost | projects_named_in(error))
+
+    def _tell_unpacked(self) -> None:
+        now = installed()
+        for name, item in sorted(now.items()):
+            if self._known.get(name) != item:
+                self._events.add(Event("unpacked", f"{name} {item.version}"))
+        self._known = now
+
+    async def _complete(self) -> None:
+        """The closure check: what is required and not there is installed by name."""
+        tried: set[str] = set()
+        while new := [gap for gap in self._gaps() if gap.name not in tried]:
+            for gap in new:
+                tried.add(gap.name)
+                how = "left out by Pyodide" if gap.lenient else "missing, and installed now"
+                text = f"{gap.name}, wanted by {gap.wanted_by or 'you'}: {how}"
+                self._events.add(Event("closure", text))
+            strict = [gap for gap in new if not gap.lenient]
+            if strict:
+                await self._fill(strict)
+
+    def _gaps(self) -> tuple[Gap, ...]:
+        deps = bool(self._options.get("deps", True))
+        return gaps(self._requirements, deps=deps, present=without_distribution())
+
+    async def _fill(self, missing: list[Gap]) -> None:
+        names = {gap.name for gap in missing}
+        try:
+            # What Pyodide's lock file could not deliver comes from the mirrors.
+            await self._install([gap.requirement for gap in missing], names.__contains__)
+        except Exception as error:
+            raise IncompleteInstall(sorted(names), self._report()) from error
+        lost = sorted(names - set(installed()))
+        if lost:
+            raise IncompleteInstall(lost, self._report())
+
+    def _undo(self, before: Mapping[str, InstalledDistribution]) -> None:
+        added = sorted(set(installed()) - set(before))
+        if added:
+            uninstall(added)
+            self._events.add(Event("undone", f"uninstalled again: {', '.join(added)}"))

@@ -1,0 +1,163 @@
+"""The project pages of an install, and which mirror each of them came from."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from typing import TYPE_CHECKING
+
+from pyodide_mirror.errors import MirrorError
+from pyodide_mirror.reporting import Event
+from pyodide_mirror.transport import OnceMap
+
+from .mirror_client import NoPageError
+from .mirror_order import RankedMirror
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable
+
+    from pyodide_mirror.model import File, Mirror, ProjectPage
+
+    from .deferred import DeferredMirrors, FindMirrors
+    from .faults import InstallFaults
+    from .mirror_client import MirrorClient
+    from .mirror_order import MirrorOrder
+
+
+class InstallPages:
+    """The pages that one install reads, each once, from the first mirror that has it.
+
+    ``order``: the mirrors; provisional until the first page is wanted. ``remember``: read no page
+    twice, which is for a single install only.
+    """
+
+    def __init__(
+        self,
+        mirrors: DeferredMirrors,
+        client: MirrorClient,
+        faults: InstallFaults,
+        tell: Callable[[Event], None],
+        *,
+        remember: bool,
+    ) -> None:
+        self.order = mirrors.provisional
+        self._find_mirrors = mirrors.find
+        self._finding = asyncio.Lock()
+        self._client = client
+        self._faults = faults
+        self._tell = tell
+        self._pages = OnceMap[tuple[str, str], "ProjectPage"](remember=remember)
+        self._served: dict[str, RankedMirror] = {}
+        self._spent: set[tuple[str, str]] = set()
+        self._told: set[str] = set()
+
+    async def first(self, project: str) -> tuple[RankedMirror, ProjectPage] | None:
+        """The project's page and its mirror; None when no mirror has the project.
+
+        Raises OSError, as a failed fetch does, when there might be one but none can be read.
+        """
+        await self._find(project)
+        failed = ""
+        for ranked in self.order.mirrors_for(project):
+            if (ranked.mirror.index_url, project) in self._spent:
+                continue
+            try:
+                page = await self.load(ranked, project)
+            except NoPageError as error:
+                self._problem(error.text, ranked.mirror)
+                if error.missing:
+                    continue
+                failed = error.text
+                if ranked.mirror.is_exclusive:
+                    fatal = MirrorError(f"{failed}; no other mirror may answer")
+                    raise self._faults.end(fatal) from None
+                continue
+            self._served[project] = ranked
+            return ranked, page
+        if failed:
+            raise OSError(failed)
+        return None
+
+    async def load(self, ranked: RankedMirror, project: str) -> ProjectPage:
+        """One mirror's page of a project; raises NoPageError."""
+        key = ranked.mirror.index_url, project
+        return await self._pages.get(key, functools.partial(self._client.page, ranked, project))
+
+    def is_from_cache(self, ranked: RankedMirror, project: str) -> bool:
+        """Whether a page that was loaded had been kept by the browser."""
+        return self._client.is_from_cache(ranked.mirror, project)
+
+    async def same_file(
+        self, file: File, project: str, other_than: RankedMirror
+    ) -> AsyncIterator[tuple[RankedMirror, File]]:
+        """The files of that name on the pages of the other mirrors that may answer.
+
+        Not even the name of what a private index has is for public ones.
+        """
+        exclusive = other_than.mirror.is_exclusive
+        for ranked in self.order.mirrors_for(project):
+            if ranked == other_than or (exclusive and not ranked.mirror.is_exclusive):
+                continue
+            try:
+                page = await self.load(ranked, project)
+            except NoPageError as error:
+                self._problem(error.text, ranked.mirror)
+                continue
+            for each in page.files:
+                if each.filename == file.filename:
+                    yield ranked, each
+
+    def retry_without(self, projects: Iterable[str]) -> bool:
+        """Serve the pages of these projects no more; whether another try may do better.
+
+        Each page is given up once, so there are at most as many tries as mirrors for a project.
+        """
+        again = False
+        for project in self._served.keys() & set(projects):
+            mirror = self._served[project].mirror
+            if mirror.is_exclusive:
+                continue
+            # Blamed once: without a new page the same error must not lead to another try.
+            del self._served[project]
+            self._spent.add((mirror.index_url, project))
+            if all(self._is_spent(each, project) for each in self.order.mirrors_for(project)):
+                continue
+            again = True
+            self._faults.lost.discard(project)
+            text = f"{project!r} once more, not from {mirror.name}"
+            self._tell(Event("again", text, mirror.index_url))
+        return again
+
+    def stop(self) -> None:
+        """End the requests that are under way."""
+        self._pages.stop()
+
+    def _is_spent(self, ranked: RankedMirror, project: str) -> bool:
+        """Whether the mirror's page was used in vain, or is known not to be there."""
+        key = ranked.mirror.index_url, project
+        return key in self._spent or self._pages.has_failed(key)
+
+    async def _find(self, project: str) -> None:
+        """Find out which mirrors work, unless that is known."""
+        async with self._finding:
+            find = self._find_mirrors
+            if find is not None:
+                self.order = await self._found(find, project)
+                self._find_mirrors = None
+
+    async def _found(self, find: FindMirrors, project: str) -> MirrorOrder:
+        if self._faults.fatal is not None:
+            raise OSError(str(self._faults.fatal))
+        try:
+            return await find(project, lambda mirror: self.load(RankedMirror(mirror), project))
+        except MirrorError as error:
+            raise self._faults.end(error) from None
+        except Exception as error:
+            # micropip would take it for a page that cannot be fetched.
+            fatal = MirrorError(f"no mirror could be looked for: {error!r}")
+            raise self._faults.end(fatal) from error
+
+    def _problem(self, text: str, mirror: Mirror) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            self._tell(Event("problem", text, mirror.index_url))

@@ -1,0 +1,82 @@
+"""The distributions that are installed, and where each of them came from."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pyodide_mirror.model import normalize
+from pyodide_mirror.reporting import Installed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a file was really read: index URL of the mirror, URL, ``size`` in bytes."""
+
+    mirror: str
+    url: str
+    size: int
+    place: Literal["mirror", "cache"] = "mirror"
+
+
+def dist_info_folders() -> dict[str, Path]:
+    """The ``.dist-info`` folders on the path by normalized name; the first one counts."""
+    found: dict[str, Path] = {}
+    for entry in sys.path:
+        for folder in Path(entry).glob("*.dist-info") if entry else ():
+            found.setdefault(normalize(folder.stem.partition("-")[0]), folder)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledDistribution:
+    """An installed distribution, by its ``.dist-info`` folder (PyPA: recording installs)."""
+
+    name: str
+    version: str
+    folder: Path
+
+    def note(self, name: str) -> str:
+        """What Pyodide or micropip noted beside the metadata, or an empty string."""
+        path = self.folder / name
+        return path.read_text("utf-8").strip() if path.is_file() else ""
+
+
+def installed() -> dict[str, InstalledDistribution]:
+    """All installed distributions by normalized name; of two the first on the path counts."""
+    return {
+        name: InstalledDistribution(name, folder.stem.partition("-")[2], folder)
+        for name, folder in dist_info_folders().items()
+    }
+
+
+def newly_installed(
+    before: Mapping[str, InstalledDistribution], sources: Mapping[str, Source]
+) -> tuple[Installed, ...]:
+    """What has been added or changed since ``before``, and where it came from."""
+    return tuple(
+        _describe(item, sources)
+        for name, item in sorted(installed().items())
+        if before.get(name) != item
+    )
+
+
+def _describe(item: InstalledDistribution, sources: Mapping[str, Source]) -> Installed:
+    if item.note("PYODIDE_SOURCE") == "pyodide":
+        return Installed(name=item.name, version=item.version, source="lockfile")
+    url = item.note("PYODIDE_URL")
+    source = sources.get(url)
+    return Installed(
+        name=item.name,
+        version=item.version,
+        source="url" if source is None else source.place,
+        mirror="" if source is None else source.mirror,
+        url=url if source is None else source.url,
+        sha256=item.note("PYODIDE_SHA256"),
+        size=None if source is None else source.size,
+    )

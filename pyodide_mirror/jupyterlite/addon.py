@@ -1,0 +1,382 @@
+"""The add-on for JupyterLite: every kernel of a site installs through a mirror that works.
+
+``jupyter lite build`` finds it by its entry point. It puts wheels into the site's piplite
+index: ours and that of ``packaging``, which it needs; that of ``comm``, for which each kernel start
+would ask PyPI; and one made for the site, whose only file configures us when a kernel starts. All
+but ``comm`` are named among the packages that Pyodide loads first.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from jupyterlite_core.addons.base import BaseAddon
+from jupyterlite_core.constants import JUPYTERLITE_IPYNB, JUPYTERLITE_JSON
+from traitlets import Bool, Dict, Float, List, TraitError, Unicode, Union, default
+
+from pyodide_mirror.api import check_canary, check_choice, check_timeout
+from pyodide_mirror.model import Mirror
+from pyodide_mirror.own_wheels import page_wheel
+from pyodide_mirror.probing import DEFAULT_CANARY
+
+from .site_wheels import MADE, rebuilt_wheel, site_wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    Task = dict[str, Any]
+
+_KERNEL: Final = "@jupyterlite/pyodide-kernel-extension"
+
+_PLUGIN: Final = f"{_KERNEL}:kernel"
+
+_WORKER_FOLDER: Final = f"extensions/{_KERNEL}/static"
+
+_FROM_WORKER: Final = "../" * len(_WORKER_FOLDER.split("/"))
+
+_PYPI: Final = "pypi"
+
+_INDEX_URL: Final = f"./{_PYPI}/all.json"
+
+_OPTIONS, _PACKAGES, _INDEXES = "loadPyodideOptions", "packages", "pipliteUrls"
+
+_PIPLITE_ADDON: Final = "jupyterlite-pyodide-kernel-piplite"
+
+_LOCK_ADDON: Final = "jupyterlite-pyodide-kernel-lock"
+
+_OURS: Final = re.compile(rf"{re.escape(_FROM_WORKER)}{_PYPI}/{MADE.pattern}")
+
+_FIELDS: Final = ("index_url", "name", "region", "private", "projects", "credentials", "note")
+
+_KINDS: Final = {
+    "enabled": "true or false",
+    "mirrors": "a list of index URLs, or of mappings with the arguments of pyodide_mirror.Mirror",
+    "canary": "a project's name",
+    "prefer": "'lockfile' or 'index'",
+    "timeout": "a number of seconds",
+}
+
+
+class Mirrors(List):
+    """A list; a lone mirror is a list of one, as everywhere else in this package."""
+
+    def validate(self, obj: Any, value: Any) -> Any:
+        """The value as a list, or TraitError."""
+        return super().validate(obj, [value] if isinstance(value, (str, Mapping)) else value)
+
+
+class PyodideMirrorAddon(BaseAddon):
+    """Has every Pyodide kernel of a JupyterLite site install through a mirror that works.
+
+    Configured by these traits in ``jupyter_lite_config.json``, or on the command line of
+    ``jupyter lite build``. A bad value, a missing ``comm`` and add-ons that this one cannot work
+    with end the build with a sentence.
+    """
+
+    __all__: ClassVar[list[str]] = ["status", "pre_init", "build", "post_build", "check"]
+
+    aliases: ClassVar[dict[str, str]] = {
+        "pyodide-mirrors": "PyodideMirrorAddon.mirrors",
+        "pyodide-mirror-canary": "PyodideMirrorAddon.canary",
+        "pyodide-mirror-prefer": "PyodideMirrorAddon.prefer",
+        "pyodide-mirror-timeout": "PyodideMirrorAddon.timeout",
+    }
+    flags: ClassVar[dict[str, tuple[dict[str, dict[str, object]], str]]] = {
+        "no-pyodide-mirror": (
+            {"PyodideMirrorAddon": {"enabled": False}},
+            "Build the site as if pyodide-mirror was not installed.",
+        )
+    }
+
+    enabled = Bool(
+        help="Whether the site's kernels get pyodide_mirror. env: JUPYTERLITE_NO_PYODIDE_MIRROR"
+    ).tag(config=True)
+    mirrors = Mirrors(
+        Union([Dict(), Unicode()]),
+        help="Index URLs in order of preference, or mappings with the arguments of"
+        " pyodide_mirror.Mirror; those that pyodide_mirror knows when there are none."
+        " env: JUPYTERLITE_PYODIDE_MIRRORS, separated by spaces or commas",
+    ).tag(config=True)
+    canary = Unicode(DEFAULT_CANARY, help="The project that is looked up to test a mirror.").tag(
+        config=True
+    )
+    prefer = Unicode(
+        "lockfile",
+        help="Where packages that Pyodide has come from: its own 'lockfile', or the 'index'.",
+    ).tag(config=True)
+    timeout = Float(5.0, help="The seconds in which a mirror must answer.").tag(config=True)
+
+    _misfit = ""
+
+    def _load_config(self, *args: Any, **kwargs: Any) -> None:
+        # JupyterLite goes on without an add-on that cannot be made; a site without mirrors that
+        # its owner wanted is worse than no site, so the hooks say what is wrong. The error itself
+        # may quote a password.
+        try:
+            super()._load_config(*args, **kwargs)
+        except TraitError as error:
+            found = re.search(rf"'({'|'.join(_KINDS)})' trait", str(error))
+            name = found[1] if found else "one of the settings"
+            kind = _KINDS.get(name, "of the kind that `jupyter lite build --help-all` says")
+            self._misfit = f"{name} must be {kind}"
+
+    @default("enabled")
+    def _default_enabled(self) -> bool:
+        return not os.environ.get("JUPYTERLITE_NO_PYODIDE_MIRROR")
+
+    @default("mirrors")
+    def _default_mirrors(self) -> list[str]:
+        return [os.environ.get("JUPYTERLITE_PYODIDE_MIRRORS", "")]
+
+    def status(self, manager: Any) -> Iterator[Task]:
+        """Say what kernels will be told."""
+        self._demand()
+        yield self.task(name="settings", actions=[self._print_status])
+
+    def pre_init(self, manager: Any) -> Iterator[Task]:
+        """Undo what earlier builds have done, when switched off."""
+        self._demand()
+        if not self.enabled:
+            yield self.task(name="clean", actions=[(self._put, [{}]), (self._configure, [[]])])
+
+    def build(self, manager: Any) -> Iterator[Task]:
+        """Put the wheels where piplite's add-on finds them, and take earlier ones away."""
+        self._demand()
+        if self.enabled:
+            yield self.task(name="wheels", actions=[self._build])
+
+    def post_build(self, manager: Any) -> Iterator[Task]:
+        """Name the wheels that Pyodide loads first."""
+        self._demand()
+        if self.enabled:
+            yield self.task(name="configure", actions=[self._post_build])
+
+    def check(self, manager: Any) -> Iterator[Task]:
+        """See that what the site's kernels will load is there."""
+        self._demand()
+        yield self.task(name="wheels", actions=[self._check_site])
+
+    def _print_status(self) -> None:
+        lines = ["    switched off"]
+        if self.enabled:
+            lines = [
+                f"    {name + ':':16} {value or 'those that pyodide_mirror knows'}"
+                for name, value in self._arguments().items()
+            ]
+        print("\n".join(lines))  # as JupyterLite's own add-ons do  # noqa: T201  # as JupyterLite's own add-ons do
+
+    def _demand(self) -> None:
+        """ValueError says what is wrong with the settings, and what to do.
+
+        Each hook asks: JupyterLite can be told to go on after an error.
+        """
+        if not self.enabled:
+            return
+        if self._misfit:
+            raise ValueError(f"PyodideMirrorAddon.{self._misfit}.")
+        self._arguments()
+        lock = self.manager._addons.get(_LOCK_ADDON)  # that add-on does so, too  # noqa: SLF001  # that add-on does so, too
+        if getattr(lock, "enabled", False):
+            raise ValueError(
+                "PyodideMirrorAddon and PyodideLockAddon cannot both work on a site, for that one"
+                " rewrites the list of packages that this one adds to: build without"
+                " --pyodide-lock, or with --no-pyodide-mirror."
+            )
+        _comm()
+        _packaging()
+
+    def _arguments(self) -> dict[str, Any]:
+        """What :func:`pyodide_mirror.notebook.activate` is told; ValueError names the trait."""
+        try:
+            check_canary(self.canary)
+            check_choice("prefer", self.prefer, ("lockfile", "index"))
+            check_timeout(self.timeout)
+            mirrors = [_literal(each) for each in _separated(self.mirrors)]
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"PyodideMirrorAddon: {error}.") from None
+        return {
+            "mirrors": mirrors or None,
+            "canary": self.canary,
+            "prefer": self.prefer,
+            "timeout": self.timeout,
+        }
+
+    def _build(self) -> None:
+        if not self._has_kernel():
+            self.log.warning("[pyodide-mirror] this site has no Pyodide kernel: nothing to do")
+            self._put({})
+            return
+        if _PIPLITE_ADDON not in self.manager._addons:  # nothing else names them  # noqa: SLF001  # nothing else names them
+            raise ValueError(
+                f"PyodideMirrorAddon needs the add-on {_PIPLITE_ADDON}, which this build disables:"
+                " take it from disable_addons, or build with --no-pyodide-mirror."
+            )
+        wheels = self._loaded()
+        # The site owner's own wheel of comm will do, and is the one to stay.
+        if all(MADE.fullmatch(path.name) for path in self._pypi.glob("comm-*.whl")):
+            wheels |= dict([_comm()])
+        self._put(wheels)
+
+    def _post_build(self) -> None:
+        self._configure(
+            [f"{_FROM_WORKER}{_PYPI}/{name}" for name in self._loaded()]
+            if self._has_kernel()
+            else []
+        )
+
+    def _check_site(self) -> None:
+        named = {
+            str(entry).rpartition("/")[2]
+            for path in self._configs()
+            for entry in self._options(path).get(_PACKAGES, [])
+            if _OURS.fullmatch(str(entry))
+        }
+        wanted = set(self._loaded()) if self.enabled and self._has_kernel() else set()
+        missing = [name for name in named | wanted if not (self._pypi / name).is_file()]
+        if missing or named != wanted:
+            raise ValueError(
+                "The site does not load pyodide_mirror as it is configured"
+                f" ({', '.join(sorted(missing or named ^ wanted))}): build it again."
+            )
+
+    def _loaded(self) -> dict[str, bytes]:
+        """The wheels that each kernel loads first, by their names."""
+        return dict([_packaging(), page_wheel(), site_wheel(_startup(self._arguments()))])
+
+    @property
+    def _pypi(self) -> Path:
+        folder: Path = self.manager.output_dir / _PYPI
+        return folder
+
+    def _has_kernel(self) -> bool:
+        return bool((self.manager.output_dir / _WORKER_FOLDER).is_dir())
+
+    def _put(self, wheels: Mapping[str, bytes]) -> None:
+        """Have these wheels of ours in the output's index folder, and no others."""
+        present = [path for path in self._pypi.glob("*.whl") if MADE.fullmatch(path.name)]
+        for path in present:
+            if path.name not in wheels:
+                path.unlink()
+        for name, content in wheels.items():
+            path = self._pypi / name
+            if not path.exists() or path.read_bytes() != content:
+                self._pypi.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+                self.maybe_timestamp(path)
+        if present and not any(self._pypi.glob("*.whl")):
+            self._drop_index()
+
+    def _drop_index(self) -> None:
+        """Remove the index of no wheels, which piplite's add-on would leave as it was."""
+        (self._pypi / "all.json").unlink(missing_ok=True)
+        if not any(self._pypi.iterdir()):
+            self._pypi.rmdir()
+        root = self.manager.output_dir / JUPYTERLITE_JSON
+        settings = self.get_lite_plugin_settings(root, _PLUGIN)
+        urls = settings.get(_INDEXES, [])
+        kept = [url for url in urls if url.partition("?")[0] != _INDEX_URL]
+        if kept != urls:
+            self.set_lite_plugin_settings(root, _PLUGIN, settings | {_INDEXES: kept})
+
+    def _configs(self) -> list[Path]:
+        """The output's configuration files: those of the site, then those of its apps."""
+        output: Path = self.manager.output_dir
+        names = (JUPYTERLITE_JSON, JUPYTERLITE_IPYNB)
+        found = [path for name in names for path in (output / name, *output.glob(f"*/{name}"))]
+        return [path for path in found if path.exists()]
+
+    def _options(self, path: Path) -> dict[str, Any]:
+        """A configuration's ``loadPyodideOptions``; TypeError if they are not what they must be.
+
+        Where an app has some of its own, they replace those of the site.
+        """
+        options = self.get_lite_plugin_settings(path, _PLUGIN).get(_OPTIONS, {})
+        if not (isinstance(options, dict) and isinstance(options.get(_PACKAGES, []), list)):
+            raise TypeError(f"{path}: {_OPTIONS}.{_PACKAGES} must be a list of packages.")
+        return options
+
+    def _configure(self, urls: list[str]) -> None:
+        """Have these wheels of ours among the packages loaded first, and no others."""
+        root = self.manager.output_dir / JUPYTERLITE_JSON
+        holders = [
+            path
+            for path in self._configs()
+            if _OPTIONS in self.get_lite_plugin_settings(path, _PLUGIN)
+        ]
+        if urls and not any(path.parent == root.parent for path in holders):
+            holders.append(root)
+        for path in holders:
+            self._set_packages(path, urls)
+
+    def _set_packages(self, path: Path, urls: list[str]) -> None:
+        options = self._options(path)
+        present = options.get(_PACKAGES, [])
+        packages = [*(entry for entry in present if not _OURS.fullmatch(str(entry))), *urls]
+        if packages == present:
+            return
+        owners_file = self.manager.lite_dir / path.relative_to(self.manager.output_dir)
+        owners = self.get_lite_plugin_settings(owners_file, _PLUGIN)
+        settings = dict(self.get_lite_plugin_settings(path, _PLUGIN))
+        settings[_OPTIONS] = {**options, _PACKAGES: packages}
+        # What is empty stays only if the owner has written it so.
+        if not packages and _PACKAGES not in owners.get(_OPTIONS, {}):
+            del settings[_OPTIONS][_PACKAGES]
+        if not settings[_OPTIONS] and _OPTIONS not in owners:
+            del settings[_OPTIONS]
+        self.set_lite_plugin_settings(path, _PLUGIN, settings)
+
+
+def _separated(mirrors: list[Any]) -> Iterator[str | Mapping[str, Any]]:
+    for each in mirrors:
+        if isinstance(each, str):
+            yield from filter(None, re.split(r"[\s,]+", each))
+        else:
+            yield each
+
+
+def _literal(given: str | Mapping[str, Any]) -> str | dict[str, Any]:
+    """What stands for a mirror in the start-up file; ValueError names ``mirrors``."""
+    arguments = {"index_url": given} if isinstance(given, str) else dict(given)
+    # Their values are not repeated: they may be passwords.
+    if arguments.get("headers"):
+        raise ValueError(
+            "mirrors: everybody can read the headers of a mirror in a published site: leave them"
+            " out, and let those who may use that index call pyodide_mirror.configure themselves"
+        )
+    if unknown := sorted(set(arguments) - set(_FIELDS)):
+        raise ValueError(f"mirrors: a mirror has no {unknown[0]!r}, but {', '.join(_FIELDS)}")
+    if "index_url" not in arguments:
+        raise ValueError(
+            "mirrors: a mapping needs an 'index_url', like https://mirror.example/simple"
+        )
+    try:
+        mirror = Mirror(**arguments)
+    except (TypeError, ValueError) as error:
+        advice = "write it like https://mirror.example/simple" if "index URL" in str(error) else ""
+        raise ValueError("; ".join(filter(None, [f"mirrors: {error}", advice]))) from None
+    literal = {name: getattr(mirror, name) for name in _FIELDS if name in arguments}
+    return mirror.index_url if literal.keys() == {"index_url"} else literal
+
+
+def _startup(arguments: Mapping[str, Any]) -> str:
+    """The program that IPython runs at each start of a kernel; it leaves no name behind."""
+    lines = "".join(f"    {name}={value!a},\n" for name, value in arguments.items())
+    return (
+        "# Made by `jupyter lite build`: the settings of PyodideMirrorAddon.\n"
+        "from pyodide_mirror import notebook as _pyodide_mirror\n\n"
+        f"_pyodide_mirror.prepare(\n{lines})\n"
+        "del _pyodide_mirror\n"
+    )
+
+
+def _comm() -> tuple[str, bytes]:
+    return rebuilt_wheel("comm", why="for each kernel start would ask PyPI for it")
+
+
+def _packaging() -> tuple[str, bytes]:
+    # Pyodide's own is not in every local copy of Pyodide, and one that is missing there ends the
+    # start of a kernel.
+    return rebuilt_wheel("packaging", why="for pyodide_mirror needs it in each kernel")

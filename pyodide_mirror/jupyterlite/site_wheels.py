@@ -1,0 +1,71 @@
+"""The wheels that the add-on for JupyterLite makes: a site's own, and of what is installed."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from importlib.metadata import PackageNotFoundError, distribution
+from typing import Final
+
+from pyodide_mirror.own_wheels import PAGE_PLATFORMS, pure_wheel, wheel_name
+
+SITE: Final = "pyodide_mirror_site"
+"""The name of a site's wheel, as file names have it."""
+
+MADE: Final = re.compile(
+    rf"((pyodide_mirror|comm|packaging)-[^-/]+-0x[0-9a-f]{{12}}|{SITE}-[^-/]+)"
+    rf"-py3-none-(any|{re.escape('.'.join(PAGE_PLATFORMS))})\.whl"
+)
+"""The names of what the add-on puts into a site: nobody else writes such a build tag."""
+
+_STARTUP: Final = "data/etc/ipython/startup/00-pyodide-mirror.py"
+
+
+def site_wheel(startup: str) -> tuple[str, bytes]:
+    """Name and content of the wheel that brings the start-up file into each kernel."""
+    # Digits only: a local version's "+" is a space to some servers.
+    version = f"1.{int(hashlib.sha256(startup.encode()).hexdigest()[:15], 16)}"
+    stem = f"{SITE}-{version}"
+    return f"{stem}-py3-none-any.whl", pure_wheel(
+        f"{stem}.dist-info",
+        {
+            f"{stem}.data/{_STARTUP}": startup.encode(),
+            f"{stem}.dist-info/METADATA": (
+                f"Metadata-Version: 2.1\nName: {SITE.replace('_', '-')}\nVersion: {version}\n"
+                "Summary: Has the kernels of a JupyterLite site use pyodide_mirror\n"
+            ).encode(),
+        },
+    )
+
+
+def rebuilt_wheel(project: str, *, why: str) -> tuple[str, bytes]:
+    """Name and content of a wheel of a pure package that is installed here.
+
+    ``why`` says in a clause what it is for; it is part of the ValueError when it is not there.
+    """
+    installed, contents = None, dict[str, bytes]()
+    try:
+        installed = distribution(project)
+        # What an installer adds stays here, and so does what is outside of site-packages.
+        contents = {
+            path.as_posix(): path.read_binary()
+            for path in installed.files or ()
+            if _belongs(path.parts, project)
+        }
+    except (PackageNotFoundError, FileNotFoundError):
+        contents.clear()  # told below, with what to do
+    info = next((name.split("/")[0] for name in contents if name.endswith("/METADATA")), "")
+    if installed is None or not info or f"{project}/__init__.py" not in contents:
+        raise ValueError(
+            f"PyodideMirrorAddon puts the package {project} into the site, {why}, but it is"
+            f" {'not' if installed is None else 'only in part'} installed here:"
+            f" pip install --force-reinstall {project}."
+        )
+    content = pure_wheel(info, contents)
+    return wheel_name(f"{project}-{installed.version}", content), content
+
+
+def _belongs(parts: tuple[str, ...], project: str) -> bool:
+    if parts[0].endswith(".dist-info"):
+        return parts[1] in {"METADATA", "licenses"} or parts[1].startswith("LICENSE")
+    return parts[0] == project and "__pycache__" not in parts

@@ -1,0 +1,49 @@
+"""A project page and its files, as the protocol means them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .reason import Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """A file of a project page; the fields are those of PEP 691, 700 and 714.
+
+    ``url`` is absolute. ``metadata``: None when no core metadata is promised, else its digests
+    (empty when promised without any).
+    """
+
+    filename: str
+    url: str
+    hashes: Mapping[str, str]
+    requires_python: str = ""
+    metadata: Mapping[str, str] | None = None
+    yanked: str | bool = False
+    size: int | None = None
+    upload_time: str = ""
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 that the page gives, or an empty string."""
+        return self.hashes.get("sha256", "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectPage:
+    """A project page as the protocol means it, whatever it looked like.
+
+    ``name`` is normalized. ``repairs``: what had to be changed. ``unusable``: files of the page
+    that had to be left out, as ``filename: why``.
+    """
+
+    name: str
+    files: tuple[File, ...]
+    versions: tuple[str, ...] = ()
+    repairs: tuple[Reason, ...] = ()
+    unusable: tuple[str, ...] = ()

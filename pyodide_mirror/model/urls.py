@@ -1,0 +1,140 @@
+"""Rules about URLs: what may be an index or a file URL, and what kind of host it names.
+
+Kept stricter than the URL Standard where its parser and Python's disagree (backslashes, user
+info, percent-encoded or non-ASCII hosts), so that what is checked here is what a browser fetches.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from socket import inet_aton
+from urllib.parse import SplitResult, urlsplit
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+# Anything a browser strips, folds or reads differently from Python is not let through.
+_UNSAFE = re.compile(r"[\x00-\x20\x7f-\x9f\\<>\"`{}|^\ud800-\udfff]")
+
+_NETLOC = re.compile(
+    r"([a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?|\[[0-9a-f:.]+\])(:[0-9]*)?", re.ASCII | re.IGNORECASE
+)
+
+_PRIVATE_SUFFIXES = (".local", ".lan", ".internal", ".home.arpa")
+
+_LONGEST = 2048
+
+
+class HostKind(StrEnum):
+    """Where a host is, as far as its name tells (Local Network Access calls it address space)."""
+
+    LOOPBACK = "loopback"
+    PRIVATE = "private"
+    PUBLIC = "public"
+
+
+def split_http_url(url: str) -> SplitResult:
+    """Split an absolute http(s) URL; ValueError says in a clause what is wrong with it."""
+    if len(url) > _LONGEST:
+        raise ValueError(f"it is longer than {_LONGEST} characters")
+    if match := _UNSAFE.search(url):
+        raise ValueError(f"it contains the character {match.group()!r}")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        # What Python says of it may quote a password.
+        raise ValueError("it cannot be parsed") from None
+    if parts.scheme not in _DEFAULT_PORTS:
+        raise ValueError("it does not start with https:// or http://")
+    if not host or port == 0:
+        raise ValueError("it names no host" if not host else "its port is 0")
+    if "@" in parts.netloc:
+        raise ValueError("it contains a user name or password")
+    if not _NETLOC.fullmatch(parts.netloc):
+        raise ValueError("its host name is not plain ASCII (write it in punycode)")
+    return parts
+
+
+def check_index_url(index_url: str) -> str:
+    """Return a usable index URL without trailing slashes (PEP 503's base URL), or ValueError.
+
+    micropip appends ``/project/`` to it, so a query or fragment cannot work; braces would be
+    taken for a placeholder.
+    """
+    try:
+        # Shown without what follows an @: a password must not travel in an error.
+        parts = split_http_url(index_url)
+        if "?" in index_url or "#" in index_url:
+            raise ValueError("it has a query or a fragment")
+    except ValueError as error:
+        raise ValueError(
+            f"not a usable index URL: {hide_user_info(index_url)!r}: {error}"
+        ) from None
+    return f"{origin(parts)}{parts.path}".rstrip("/")
+
+
+def check_origin(text: str) -> str:
+    """Return an http(s) origin in its serialized form; ValueError says what is wrong with it."""
+    try:
+        parts = split_http_url(text)
+        if parts.path not in {"", "/"} or "?" in text or "#" in text:
+            raise ValueError("it has more than scheme, host and port")
+    except ValueError as error:
+        shown = hide_user_info(text)
+        raise ValueError(f"{shown!r} is not an origin like https://app.example: {error}") from None
+    return origin(parts)
+
+
+def hide_user_info(url: str) -> str:
+    """The URL with what stands before an @ in it replaced by ``***``, and cut to a line."""
+    return re.sub(r"(?s)^(\s*[A-Za-z][A-Za-z0-9+.-]*:[/\\]+)?.*@", r"\1***@", url)[:200]
+
+
+def origin(url: str | SplitResult) -> str:
+    """Serialized origin of an http(s) URL (RFC 6454, section 6.2): default ports are left out."""
+    parts = urlsplit(url) if isinstance(url, str) else url
+    host = parts.hostname or ""
+    if ":" in host:
+        host = f"[{host}]"
+    port = parts.port
+    if port is None or port == _DEFAULT_PORTS.get(parts.scheme):
+        return f"{parts.scheme}://{host}"
+    return f"{parts.scheme}://{host}:{port}"
+
+
+def host_kind(url: str) -> HostKind:
+    """Whether the URL's host is this machine, in a private network, or public, by its name alone.
+
+    IPv4 addresses are read in all spellings the URL Standard knows (``127.1``, ``0x7f000001``).
+    """
+    return _kind_of((urlsplit(url).hostname or "").rstrip("."))
+
+
+@functools.lru_cache(maxsize=64)  # the files of an install are on few hosts
+def _kind_of(host: str) -> HostKind:
+    if host == "localhost" or host.endswith(".localhost"):
+        return HostKind.LOOPBACK
+    address = _address(host)
+    if address is None:
+        # A name without a dot is resolved by the local network only.
+        named_privately = "." not in host or host.endswith(_PRIVATE_SUFFIXES)
+        return HostKind.PRIVATE if named_privately else HostKind.PUBLIC
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    if address.is_loopback or address.is_unspecified:
+        return HostKind.LOOPBACK
+    return HostKind.PUBLIC if address.is_global else HostKind.PRIVATE
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return IPv4Address(inet_aton(host))
+    except (OSError, ValueError):
+        pass  # not an IPv4 address in any spelling
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None

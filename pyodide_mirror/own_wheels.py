@@ -1,0 +1,161 @@
+"""Our own wheels, made of what is installed here: the one for pages, and the whole one.
+
+``python -m pyodide_mirror.own_wheels FOLDER`` writes the one for pages into a folder.
+
+The wheel for pages is a copy of the package without the rooms that no page can use. It has the tags
+of Pyodide's platforms (PEP 783), so that micropip takes it before the whole one, and pip, on a
+desktop, never takes it for the whole one. Names have a build tag that is made of the content: what
+is under one name is the same everywhere, and no cache has anything stale under it.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import io
+import re
+import sys
+import zipfile
+from importlib.metadata import distribution
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from importlib.resources.abc import Traversable
+
+_PACKAGE: Final = "pyodide_mirror"
+_HOST_ONLY: Final = frozenset(
+    {
+        *("__main__.py", "own_wheels.py", "cli", "edge", "jupyterlite", "server"),
+        *("transport/cors.py", "transport/cpython.py"),
+    }
+)
+"""What a page never imports, which is half of the package."""
+PAGE_PLATFORMS: Final = (
+    "emscripten_3_1_58_wasm32",  # Pyodide 0.26 and 0.27
+    "emscripten_4_0_9_wasm32",  # 0.28 and 0.29
+    "pyemscripten_2026_0_wasm32",  # 314
+    "pyemscripten_2026_5_wasm32",  # 315
+)
+"""The platforms for which micropip looks, by the version of Pyodide."""
+_PAGES_NEED_NOT: Final = re.compile(
+    r"Classifier:|Description-Content-Type:|Keywords:|Provides-Extra:|Requires-Dist:.*;.*\bextra\b"
+)
+_DATE: Final = (2020, 2, 2, 0, 0, 0)  # the same bytes from the same modules, whenever they are made
+
+
+@functools.cache
+def page_wheel() -> tuple[str, bytes]:
+    """File name and content of the wheel of this very package for pages.
+
+    Raises PackageNotFoundError when the package is run without being installed.
+    """
+    metadata = _metadata().partition("\n\n")[0]
+    fields = [line for line in metadata.splitlines() if not _PAGES_NEED_NOT.match(line)]
+    modules = {path: content for path, content in _modules() if not _is_host_only(path)}
+    return _own_wheel(modules, {"METADATA": "\n".join([*fields, ""])}, PAGE_PLATFORMS)
+
+
+@functools.cache
+def whole_wheel() -> tuple[str, bytes]:
+    """File name and content of the wheel of all of this package, for pip and uv.
+
+    Raises PackageNotFoundError when the package is run without being installed.
+    """
+    entry_points = distribution("pyodide-mirror").read_text("entry_points.txt") or ""
+    texts = {"METADATA": _metadata(), "entry_points.txt": entry_points}
+    return _own_wheel(dict(_modules()), texts, ("any",))
+
+
+def pure_wheel(
+    info: str, contents: Mapping[str, bytes], platforms: Iterable[str] = ("any",)
+) -> bytes:
+    """A wheel of these files by their path, with WHEEL and RECORD added.
+
+    ``info`` is its ``.dist-info`` folder (PyPA: binary distribution format). The same files make
+    the same bytes.
+    """
+    tags = "".join(f"Tag: py3-none-{platform}\n" for platform in platforms)
+    wheel = f"Wheel-Version: 1.0\nGenerator: pyodide-mirror\nRoot-Is-Purelib: true\n{tags}"
+    contents = {**dict(sorted(contents.items())), f"{info}/WHEEL": wheel.encode()}
+    record = "".join(_record(name, content) for name, content in contents.items())
+    contents[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(_member(name), content, zipfile.ZIP_DEFLATED, 9)
+    return buffer.getvalue()
+
+
+def wheel_name(stem: str, content: bytes, platforms: Iterable[str] = ("any",)) -> str:
+    """A wheel's file name, with a build tag that changes with its content.
+
+    ``stem``: name and version. A build tag begins with a digit (PyPA: binary distribution format).
+    """
+    digest = hashlib.sha256(content).hexdigest()
+    return f"{stem}-0x{digest[:12]}-py3-none-{'.'.join(platforms)}.whl"
+
+
+def _own_wheel(
+    modules: Mapping[str, bytes], texts: Mapping[str, str], platforms: Iterable[str]
+) -> tuple[str, bytes]:
+    installed = distribution("pyodide-mirror")
+    stem = f"{_PACKAGE}-{installed.version}"
+    licence = installed.read_text("licenses/LICENSE") or ""
+    info = {**texts, "licenses/LICENSE": licence}
+    contents = {
+        **{f"{_PACKAGE}/{path}": content for path, content in modules.items()},
+        **{f"{stem}.dist-info/{name}": text.encode() for name, text in info.items()},
+    }
+    content = pure_wheel(f"{stem}.dist-info", contents, platforms)
+    return wheel_name(stem, content, platforms), content
+
+
+def _metadata() -> str:
+    return distribution("pyodide-mirror").read_text("METADATA") or ""
+
+
+def _modules() -> Iterator[tuple[str, bytes]]:
+    """All files of the package by their path in it."""
+    return _files_in(files(_PACKAGE), "")
+
+
+def _files_in(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
+    for each in sorted(folder.iterdir(), key=lambda each: each.name):
+        if each.name == "__pycache__":
+            continue
+        if each.is_dir():
+            yield from _files_in(each, f"{path}{each.name}/")
+        else:
+            yield f"{path}{each.name}", each.read_bytes()
+
+
+def _is_host_only(path: str) -> bool:
+    return path in _HOST_ONLY or path.partition("/")[0] in _HOST_ONLY
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    """A file that all may read, and that is the same on whatever system it is written."""
+    member = zipfile.ZipInfo(name, _DATE)
+    member.create_system = 3  # Unix
+    member.external_attr = 0o100644 << 16
+    return member
+
+
+def _record(name: str, content: bytes) -> str:
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
+    return f"{name},sha256={digest},{len(content)}\n"
+
+
+def _write(folder: Path) -> Path:
+    name, content = page_wheel()
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+if __name__ == "__main__":
+    print(_write(Path(sys.argv[1])))

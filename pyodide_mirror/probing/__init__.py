@@ -1,0 +1,12 @@
+"""The checks of mirrors, the verdicts they lead to, and the race for the first that works."""
+
+from typing import TYPE_CHECKING
+
+from pyodide_mirror._lazy import hand_on
+
+if TYPE_CHECKING:
+    from .checks import DEFAULT_CANARY, Canary, ProbeDownloads, probe_mirror
+    from .race import Check, Result, check_all, run_race
+    from .verdict import UNUSABLE, check_bytes, check_metadata, rank, refuse_file_url, tier
+
+__getattr__, __dir__, __all__ = hand_on(__name__)

@@ -1,0 +1,200 @@
+"""The checks of one mirror: page, wheel and core metadata, as micropip would ask for them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from pyodide_mirror.index import (
+    ACCEPT,
+    MAX_METADATA_BYTES,
+    MAX_PAGE_BYTES,
+    SMALL_WHEEL,
+    PageError,
+    best_wheel,
+    media_type,
+    metadata_url,
+    read_page,
+    smallest_wheel,
+)
+from pyodide_mirror.model import Finding, Reason
+from pyodide_mirror.transport import (
+    NO_PROGRESS,
+    Failure,
+    FailureKind,
+    Progress,
+    Request,
+    Response,
+    Transport,
+    request_to,
+    send,
+)
+
+from .verdict import (
+    check_bytes,
+    check_metadata,
+    explain_failure,
+    file_failure,
+    judge,
+    page_finding,
+    refuse_file_url,
+    refuse_mirror,
+    status_finding,
+)
+
+if TYPE_CHECKING:
+    from pyodide_mirror.model import File, Mirror, Outcome, ProjectPage
+
+DEFAULT_CANARY: Final = "iniconfig"
+"""A pure project with a page of a few kilobytes and wheels of some 6 kB, on every full mirror."""
+
+_MAX_WHEEL_BYTES: Final = 64 * 1024 * 1024
+
+
+class ProbeDownloads:
+    """What probes have fetched that the install can use, because its own project is the canary."""
+
+    def __init__(self) -> None:
+        self.pages: dict[tuple[str, str], tuple[ProjectPage, Response]] = {}
+        """Pages and the answers they were read from, by the mirror's index URL and the project."""
+        self.files: dict[str, bytes] = {}
+        """Verified wheels by their SHA-256."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Canary:
+    """The project that is looked up to test a mirror.
+
+    ``project``: its normalized name. ``specifier`` (PEP 440): which version of it the install will
+    want. ``downloads``: takes what the probe fetches; without it nobody wants that.
+    """
+
+    project: str
+    specifier: str = ""
+    downloads: ProbeDownloads | None = None
+
+
+async def probe_mirror(  # each by its name  # noqa: PLR0913  # each by its name
+    mirror: Mirror,
+    transport: Transport,
+    *,
+    canary: Canary,
+    timeout: float,  # bounds each request, not this call
+    named: bool,
+    thorough: bool = True,
+    progress: Progress = NO_PROGRESS,
+) -> Outcome:
+    """Look at one mirror and say what it can be used for.
+
+    ``timeout``: seconds for each request, body included. ``named``: the user gave the mirror's
+    address. ``thorough``: look at promised metadata, too, which an install can do without; then
+    there are at most three requests, else two. ``progress`` is told of the request of the page.
+    Raises nothing about the mirror.
+    """
+    started = asyncio.get_running_loop().time()
+    check = _MirrorCheck(mirror, transport, canary, timeout, thorough=thorough)
+    findings = await check.run(progress, named=named)
+    elapsed = asyncio.get_running_loop().time() - started
+    return judge(mirror, findings, elapsed * 1000)
+
+
+class _MirrorCheck:
+    """The requests of one probe, and what they find."""
+
+    def __init__(
+        self,
+        mirror: Mirror,
+        transport: Transport,
+        canary: Canary,
+        timeout: float,
+        *,
+        thorough: bool,
+    ) -> None:
+        self.mirror = mirror
+        self.transport = transport
+        self.canary = canary
+        self.timeout = timeout
+        self.thorough = thorough
+
+    async def run(self, progress: Progress, *, named: bool) -> list[Finding]:
+        """All that there is to find, or the first thing that makes the mirror unusable."""
+        refused = refuse_mirror(self.mirror, self.transport.page, named=named)
+        if refused:
+            return [refused]
+        project = self.canary.project
+        url = self.mirror.project_url(project)
+        response = await self._get(url, MAX_PAGE_BYTES, accept=ACCEPT, progress=progress)
+        if isinstance(response, Failure):
+            return [await self._explain(response, url)]
+        bad_status = status_finding(response, project)
+        if bad_status:
+            return [bad_status]
+        try:
+            page = read_page(response, project)
+        except PageError as error:
+            return [page_finding(error.finding, response)]
+        if self.canary.downloads is not None:
+            self.canary.downloads.pages[self.mirror.index_url, project] = page, response
+        return _repair_findings(page, response) + await self._look_at_files(page)
+
+    async def _look_at_files(self, page: ProjectPage) -> list[Finding]:
+        file = self._wanted_wheel(page) or smallest_wheel(page)
+        if file is None:
+            what = f"lists {len(page.files)} files of {page.name!r}, no wheel suits this Python"
+            return [Finding(Reason.NOT_AN_INDEX, what)]
+        refused = refuse_file_url(file.url, self.mirror, self.transport.page)
+        if refused:
+            return [refused]
+        finding = await self._look_at_wheel(file)
+        found = [finding]
+        if self.thorough and (finding is None or finding.reason is Reason.NO_HASHES):
+            found.append(await self._look_at_metadata(file))
+        return [each for each in found if each]
+
+    def _wanted_wheel(self, page: ProjectPage) -> File | None:
+        """The wheel that the install will want, if it costs no more than any would."""
+        if self.canary.downloads is None:
+            return None
+        file = best_wheel(page, self.canary.specifier)
+        small = file is not None and file.size is not None and file.size <= SMALL_WHEEL
+        return file if small else None
+
+    async def _look_at_wheel(self, file: File) -> Finding | None:
+        response = await self._get(file.url, _MAX_WHEEL_BYTES)
+        if isinstance(response, Failure):
+            return file_failure(response, file)
+        finding = check_bytes(file, response)
+        if self.canary.downloads is not None and finding is None:
+            self.canary.downloads.files[file.sha256] = response.body
+        return finding
+
+    async def _look_at_metadata(self, file: File) -> Finding | None:
+        if file.metadata is None:
+            return None
+        return check_metadata(file, await self._get(metadata_url(file), MAX_METADATA_BYTES))
+
+    async def _get(
+        self, url: str, max_bytes: int, *, progress: Progress = NO_PROGRESS, **options: Any
+    ) -> Response | Failure:
+        request = request_to(self.mirror, url, timeout=self.timeout, max_bytes=max_bytes, **options)
+        return await send(self.transport, request, progress)
+
+    async def _explain(self, failure: Failure, url: str) -> Finding:
+        """Tell ``cors`` from ``unreachable`` by one opaque request, where that is open."""
+        opaque: Failure | None = failure
+        if failure.kind is FailureKind.NETWORK:
+            request = Request(url=url, timeout=self.timeout, max_bytes=0, opaque=True)
+            answer = await send(self.transport, request)
+            opaque = answer if isinstance(answer, Failure) else None
+        return explain_failure(failure, url, self.transport.page, opaque)
+
+
+def _repair_findings(page: ProjectPage, response: Response) -> list[Finding]:
+    kind = media_type(response.headers.get("content-type", "")) or "none"
+    facts = {
+        Reason.HTML_ONLY: f"media type {kind}",
+        Reason.WRONG_CONTENT_TYPE: f"media type {kind}",
+        Reason.RELATIVE_URLS: "file URLs without scheme and host",
+    }
+    return [Finding(repair, facts[repair]) for repair in page.repairs]

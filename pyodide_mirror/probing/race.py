@@ -1,0 +1,194 @@
+"""The staggered race over mirrors: RFC 8305's idea ("Happy Eyeballs"), with verdicts as attempts.
+
+Unlike there, no attempt's result is thrown away: the losers' verdicts are what people ask for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pyodide_mirror.model import Mirror, Outcome
+from pyodide_mirror.reporting import notify
+from pyodide_mirror.transport import Progress
+
+from .verdict import LAST_RESORT, UNUSABLE, tier
+
+STAGGER: Final = 0.01
+"""Seconds between the starts of two mirrors.
+
+RFC 8305 recommends 0.25 between connections to one host, to spare it. Each of these is another
+host, that of a bad mirror does not come back, and a user waits.
+"""
+
+GRACE: Final = 0.1
+"""Seconds that earlier mirrors get to finish when a later one is verified before them."""
+
+MAX_AT_ONCE: Final = 8
+
+_RESOLUTION: Final = 0.001
+
+Check = Callable[[Mirror, Progress], Awaitable[Outcome]]
+
+Watcher = Callable[[Outcome], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """``winner`` or None, all ``outcomes`` so far, and the mirrors without a verdict."""
+
+    winner: Outcome | None
+    outcomes: tuple[Outcome, ...]
+    pending: tuple[Mirror, ...]
+
+    def updated(self, later: Result) -> Result:
+        """The same with what a later race among some of the mirrors has found."""
+        again = {outcome.mirror for outcome in later.outcomes} | set(later.pending)
+        before = tuple(outcome for outcome in self.outcomes if outcome.mirror not in again)
+        return Result(later.winner, (*later.outcomes, *before), (*self.pending, *later.pending))
+
+
+async def run_race(mirrors: Sequence[Mirror], check: Check, watch: Watcher | None = None) -> Result:
+    """Start ``check`` for the mirrors in order until one is verified.
+
+    The next mirror starts :data:`STAGGER` seconds after the one before, or at once when that one
+    has failed; never more than :data:`MAX_AT_ONCE` run. The first ``full`` or ``repaired`` one
+    wins, except that earlier ones whose response headers are here get :data:`GRACE` seconds. A
+    ``no-hashes`` one wins only when all others have ended. ``watch`` is called with each verdict.
+    """
+    runners = _Race(mirrors, check, watch)
+    try:
+        return await runners.run()
+    finally:
+        await runners.stop()
+
+
+async def check_all(
+    mirrors: Sequence[Mirror], check: Check, watch: Watcher | None = None
+) -> Result:
+    """``check`` all mirrors, at most :data:`MAX_AT_ONCE` at a time, and wait for every verdict."""
+    room = asyncio.Semaphore(MAX_AT_ONCE)
+
+    async def one(mirror: Mirror) -> Outcome:
+        async with room:
+            outcome = await check(mirror, _Headers())
+        notify(watch, outcome)
+        return outcome
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(mirror)) for mirror in mirrors]
+    return Result(None, tuple(task.result() for task in tasks), ())
+
+
+@dataclass(slots=True)
+class _Headers:
+    """Remembers whether the headers of the final answer have arrived."""
+
+    here: bool = False
+
+    def headers(self, status: int, length: int | None) -> None:  # Progress
+        self.here = True
+
+    def received(self, size: int) -> None:
+        """Only the headers matter."""
+
+
+@dataclass(slots=True)
+class _Runner:
+    """A mirror in the race."""
+
+    mirror: Mirror
+    task: asyncio.Future[Outcome]
+    progress: _Headers
+    outcome: Outcome | None = None
+
+
+class _Race:
+    def __init__(self, mirrors: Sequence[Mirror], check: Check, watch: Watcher | None) -> None:
+        self.waiting = list(mirrors)
+        self.check = check
+        self.watch = watch
+        self.runners: list[_Runner] = []
+        self.loop = asyncio.get_running_loop()
+        self.next_start = self.loop.time()
+        self.grace_ends: float | None = None
+
+    async def run(self) -> Result:
+        while True:
+            self._start_due()
+            winner, wake = self._decide()
+            running = self._running()
+            if winner or not (running or self.waiting):
+                return self._result(winner)
+            delay = None if wake is None else max(0.0, wake - self.loop.time())
+            await asyncio.wait(
+                [runner.task for runner in running],
+                timeout=delay,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            self._collect()
+
+    async def stop(self) -> None:
+        """End what still runs, and wait until it has ended: no request is left behind."""
+        running = [runner.task for runner in self.runners if not runner.task.done()]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    def _start_due(self) -> None:
+        while self.waiting and self._may_start():
+            if self._running() and not self._is_past(self.next_start):
+                return
+            mirror, progress = self.waiting.pop(0), _Headers()
+            task = asyncio.ensure_future(self.check(mirror, progress))
+            self.runners.append(_Runner(mirror, task, progress))
+            self.next_start = self.loop.time() + STAGGER
+
+    def _is_past(self, time: float) -> bool:
+        # As in asyncio, a timer may fire this much too early.
+        return time - self.loop.time() < _RESOLUTION
+
+    def _may_start(self) -> bool:
+        return self.grace_ends is None and len(self._running()) < MAX_AT_ONCE
+
+    def _running(self) -> list[_Runner]:
+        return [runner for runner in self.runners if runner.outcome is None]
+
+    def _collect(self) -> None:
+        for runner in self._running():
+            if not runner.task.done():
+                continue
+            outcome = runner.outcome = runner.task.result()
+            if tier(outcome) < LAST_RESORT and self.grace_ends is None:
+                self.grace_ends = self.loop.time() + GRACE
+            if tier(outcome) == UNUSABLE and runner is self.runners[-1]:
+                self.next_start = self.loop.time()  # the one before has failed
+            notify(self.watch, outcome)
+
+    def _decide(self) -> tuple[Outcome | None, float | None]:
+        """The winner, if there is one by now; else when to look again (None: at a verdict)."""
+        if self.grace_ends is not None:
+            first = next(i for i, runner in enumerate(self.runners) if _is_good(runner))
+            graced = any(
+                runner.outcome is None and runner.progress.here for runner in self.runners[:first]
+            )
+            if graced and not self._is_past(self.grace_ends):
+                return None, self.grace_ends
+            return self.runners[first].outcome, None
+        if self.waiting:
+            return None, self.next_start if self._may_start() else None
+        if self._running():
+            return None, None
+        usable = [r.outcome for r in self.runners if r.outcome and tier(r.outcome) < UNUSABLE]
+        return min(usable, key=tier, default=None), None
+
+    def _result(self, winner: Outcome | None) -> Result:
+        ended = tuple(runner.outcome for runner in self.runners if runner.outcome)
+        pending = [runner.mirror for runner in self._running()]
+        return Result(winner, ended, (*pending, *self.waiting))
+
+
+def _is_good(runner: _Runner) -> bool:
+    return runner.outcome is not None and tier(runner.outcome) < LAST_RESORT

@@ -1,0 +1,230 @@
+"""Observations to verdicts, and their ranking. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Final
+
+from pyodide_mirror.model import (
+    File,
+    Finding,
+    HostKind,
+    Mirror,
+    Outcome,
+    Reason,
+    Support,
+    host_kind,
+    split_http_url,
+)
+from pyodide_mirror.transport import Failure, FailureKind, PageFacts, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+PRECEDENCE: Final = (
+    # the request of the page
+    Reason.BAD_URL,
+    Reason.MIXED_CONTENT,
+    Reason.LOCAL_NETWORK,
+    Reason.CSP,
+    Reason.OFFLINE,
+    Reason.TIMEOUT,
+    Reason.UNREACHABLE,
+    Reason.CORS,
+    Reason.HTTP_STATUS,
+    Reason.NOT_AN_INDEX,
+    Reason.MALFORMED,
+    Reason.API_VERSION,
+    # its files
+    Reason.FILES_BLOCKED,
+    Reason.HASH_MISMATCH,
+    # what is repaired
+    Reason.HTML_ONLY,
+    Reason.RELATIVE_URLS,
+    Reason.WRONG_CONTENT_TYPE,
+    Reason.METADATA_BROKEN,
+    Reason.NO_HASHES,
+    Reason.OK,
+)
+"""Of several findings the first in this order is the verdict's reason."""
+
+
+def refuse_mirror(mirror: Mirror, page: PageFacts, *, named: bool) -> Finding | None:
+    """Why a mirror must not even be asked, or None.
+
+    ``named``: the user gave its address, so that a private one may be asked (a browser's own
+    permission for Local Network Access applies all the same).
+    """
+    if mirror.problem:
+        return Finding(Reason.BAD_URL, mirror.problem)
+    return _refuse_url(mirror.index_url, page, named=named)
+
+
+def refuse_file_url(url: str, mirror: Mirror, page: PageFacts) -> Finding | None:
+    """Why a file that a mirror's page points at must not be asked for, or None.
+
+    A public mirror must not make the browser ask hosts of the user's own network.
+    """
+    private_mirror = host_kind(mirror.index_url) is not HostKind.PUBLIC
+    finding = _refuse_url(url, page, named=private_mirror)
+    if finding is not None and finding.reason is not Reason.LOCAL_NETWORK:
+        return Finding(Reason.FILES_BLOCKED, finding.detail)
+    return finding
+
+
+def _refuse_url(url: str, page: PageFacts, *, named: bool) -> Finding | None:
+    kind = host_kind(url)
+    host = split_http_url(url).netloc
+    permission = page.permission(kind)
+    if page.https and url.startswith("http:"):
+        # Loopback is exempt (Secure Contexts, 3.1), private addresses with the permission only
+        # (Local Network Access, "mixed content").
+        exempt = kind is HostKind.LOOPBACK or (kind is HostKind.PRIVATE and permission == "granted")
+        if not exempt:
+            return Finding(Reason.MIXED_CONTENT, f"http address on the https page {page.origin}")
+    if kind is HostKind.PUBLIC:
+        return None
+    if not named:
+        return Finding(Reason.LOCAL_NETWORK, f"{host} is a {kind} address that you did not name")
+    if page.host_kind is HostKind.PUBLIC and permission == "denied":
+        return Finding(
+            Reason.LOCAL_NETWORK, f"this page is not permitted to ask {host}, a {kind} address"
+        )
+    return None
+
+
+_SPEAKING: Final = {
+    FailureKind.CSP: Reason.CSP,
+    FailureKind.TIMEOUT: Reason.TIMEOUT,
+    FailureKind.TOO_LARGE: Reason.MALFORMED,
+    FailureKind.CORS: Reason.CORS,
+    FailureKind.UNREACHABLE: Reason.UNREACHABLE,
+    FailureKind.CUT_OFF: Reason.UNREACHABLE,
+}
+"""Failures that speak for themselves."""
+
+
+def explain_failure(failure: Failure, url: str, page: PageFacts, opaque: Failure | None) -> Finding:
+    """Which reason a failed page request has.
+
+    ``opaque``: how the opaque (``no-cors``) request ended that was sent after it; None when it
+    succeeded, which proves that something answers but may not be read (Fetch standard, 3.2).
+    """
+    offline = failure.kind is FailureKind.OFFLINE and host_kind(url) is not HostKind.LOOPBACK
+    reason = Reason.OFFLINE if offline else _SPEAKING.get(failure.kind)
+    if reason is not None:
+        return Finding(reason, failure.detail)
+    if opaque is not None and opaque.kind is FailureKind.CSP:
+        return Finding(Reason.CSP, opaque.detail)
+    if opaque is None:
+        return Finding(Reason.CORS, "an opaque request succeeds, a readable one does not")
+    detail = f"{failure.detail}; an opaque request fails as well"
+    if page.isolated:
+        detail += " (it may be CORS: this page's embedder policy blocks opaque requests too)"
+    elif not page.tells_policies:
+        detail += " (it may be the page's Content-Security-Policy: WebKit does not tell workers)"
+    elif page.https and url.startswith("http:"):
+        detail += " (some browsers block http on https pages even for this machine)"
+    return Finding(Reason.UNREACHABLE, detail)
+
+
+def status_finding(response: Response, project: str) -> Finding | None:
+    """``http-status`` for a readable answer that is no success, or None."""
+    if response.ok:
+        return None
+    what = f"HTTP {response.status}"
+    if response.status == 404:  # RFC 9110, section 15.5.5
+        what += f" for project {project!r}"
+    return Finding(Reason.HTTP_STATUS, what)
+
+
+def page_finding(finding: Finding, response: Response) -> Finding:
+    """What a page that cannot be read means; less when it was cut off than when it came whole."""
+    if response.is_short:
+        return Finding(Reason.UNREACHABLE, Failure.cut_off(len(response.body)).detail)
+    return finding
+
+
+def file_failure(failure: Failure, file: File) -> Finding:
+    """A file that could not be read; whatever the cause, it is ``files-blocked``."""
+    return Finding(Reason.FILES_BLOCKED, f"{file.filename}: {failure.detail}")
+
+
+def check_bytes(file: File, response: Response) -> Finding | None:
+    """What is wrong with a file that was read, or None."""
+    if not response.ok:
+        return Finding(Reason.FILES_BLOCKED, f"{file.filename}: HTTP {response.status}")
+    if not file.sha256:
+        return Finding(Reason.NO_HASHES, f"{file.filename} is listed without a SHA-256")
+    got = response.sha256
+    if got != file.sha256 and response.is_short:
+        return file_failure(Failure.cut_off(len(response.body)), file)
+    if got != file.sha256:
+        return Finding(
+            Reason.HASH_MISMATCH, f"{file.filename}: promised {file.sha256[:16]}…, got {got[:16]}…"
+        )
+    return None
+
+
+def check_metadata(file: File, response: Response | Failure) -> Finding | None:
+    """What is wrong with the promised core metadata of a file (PEP 658), or None."""
+    if isinstance(response, Failure):
+        fault = response.detail
+    elif not response.ok:
+        fault = f"HTTP {response.status}"
+    else:
+        fault = _metadata_fault(file, response.body)
+    return Finding(Reason.METADATA_BROKEN, f"{file.filename}.metadata: {fault}") if fault else None
+
+
+def _metadata_fault(file: File, body: bytes) -> str:
+    promised = (file.metadata or {}).get("sha256")
+    if promised and hashlib.sha256(body).hexdigest() != promised:
+        return "does not match its SHA-256"
+    # Core metadata starts with its version ("Metadata-Version ... should be the first field").
+    if not body[:1024].lstrip().lower().startswith(b"metadata-version:"):
+        return "is not core metadata"
+    return ""
+
+
+def judge(mirror: Mirror, findings: Sequence[Finding], elapsed_ms: float) -> Outcome:
+    """The verdict on a mirror from all that was found; nothing found is ``ok``.
+
+    ``elapsed_ms``: milliseconds from the first request on.
+    """
+    decisive = min(
+        findings,
+        key=lambda finding: PRECEDENCE.index(finding.reason),
+        default=Finding(Reason.OK, "page, wheel and metadata read and verified"),
+    )
+    repairs: tuple[Reason, ...] = ()
+    if decisive.reason.support is Support.REPAIRED:
+        found = {finding.reason for finding in findings}
+        repairs = tuple(reason for reason in PRECEDENCE if reason in found)
+    return Outcome(
+        mirror=mirror,
+        reason=decisive.reason,
+        repairs=repairs,
+        elapsed_ms=elapsed_ms,
+        detail=decisive.detail,
+        hint=decisive.reason.advice,
+    )
+
+
+_TIERS = {Support.FULL: 0, Support.REPAIRED: 1, Support.NONE: 3}
+
+LAST_RESORT: Final = 2
+
+UNUSABLE: Final = 3
+
+
+def tier(outcome: Outcome) -> int:
+    """0 full, 1 repaired, 2 usable but unverifiable (``no-hashes``), 3 not usable."""
+    if Reason.NO_HASHES in outcome.repairs:
+        return LAST_RESORT
+    return _TIERS[outcome.support]
+
+
+def rank(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
+    """Best first: by what a mirror can be used for, then by the time it took."""
+    return tuple(sorted(outcomes, key=lambda outcome: (tier(outcome), outcome.elapsed_ms)))

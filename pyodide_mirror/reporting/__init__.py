@@ -1,0 +1,12 @@
+"""Reports and events, and how they are shown."""
+
+from typing import TYPE_CHECKING
+
+from pyodide_mirror._lazy import hand_on
+
+if TYPE_CHECKING:
+    from .events import Event, EventKind, EventLog, notify
+    from .progress import show_progress
+    from .report import Installed, InstallReport, Report, outcome_to_dict
+
+__getattr__, __dir__, __all__ = hand_on(__name__)

@@ -1,0 +1,95 @@
+"""What happens during an install, as events."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pyodide_mirror.model import Outcome, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_log = logging.getLogger(__name__)
+
+EventKind = Literal[
+    "outcome",  # a verdict was reached
+    "chosen",  # this mirror is used
+    "page",  # a project page was read
+    "repaired",  # a page, or the promise of metadata, had to be repaired
+    "progress",  # some more bytes of a file are here
+    "file",  # a file was read and verified
+    "kept",  # a page that was kept earlier stands in for one that cannot be read now
+    "unpacked",  # a distribution is installed
+    "retry",  # a busy mirror is asked again
+    "problem",  # a mirror has no usable page or file
+    "failover",  # a file came from another mirror
+    "again",  # micropip runs again, with another mirror's page
+    "closure",  # something that is required was missing after the install
+    "undone",  # what a failed install had added was uninstalled
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened during an install; ``text`` says it in a sentence.
+
+    ``kind``: see :data:`EventKind`. Those of kind ``progress`` are told, but not kept in reports.
+    """
+
+    __module__ = "pyodide_mirror"  # where users find it
+
+    kind: EventKind
+    text: str
+    mirror: str = ""
+    """Index URL of the mirror, if it is about one."""
+    url: str = ""
+    size: int | None = None
+    """Bytes; for ``progress``, those that are here."""
+    total: int | None = None
+    """Bytes that there will be, where the page says so."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        return {
+            "kind": self.kind,
+            "text": printable(self.text),
+            "mirror": self.mirror,
+            "url": self.url,
+            "size": self.size,
+            "total": self.total,
+        }
+
+
+class EventLog:
+    """Collects the events of one install and passes them on."""
+
+    def __init__(self, on_event: Callable[[Event], None] | None) -> None:
+        self.all: list[Event] = []
+        self._on_event = on_event
+
+    def add(self, event: Event) -> None:
+        """Note what happened, and tell the user's function."""
+        if event.kind != "progress":
+            self.all.append(event)
+        notify(self._on_event, event)
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        """Note a verdict."""
+        text = f"{outcome.mirror.name}: {outcome.verdict} ({outcome.detail})"
+        self.add(Event("outcome", text, outcome.mirror.index_url))
+
+    def problems(self) -> list[str]:
+        """What went wrong, in words."""
+        return [event.text for event in self.all if event.kind == "problem"]
+
+
+def notify(watch: Callable[..., None] | None, value: object) -> None:
+    """Call the user's function; an exception from it is logged and stops nothing."""
+    if watch is None:
+        return
+    try:
+        watch(value)
+    except Exception:  # the user's own; it is logged, and stops nothing  # noqa: BLE001  # the user's own; it is logged, and stops nothing
+        _log.exception("the function that watches %s failed", type(value).__name__)

@@ -1,0 +1,108 @@
+"""How reports look in a notebook: compact tables, with the details to unfold.
+
+Colours and type are the notebook's own, in its light and dark. Whatever came from the network is
+shown without control characters, and escaped.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Final
+
+from pyodide_mirror.model import Mirror, Outcome, Support, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from .events import Event
+    from .report import Installed, InstallReport, Report
+
+_QUIET: Final = frozenset({"outcome", "page", "file", "unpacked"})
+"""Events of an install that went as it should: they are shown among the details only."""
+
+_SIGNS: Final = {Support.FULL: "✓", Support.REPAIRED: "✓", Support.NONE: "✗"}
+
+_LEFT: Final = ' style="text-align:left"'
+
+_RIGHT: Final = ' style="text-align:right"'
+
+
+def report_html(report: Report) -> str:
+    """A row per mirror: whether it works, and why not; unfolded, what was seen and what to do."""
+    if not report.outcomes and not report.pending:
+        return "<p>no mirrors</p>"
+    rows = [_outcome_row(each, chosen=each.mirror == report.chosen) for each in report.outcomes]
+    rows += [_row("…", _mirror_cell(mirror), "no verdict yet", "") for mirror in report.pending]
+    return _table(("", "mirror", "verdict", "ms"), rows)
+
+
+def install_html(report: InstallReport) -> str:
+    """What is new and where it came from, and what had to be done; the mirrors to unfold."""
+    parts = [_installed(report.installed)]
+    notable = [event for event in report.events if event.kind not in _QUIET]
+    for title, events in (("what had to be done", notable), ("all that happened", report.events)):
+        if events:
+            parts.append(_details(f"{title} ({len(events)})", _list(events)))
+    mirrors = len(report.report.outcomes) + len(report.report.pending)
+    parts.append(_details(f"mirrors ({mirrors})", report_html(report.report)))
+    return "".join(parts)
+
+
+def progress_html(text: str, done: int, total: int | None) -> str:
+    """A bar, if it is known how long, and a line of text."""
+    bar = f'<progress max="{total}" value="{min(done, total)}"></progress> ' if total else ""
+    return f'<div role="status">{bar}{_html(text)}</div>'
+
+
+def _outcome_row(outcome: Outcome, *, chosen: bool) -> str:
+    summary = f"<code>{_html(outcome.verdict)}</code>"
+    facts = [outcome.reason.explanation, outcome.detail, outcome.hint]
+    lines = "".join(f"<div>{_html(fact)}</div>" for fact in dict.fromkeys(facts) if fact)
+    name = _mirror_cell(outcome.mirror)
+    return _row(
+        _SIGNS[outcome.support],
+        f"<strong>{name}</strong>, in use" if chosen else name,
+        _details(summary, lines),
+        f"{outcome.elapsed_ms:.0f}",
+    )
+
+
+def _mirror_cell(mirror: Mirror) -> str:
+    return f'<span title="{_html(mirror.index_url)}">{_html(mirror.name)}</span>'
+
+
+def _row(sign: str, mirror: str, verdict: str, milliseconds: str) -> str:
+    return (
+        f"<tr><td>{sign}</td><td{_LEFT}>{mirror}</td>"
+        f"<td{_LEFT}>{verdict}</td><td{_RIGHT}>{milliseconds}</td></tr>"
+    )
+
+
+def _installed(installed: Sequence[Installed]) -> str:
+    if not installed:
+        return "<p>nothing to install: everything is there already</p>"
+    rows = (
+        f"<tr><td{_LEFT}>{_html(item.name)}</td><td{_LEFT}>{_html(item.version)}</td>"
+        f'<td{_LEFT} title="{_html(item.url)}">{_html(item.place)}</td>'
+        f"<td{_RIGHT}>{'' if item.size is None else f'{item.size:,}'}</td></tr>"
+        for item in installed
+    )
+    return _table(("installed", "version", "from", "bytes"), rows)
+
+
+def _list(events: Iterable[Event]) -> str:
+    return f"<ol>{''.join(f'<li>{_html(event.text)}</li>' for event in events)}</ol>"
+
+
+def _details(summary: str, content: str) -> str:
+    """Something to unfold; both are HTML."""
+    return f"<details><summary>{summary}</summary>{content}</details>"
+
+
+def _table(head: Sequence[str], rows: Iterable[str]) -> str:
+    cells = "".join(f'<th scope="col"{_LEFT}>{title}</th>' for title in head)
+    return f"<table><thead><tr>{cells}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _html(text: str) -> str:
+    return escape(printable(text))

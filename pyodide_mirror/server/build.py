@@ -1,0 +1,84 @@
+"""The application, put together."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .app import App
+from .cors import CORSMiddleware
+from .disk import Disk
+from .download import Downloads
+from .folder import Folder
+from .own_wheel import OwnWheel
+from .repository import Repository
+from .settings import DEFAULT_CACHE_SIZE, DEFAULT_TIMEOUT, Settings, make
+from .upstream import Upstream
+from .upstream_client import UpstreamClient
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+
+    from starlette.types import ASGIApp
+
+    from .source import Source
+
+
+def create_app(
+    folder: str | os.PathLike[str] | None = None,
+    *,
+    upstreams: Iterable[str] | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    cache_size: int = DEFAULT_CACHE_SIZE,
+    allow_origins: Iterable[str] = ("*",),
+    public_url: str = "",
+    timeout: float = DEFAULT_TIMEOUT,
+) -> ASGIApp:
+    """Make the ASGI application that serves a package index at ``/simple/``.
+
+    ``folder``: wheels and sdists; a project that is in it is answered from it alone.
+    ``upstreams``: index URLs that are asked in order for everything else; None is what the
+    environment variable ``PYODIDE_MIRROR_UPSTREAMS`` names, else PyPI; an empty list is offline.
+    ``cache``: the folder for what was fetched; None is one that lasts as long as the application.
+    ``cache_size``: bytes that it may hold. ``allow_origins``: the origins whose pages may read the
+    answers (Fetch standard, CORS), or ``*``. ``public_url``: where clients see the server, if a
+    proxy in front of it changes that. ``timeout``: seconds in which an upstream must answer.
+
+    Raises TypeError or ValueError, which say what is wrong with an argument, and OSError when the
+    cache cannot be written.
+    """
+    return build_app(
+        make(
+            folder,
+            upstreams=upstreams,
+            cache=cache,
+            cache_size=cache_size,
+            allow_origins=allow_origins,
+            public_url=public_url,
+            timeout=timeout,
+        )
+    )
+
+
+def build_app(settings: Settings) -> ASGIApp:
+    """The application for checked settings."""
+    temporary = None
+    if settings.cache is None:
+        temporary = tempfile.TemporaryDirectory(prefix="pyodide-mirror-")
+    disk = Disk(
+        Path(temporary.name) if temporary else settings.cache or Path(), settings.cache_size
+    )
+    downloads = Downloads(disk)
+    own = OwnWheel(disk)
+    local: list[Source] = [] if settings.folder is None else [Folder(settings.folder)]
+    upstreams = [
+        Upstream(
+            UpstreamClient(url, login=settings.logins.get(url), timeout=settings.timeout), downloads
+        )
+        for url in settings.upstreams
+    ]
+    app = App(Repository([*local, own], upstreams), own, settings, downloads).build()
+    app.state.temporary = temporary  # it is removed with the application
+    return CORSMiddleware(app, settings.allow_origins)

@@ -1,0 +1,111 @@
+"""What every answer must have so that a page may read it, whatever its status.
+
+Outermost of all, for an error's answer counts as much: what has no CORS headers is, to a browser,
+no answer at all, and its reason is lost (Fetch standard, section 4.9, "CORS check").
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_METHODS: Final = "GET, HEAD, OPTIONS"
+
+_EXPOSED: Final = (
+    "Accept-Ranges, Content-Length, Content-Range, Date, ETag, Last-Modified, Retry-After,"
+    " Server-Timing, Content-Encoding"
+)
+
+_USUAL_HEADERS: Final = "Accept, Authorization, Cache-Control, If-None-Match, If-Range, Range"
+
+_HEADER_NAMES: Final = re.compile(r"[A-Za-z0-9-]{1,64}(\s*,\s*[A-Za-z0-9-]{1,64}){0,50}")
+
+_A_DAY: Final = "86400"
+
+
+class CORSMiddleware:
+    """ASGI middleware: CORS, preflights and methods.
+
+    ``allow_origins``: origins that may read, or ``("*",)`` for all.
+    """
+
+    def __init__(self, app: ASGIApp, allow_origins: Sequence[str]) -> None:
+        self._app = app
+        self._all = "*" in allow_origins
+        self._origins = frozenset(allow_origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI)."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        asked = Headers(scope=scope)
+
+        async def send_readable(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                self.add(headers, asked)
+                if message["status"] >= 400:
+                    headers.setdefault("cache-control", "no-store")
+            elif message["type"] == "http.response.body" and scope["method"] == "HEAD":
+                # not every server leaves it out
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self._answer(scope, asked)(scope, receive, send_readable)
+
+    def _answer(self, scope: Scope, asked: Headers) -> ASGIApp:
+        if scope["method"] == "OPTIONS":
+            return _preflight(asked)
+        if scope["method"] not in {"GET", "HEAD"}:
+            return PlainTextResponse(
+                "Only GET, HEAD and OPTIONS are answered here.\n",
+                405,
+                {"allow": _METHODS, "cache-control": "no-store"},
+            )
+        return self._app
+
+    def around(self, app: ASGIApp) -> CORSMiddleware:
+        """The same around another application."""
+        return CORSMiddleware(app, ("*",) if self._all else tuple(self._origins))
+
+    def add(self, headers: MutableHeaders, asked: Headers) -> None:
+        """Put what a page needs into an answer's headers; ``asked``: those of the request."""
+        headers["access-control-expose-headers"] = _EXPOSED
+        headers["cross-origin-resource-policy"] = "cross-origin"
+        headers["x-content-type-options"] = "nosniff"
+        if self._all:
+            headers["access-control-allow-origin"] = "*"
+            headers["timing-allow-origin"] = "*"
+            return
+        headers.add_vary_header("Origin")
+        origin = asked.get("origin", "")
+        if origin in self._origins:
+            headers["access-control-allow-origin"] = origin
+            headers["timing-allow-origin"] = origin
+
+
+def _preflight(asked: Headers) -> Response:
+    """Allow what was asked for (Fetch standard, section 4.8: CORS-preflight fetch)."""
+    wanted = asked.get("access-control-request-headers", "")
+    headers = {
+        "allow": _METHODS,
+        "access-control-allow-methods": _METHODS,
+        # A star would not cover Authorization.
+        "access-control-allow-headers": wanted
+        if _HEADER_NAMES.fullmatch(wanted)
+        else _USUAL_HEADERS,
+        "access-control-max-age": _A_DAY,
+    }
+    if asked.get("access-control-request-private-network") == "true":
+        headers["access-control-allow-private-network"] = "true"
+    headers["vary"] = "Access-Control-Request-Headers, Access-Control-Request-Private-Network"
+    return Response(status_code=204, headers=headers)

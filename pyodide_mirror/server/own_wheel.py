@@ -1,0 +1,82 @@
+"""Our own wheels as a source, so that a browser that reaches nothing else can begin with us."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import TYPE_CHECKING
+
+from pyodide_mirror import __version__
+from pyodide_mirror.index import metadata_of
+from pyodide_mirror.model import File, ProjectPage
+from pyodide_mirror.own_wheels import page_wheel, whole_wheel
+
+from .source import Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .disk import Disk
+
+PROJECT = "pyodide-mirror"
+
+
+class OwnWheel:
+    """A :class:`~pyodide_mirror.server.source.Source` of this very package: one project.
+
+    It has two wheels: pages load the one, and pip and uv the other, which has the command and this
+    server in it. ``filename``: that of the one for pages.
+    """
+
+    name = "this server's own wheel"
+    immutable = True  # its name is made of its content
+
+    def __init__(self, disk: Disk) -> None:
+        """Make the wheels. Raises PackageNotFoundError when the package is not installed."""
+        self._disk = disk
+        self._contents = dict([page_wheel(), whole_wheel()])
+        self._metadata = {name: metadata_of(wheel) for name, wheel in self._contents.items()}
+        self._files = tuple(map(self._describe, self._contents))
+        self.filename = self._files[0].filename
+
+    def find(self, filename: str) -> File | None:
+        """The wheel of that name."""
+        return next((file for file in self._files if file.filename == filename), None)
+
+    async def page(self, project: str) -> ProjectPage | None:
+        """See Source."""
+        if project != PROJECT:
+            return None
+        return ProjectPage(name=PROJECT, files=self._files, versions=(__version__,))
+
+    async def projects(self) -> Iterable[str]:
+        """See Source."""
+        return [PROJECT]
+
+    async def blob(self, project: str, file: File) -> Stored:
+        """See Source."""
+        key = f"file-{file.sha256}"
+        path = self._disk.get(key)
+        if path is None or key not in self._disk.checked:
+            content = self._contents[file.filename]
+            path = await asyncio.to_thread(self._disk.put, key, content)
+            self._disk.checked.add(key)
+        return Stored(path)
+
+    async def metadata(self, project: str, file: File) -> bytes:
+        """See Source."""
+        return self._metadata[file.filename]
+
+    async def close(self) -> None:
+        """See Source."""
+
+    def _describe(self, filename: str) -> File:
+        content, metadata = self._contents[filename], self._metadata[filename]
+        return File(
+            filename=filename,
+            url=f"own:///{filename}",
+            hashes={"sha256": hashlib.sha256(content).hexdigest()},
+            requires_python=">=3.11",
+            metadata={"sha256": hashlib.sha256(metadata).hexdigest()},
+            size=len(content),
+        )

@@ -1,0 +1,133 @@
+"""All that one server has: the folder first, then our own wheel, then the upstreams in order.
+
+A project that is in the folder is answered from it alone, so that nobody can slip a newer version
+of it in from outside (dependency confusion; PEP 708 was rejected, so it is ours to close).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .source import Source, Stored, tag_of
+from .upstream import Upstream
+from .upstream_client import UpstreamError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+
+    from pyodide_mirror.model import File, ProjectPage
+
+    from .download import Download, Place
+
+_log = logging.getLogger("pyodide_mirror.server")
+
+
+class Missing(LookupError):
+    """What nobody has; the text says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPage:
+    """A project's page, and who has it."""
+
+    page: ProjectPage
+    source: Source
+
+
+class Repository:
+    """Sources in the order in which they are asked."""
+
+    def __init__(self, local: Sequence[Source], upstreams: Sequence[Upstream]) -> None:
+        self.local = tuple(local)
+        self.upstreams = tuple(upstreams)
+
+    async def find(self, project: str) -> FoundPage:
+        """The page of a normalized name.
+
+        Raises :class:`Missing` when nobody has it, and UpstreamError, with what each of the
+        broken upstreams did, when that cannot be said.
+        """
+        async with aclosing(self._all(project)) as found:
+            async for each in found:
+                return each
+        raise Missing(f"no project {project!r} here")
+
+    async def file(self, project: str, filename: str, tag: str = "") -> tuple[FoundPage, File]:
+        """A file by its name and its :func:`tag_of`, if given; raises Missing or UpstreamError.
+
+        The upstream whose page named it need not be the first one now: another had hung, or hangs.
+        """
+        changed = False
+        async with aclosing(self._all(project)) as found:
+            async for each in found:
+                for file in each.page.files:
+                    if file.filename == filename:
+                        if tag in {"", tag_of(file)}:
+                            return each, file
+                        changed = True
+        if changed:
+            raise Missing("the file has changed since its page was read; read the page again")
+        raise Missing(f"project {project!r} has no file {filename!r} here")
+
+    async def _all(self, project: str) -> AsyncGenerator[FoundPage, None]:
+        """The page of a local source alone, or else those of the upstreams, in order."""
+        for source in self.local:
+            page = await source.page(project)
+            if page is not None:
+                yield FoundPage(page, source)
+                return
+        problems: list[UpstreamError] = []
+        # One that hung a moment ago is asked last: another may have it at once.
+        for upstream in sorted(self.upstreams, key=lambda each: each.rests):
+            try:
+                page = await upstream.page(project)
+            except UpstreamError as error:
+                _log.warning("%s: page of %s: %s", upstream.name, project, error)
+                problems.append(
+                    UpstreamError(f"{upstream.name}: {error}", timed_out=error.timed_out)
+                )
+                continue
+            if page is not None:
+                yield FoundPage(page, upstream)
+        if problems:
+            detail = "; ".join(problem.detail for problem in problems)
+            raise UpstreamError(detail, timed_out=all(each.timed_out for each in problems))
+
+    async def blob(self, project: str, found: FoundPage, file: File) -> Stored | Download:
+        """The file itself; another upstream stands in only with the same name and SHA-256."""
+        if isinstance(found.source, Upstream):
+            return await found.source.blob_from(file, self._places(project, found.source, file))
+        return await found.source.blob(project, file)
+
+    async def projects(self) -> list[str]:
+        """Normalized names that can be told without asking an upstream."""
+        names: set[str] = set()
+        for source in (*self.local, *self.upstreams):
+            names.update(await source.projects())
+        return sorted(names)
+
+    async def close(self) -> None:
+        """Close all sources."""
+        await asyncio.gather(*(source.close() for source in (*self.local, *self.upstreams)))
+
+    async def _places(self, project: str, first: Upstream, file: File) -> AsyncIterator[Place]:
+        async for place in first.places(file):
+            yield place
+        if not file.sha256:
+            return
+        for upstream in self.upstreams:
+            if upstream is first:
+                continue
+            try:
+                page = await upstream.page(project)
+            except UpstreamError as error:
+                _log.warning("%s: page of %s: %s", upstream.name, project, error)
+                continue
+            for other in page.files if page else ():
+                if other.filename == file.filename and other.sha256 == file.sha256:
+                    async for place in upstream.places(other):
+                        yield place

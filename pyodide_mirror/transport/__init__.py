@@ -1,0 +1,23 @@
+"""Requests and their answers, under the rules that bind a web page."""
+
+from typing import TYPE_CHECKING
+
+from pyodide_mirror._lazy import hand_on
+
+if TYPE_CHECKING:
+    from .base import (
+        NO_PROGRESS,
+        PageFacts,
+        Progress,
+        Transport,
+        TransportError,
+        cut_off,
+        timed_out,
+        too_large,
+    )
+    from .client import RetryingClient, request_to, send
+    from .cpython import CorsTransport
+    from .messages import TRANSIENT, TRY_LATER, Failure, FailureKind, Request, Response
+    from .once_map import OnceMap
+
+__getattr__, __dir__, __all__ = hand_on(__name__)

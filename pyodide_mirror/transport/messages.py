@@ -1,0 +1,110 @@
+"""A request and its answer, or how it failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyodide_mirror.model import Credentials
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A GET request.
+
+    ``opaque``: the Fetch standard's ``no-cors`` mode; the answer only proves that there is one.
+    ``timeout``: seconds for headers and body together; with ``stall`` for the first byte, and then
+    from each byte to the next. ``max_bytes``: the largest body accepted.
+    ``lean``: it is a project page, of which only what micropip can use is wanted, where leaving
+    out the rest is cheap. ``digest``: the body's SHA-256 is wanted, where the browser has it for
+    less than Python.
+    """
+
+    url: str
+    timeout: float
+    max_bytes: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    credentials: Credentials = "omit"
+    opaque: bool = False
+    stall: bool = False
+    lean: bool = False
+    digest: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """An answer with its whole body. ``url`` is the final one; header names are lower-case."""
+
+    url: str
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    digest: str = ""
+    """The body's SHA-256, if it was asked for and had for less."""
+    checked: bool = False
+    """It is a lean page of which each entry is as it must be."""
+
+    @property
+    def sha256(self) -> str:
+        """The body's SHA-256."""
+        return self.digest or sha256(self.body).hexdigest()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is a success (Fetch standard: ok status)."""
+        return 200 <= self.status <= 299
+
+    @property
+    def is_short(self) -> bool:
+        """Whether less came than Content-Length says.
+
+        Only a hint where something else is wrong: with a Content-Encoding, which pages cannot
+        see, it may be so of a complete body. WebKit reports a cut-off body in no other way.
+        """
+        length = self.headers.get("content-length", "")
+        return length.isdecimal() and len(self.body) < int(length)
+
+
+class FailureKind(StrEnum):
+    """How a request failed, as far as the client can tell."""
+
+    NETWORK = "network"
+    """No readable answer; a browser does not say why (Fetch standard: network error)."""
+    UNREACHABLE = "unreachable"
+    """No answer, and the detail says why. Only our CPython transport knows."""
+    CORS = "cors"
+    """Answered, but not readable, and the detail says why. Only our CPython transport knows."""
+    TIMEOUT = "timeout"
+    CSP = "csp"
+    OFFLINE = "offline"
+    CUT_OFF = "cut-off"
+    TOO_LARGE = "too-large"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A request without a usable answer; ``detail`` is the fact, in a clause."""
+
+    kind: FailureKind
+    detail: str
+
+    @classmethod
+    def cut_off(cls, received: int) -> Failure:
+        """A body that ended too early, after ``received`` bytes."""
+        return cls(FailureKind.CUT_OFF, f"the answer was cut off after {received:,} bytes")
+
+
+TRY_LATER: Final = frozenset({429, 503})
+"""Statuses that ask to come again later (RFC 6585, section 4; RFC 9110, section 15.6.4)."""
+
+TRANSIENT: Final = TRY_LATER | {500, 502, 504}
+"""Statuses that may be another one a moment later (RFC 9110, section 15.6).
+
+A page that has another mirror goes there at once, and only waits for those that ask it to. A server
+often has one upstream alone, so it asks once more after any of these.
+"""

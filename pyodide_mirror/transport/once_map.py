@@ -1,0 +1,53 @@
+"""One task for each key, however many ask for its result."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+
+class OnceMap(Generic[K, T]):
+    """Runs work once for each key, and gives its result to all who ask meanwhile.
+
+    The work belongs to the map: who asked first may be cancelled, and the others still get the
+    result. ``remember``: results, and errors, are also given to those who ask later.
+    """
+
+    def __init__(self, *, remember: bool = False) -> None:
+        self._remember = remember
+        self._tasks: dict[K, asyncio.Future[T]] = {}
+
+    async def get(self, key: K, work: Callable[[], Awaitable[T]]) -> T:
+        """The result of ``work`` for this key; raises what the work raises."""
+        task = self._tasks.get(key)
+        if task is None:
+            task = self._tasks[key] = asyncio.ensure_future(work())
+            task.add_done_callback(functools.partial(self._ended, key))
+        return task.result() if task.done() else await asyncio.shield(task)
+
+    def has_failed(self, key: K) -> bool:
+        """Whether the work for this key is remembered to have ended with an error."""
+        task = self._tasks.get(key)
+        ended = task is not None and task.done() and not task.cancelled()
+        return task is not None and ended and task.exception() is not None
+
+    def stop(self) -> list[asyncio.Future[T]]:
+        """Cancel what still runs, and forget it; returns what was cancelled."""
+        running = {key: task for key, task in self._tasks.items() if not task.done()}
+        for key, task in running.items():
+            del self._tasks[key]
+            task.cancel()
+        return list(running.values())
+
+    def _ended(self, key: K, task: asyncio.Future[T]) -> None:
+        if not task.cancelled():
+            task.exception()  # asyncio logs an error that nobody looks at, and nobody may be left
+        if self._tasks.get(key) is task and (task.cancelled() or not self._remember):
+            del self._tasks[key]

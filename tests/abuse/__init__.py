@@ -1,0 +1,1 @@
+"""Hostile clients and upstreams, load and crashes."""

@@ -1,0 +1,1 @@
+"""Measurements beside plain micropip and beside other servers."""

@@ -1,0 +1,1 @@
+"""HTTP checks of our mirrors, which are run against other servers, too."""

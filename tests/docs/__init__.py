@@ -1,0 +1,1 @@
+"""Checks of the documents, and the tables in them that are made from the code."""

@@ -1,0 +1,134 @@
+"""The code blocks of the documents that need no browser are run, or read by their own parser."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.docs.ground import (
+    Ground,
+    Shell,
+    check_html,
+    check_ini,
+    check_javascript,
+    check_json,
+    check_toml,
+    compile_python,
+    file_name,
+    ground,
+)
+from tests.docs.tables import READMES, Block, blocks, documents
+from tests.jupyterlite import sites
+
+READERS: dict[str, Callable[[Block], None]] = {
+    "ini": check_ini,
+    "json": check_json,
+    "python": lambda block: compile_python(block.text),
+    "toml": check_toml,
+}
+NODE_READERS: dict[str, Callable[[Block, Path], None]] = {
+    "html": check_html,
+    "js": check_javascript,
+}
+
+
+def is_for_shell(block: Block) -> bool:
+    return block.language in {"sh", "console"} or bool(file_name(block))
+
+
+ALL = [block for block in blocks() if block.not_run is None]
+# The READMEs have the same commands, as another test says; those of the first one are run.
+SHELL_PAGES = [
+    name
+    for name in documents()
+    if name not in READMES[1:] and any(is_for_shell(b) for b in ALL if b.document == name)
+]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    sites.package()  # made here, where pip may ask PyPI, with JupyterLite's environment
+    with ground(tmp_path_factory.mktemp("ground")) as started:
+        yield started
+
+
+@pytest.mark.parametrize("name", SHELL_PAGES)
+def test_the_commands_of_a_page_work_one_after_the_other(
+    name: str, place: Ground, tmp_path: Path
+) -> None:
+    shell = Shell(tmp_path / "here", place)
+    for block in (block for block in ALL if block.document == name and is_for_shell(block)):
+        (shell.python if block.language == "python" else shell.run)(block)
+
+
+@pytest.mark.parametrize("block", [b for b in ALL if b.language in READERS], ids=lambda b: b.id)
+def test_what_is_read_makes_sense(block: Block) -> None:
+    if not block.text.startswith("%"):  # a notebook's magics are no Python
+        READERS[block.language](block)
+
+
+@pytest.mark.parametrize(
+    "block", [b for b in ALL if b.language in NODE_READERS], ids=lambda b: b.id
+)
+def test_node_can_parse_scripts(block: Block, tmp_path: Path) -> None:
+    NODE_READERS[block.language](block, tmp_path)
+
+
+def block_of(language: str, text: str) -> Block:
+    return Block("x.md", 1, language, text, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$ pyodide-mirror check https://mirror.example/simple https://gone.example/simple\n",
+        "$ pyodide-mirror check --no-such-option\n",
+        "$ pyodide-mirror serve no-such-folder/ --offline\n",
+        "$ pip install 'pyodide-mirror[no-such-extra]'\n",
+        "$ nox -s no_such_session\n",
+        "$ nox\n",
+        "$ no-such-program\n",
+        "$ jupyter lab\n",
+        "$ python -m http.server --no-such-option\n",
+        "$ true \\\n  && false\n",
+        "$ true | false\n",
+        "$ echo something\nelse\n",
+        "$ echo first; echo second\nsecond\nfirst\n",
+    ],
+)
+def test_a_command_that_fails_or_prints_something_else_is_noticed(
+    text: str, place: Ground, tmp_path: Path
+) -> None:
+    shell = Shell(tmp_path / "here", place)
+    with pytest.raises(RuntimeError):
+        shell.run(block_of("console", text))
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("json", "{'a': 1}"),
+        ("toml", "a = "),
+        ("ini", "a = 1"),
+        ("ini", "# nothing"),
+        ("python", "await = 1"),
+        ("html", "<p><b>x</p></b>"),
+        ("html", "<p>"),
+        ("html", "<script type='module'>const = 1</script>"),
+        ("html", "<script type='py'>x = (</script>"),
+        ("html", "<script type='text/x'>y</script>"),
+        ("js", "const x = ;"),
+    ],
+)
+def test_what_makes_no_sense_is_noticed(language: str, text: str, tmp_path: Path) -> None:
+    block = block_of(language, text)
+    arguments = (block,) if language in READERS else (block, tmp_path)
+    read: Callable[..., None] = (READERS | NODE_READERS)[language]
+    with pytest.raises((ValueError, SyntaxError, RuntimeError)):
+        read(*arguments)
+
+
+def test_javascript_with_await_outside_functions_can_be_parsed(tmp_path: Path) -> None:
+    check_javascript(block_of("js", "const x = await import('./y.mjs');"), tmp_path)
+    check_html(block_of("html", "<script type=module>await 1</script><br>"), tmp_path)
+    check_html(block_of("html", "<script type=py>await x()</script>"), tmp_path)

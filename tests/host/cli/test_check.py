@@ -1,0 +1,204 @@
+"""The command: its exit codes, what it prints, and what it refuses before any request."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyodide_mirror import MIRRORS, Reason, __version__, cli
+from pyodide_mirror.api import ENVIRONMENT_VARIABLE
+from pyodide_mirror.model import Mirror, Outcome
+from tests.support.wheels import CANARY
+from tests.zoo.zoo import Zoo
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def zoo(monkeypatch: pytest.MonkeyPatch) -> Iterator[Zoo]:
+    """A zoo, and an environment that names no mirrors."""
+    monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
+    with Zoo() as opened:
+        yield opened
+
+
+def check(*arguments: str) -> int:
+    return cli.main(["check", "--canary", CANARY, *arguments])
+
+
+def test_it_ends_with_0_when_all_mirrors_are_usable(
+    zoo: Zoo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert check(zoo.url("healthy"), zoo.url("no-hashes")) == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    lines = shown.out.splitlines()
+    assert lines[0].split() == ["mirror", "verdict", "ms", "what", "was", "seen"]
+    assert lines[1].split()[:3] == ["*", zoo.url("healthy").split("/")[2], "ok"]
+    assert lines[2].split()[1] == "no-hashes"
+
+
+def test_it_ends_with_1_when_some_are_not(zoo: Zoo, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(zoo.url("healthy"), zoo.url("no-cors")) == 1
+    assert "cors" in capsys.readouterr().out
+
+
+def test_json(zoo: Zoo, capsys: pytest.CaptureFixture[str]) -> None:
+    healthy, blocked = zoo.url("healthy"), zoo.url("no-cors")
+    assert check("--json", "--origin", "http://LOCALHOST:80", blocked, healthy) == 1
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    found = json.loads(shown.out)
+    assert list(found) == ["origin", "canary", "chosen", "outcomes", "pending"]
+    assert (found["origin"], found["canary"]) == ("http://localhost", CANARY)
+    assert (found["chosen"], found["pending"]) == (healthy, [])
+    assert [one["reason"] for one in found["outcomes"]] == ["ok", "cors"]
+    outcome = found["outcomes"][1]
+    assert outcome["mirror"]["index_url"] == blocked
+    assert outcome["detail"] == "the answer has no Access-Control-Allow-Origin"
+    assert set(outcome) == {
+        *("mirror", "reason", "support", "repairs", "elapsed_ms", "detail", "hint"),
+    }
+
+
+def test_the_origin_decides(zoo: Zoo, capsys: pytest.CaptureFixture[str]) -> None:
+    picky = zoo.url("cors-for-another")
+    assert check(picky) == 1
+    assert "not '*' or 'https://app.example'" in capsys.readouterr().out
+    assert check(picky, "--origin", "https://elsewhere.example") == 0
+    # The mirror's own pages need no CORS.
+    assert check(zoo.url("no-cors"), "--origin", zoo["no-cors"].here) == 0
+
+
+def test_an_https_page_may_not_ask_plain_http(capsys: pytest.CaptureFixture[str]) -> None:
+    assert check("http://192.168.1.7/simple") == 1
+    assert "mixed-content" in capsys.readouterr().out
+
+
+def test_the_timeout_is_kept(zoo: Zoo, capsys: pytest.CaptureFixture[str]) -> None:
+    started = time.perf_counter()
+    assert check(zoo.url("drips"), "--timeout", "0.3") == 1
+    assert time.perf_counter() - started < 2
+    assert "within 0.3 s" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["ftp://mirror.test/simple"], "URL"),
+        (["mirror.test"], "URL"),
+        (["https://me:secret@mirror.test/simple"], "URL"),
+        (["--timeout", "0"], "--timeout"),
+        (["--timeout", "-1"], "--timeout"),
+        (["--timeout", "nan"], "--timeout"),
+        (["--timeout", "soon"], "--timeout"),
+        (["--canary", "../x"], "--canary"),
+        (["--origin", "https://app.example?x"], "--origin"),
+        (["--origin", "https://me:secret@app.example"], "--origin"),
+        (["--origin", "null"], "--origin"),
+        (["--origin", "file:///x"], "--origin"),
+        (["--nonsense"], "--nonsense"),
+    ],
+)
+def test_bad_usage_ends_with_2_and_without_a_request(
+    arguments: list[str], named: str, zoo: Zoo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    healthy = zoo["healthy"]
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["check", healthy.url, *arguments])
+    assert ended.value.code == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert named in shown.err.splitlines()[-1]
+    assert "secret" not in shown.err
+    assert not healthy.requests
+
+
+def test_without_a_command_it_says_how_it_is_used(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([])
+    assert ended.value.code == 2
+    assert "COMMAND" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["check", "--help"]])
+def test_what_it_says_of_itself(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert (__version__ if "--version" in arguments else "usage: pyodide-mirror") in shown
+
+
+def test_the_environment_names_mirrors(
+    zoo: Zoo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = "https://me:secret@mirror.test/simple"
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, f"{zoo.url('healthy')}, {bad} nonsense")
+    assert check("--json") == 1
+    shown = capsys.readouterr().out
+    assert [one["reason"] for one in json.loads(shown)["outcomes"]] == ["ok", "bad-url", "bad-url"]
+    assert "secret" not in shown
+
+
+def test_without_urls_it_looks_at_the_known_mirrors(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[Mirror] = []
+
+    async def look(mirror: Mirror, *_: object, **__: object) -> Outcome:
+        asked.append(mirror)
+        return Outcome(mirror=mirror, reason=Reason.OK)
+
+    monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
+    monkeypatch.setattr("pyodide_mirror.api.configuration.probe_mirror", look)
+    assert cli.main(["check"]) == 0
+    assert tuple(asked) == MIRRORS
+    assert MIRRORS[0].name in capsys.readouterr().out
+
+
+def test_a_terminal_sees_each_verdict_as_it_arrives(
+    zoo: Zoo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert check(zoo.url("healthy"), zoo.url("no-cors")) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert sorted(line.split()[1] for line in lines) == ["cors", "ok"]
+    assert check(zoo.url("healthy"), "--json") == 0
+    assert capsys.readouterr().err == ""
+
+
+def run(*arguments: str, **options: Any) -> subprocess.Popen[str]:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    command = [sys.executable, "-m", "pyodide_mirror", *arguments]
+    return subprocess.Popen(  # our own command
+        command, cwd=ROOT, text=True, **pipes, **options
+    )
+
+
+def test_it_runs_as_a_module_even_where_little_can_be_printed(zoo: Zoo) -> None:
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    with run("check", zoo.url("file-tampered"), "--canary", CANARY, env=ascii_only) as running:
+        out, err = running.communicate(timeout=30)
+    assert (running.returncode, err) == (1, "")
+    assert "hash-mismatch" in out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is no signal there")
+def test_ctrl_c_ends_it_at_once(zoo: Zoo) -> None:
+    hanging = zoo["hangs"]
+    with run("check", hanging.url, "--timeout", "60") as running:
+        while not hanging.requests:
+            time.sleep(0.01)
+        started = time.perf_counter()
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=30)
+    assert time.perf_counter() - started < 2
+    assert (running.returncode, out, err) == (130, "", "")

@@ -1,0 +1,352 @@
+"""Pages through the router, on a virtual clock: who answers, and who is never asked."""
+
+import asyncio
+
+import pytest
+
+from pyodide_mirror.errors import MirrorError
+from pyodide_mirror.index import ACCEPT
+from pyodide_mirror.installing import RankedMirror, mirror_client
+from pyodide_mirror.model import Mirror, Reason
+from pyodide_mirror.storage import Cache, MemoryBackend
+from tests.support.fake_web import (
+    ACME,
+    BUSY,
+    DEMO,
+    DOWN,
+    GONE,
+    LOGIN,
+    OUTAGE,
+    PRIVATE,
+    SLOW,
+    TIMEOUT,
+    A,
+    Answer,
+    B,
+    Web,
+    deliver,
+    entry,
+    file_url,
+    listed,
+    page_of,
+    told,
+    urls,
+)
+from tests.support.wheels import make_sdist, make_wheel
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.looptime]
+
+FAULTS = [
+    pytest.param(OUTAGE, id="HTTP 500"),
+    pytest.param(DOWN, id="no connection"),
+    pytest.param(SLOW, id="no answer in time"),
+    pytest.param(LOGIN, id="a login page"),
+]
+
+
+# --- the page that is handed out ------------------------------------------------------------------
+
+
+async def test_a_page_comes_from_the_first_mirror_and_nobody_else_is_asked() -> None:
+    web = Web()
+    web.publish(A, DEMO)
+    web.publish(B, DEMO)
+    delivery, events = deliver(web, A, B)
+    response = await delivery.page("demo")
+    assert (response.status, response.url) == (200, A.project_url("demo"))
+    assert urls(response) == [file_url(A, DEMO)]
+    assert web.asked == [A.project_url("demo")]
+    assert told(events) == [("page", "a.example")]
+
+
+async def test_a_page_is_asked_for_as_micropip_does_and_within_the_time_out() -> None:
+    web = Web()
+    web.publish(A, DEMO)
+    await deliver(web, A)[0].page("demo")
+    [request] = web.requests
+    assert dict(request.headers) == {"accept": ACCEPT}
+    assert (request.timeout, request.stall, request.credentials) == (TIMEOUT, False, "omit")
+
+
+async def test_a_page_is_exact_json_with_absolute_urls_whatever_it_was() -> None:
+    web = Web()
+    digest = DEMO.sha256.upper()
+    link = f"<a href='../files/{DEMO.filename}#sha256={digest}'>{DEMO.filename}</a>"
+    url = A.project_url("demo")
+    web.answer(url, Answer(body=link.encode(), headers={"content-type": "text/html"}))
+    delivery, events = deliver(web, A)
+    response = await delivery.page("demo")
+    assert response.document == {
+        "meta": {"api-version": "1.0"},
+        "name": "demo",
+        "versions": [],
+        "files": [
+            {
+                "filename": DEMO.filename,
+                "url": f"https://a.example/simple/files/{DEMO.filename}",
+                "hashes": {"sha256": DEMO.sha256},
+                "yanked": False,
+            }
+        ],
+    }
+    assert told(events) == [("repaired", "a.example")]
+    assert "html-only" in events[0].text
+
+
+async def test_only_wheels_for_this_python_are_on_the_page() -> None:
+    web = Web()
+    future = make_wheel("demo", "2.0")
+    files = [
+        entry(A, make_sdist("demo", "1.0")),
+        entry(A, DEMO, requires_python=">=3.8"),
+        entry(A, future, requires_python=">=3.99"),
+    ]
+    web.list_files(A, "demo", files)
+    delivery, _ = deliver(web, A)
+    assert urls(await delivery.page("demo")) == [file_url(A, DEMO)]
+    assert delivery.knows(file_url(A, DEMO))
+    assert delivery.knows(f"{file_url(A, DEMO)}.metadata")
+    assert not delivery.knows(file_url(A, future))
+
+
+@pytest.mark.parametrize("promise", [True, {}, {"md5": "0" * 32}, False])
+async def test_a_promise_of_metadata_that_cannot_be_verified_is_not_passed_on(
+    promise: object,
+) -> None:
+    web = Web()
+    web.publish(A, DEMO, core_metadata=promise)
+    delivery, _ = deliver(web, A)
+    [file] = listed(await delivery.page("demo"))
+    assert "core-metadata" not in file
+    assert not delivery.knows(f"{file['url']}.metadata")
+
+
+async def test_a_promise_of_metadata_that_can_be_verified_is_passed_on() -> None:
+    web = Web()
+    web.publish(A, DEMO)
+    [file] = listed(await deliver(web, A)[0].page("demo"))
+    assert file["core-metadata"] == {"sha256": DEMO.metadata_sha256}
+
+
+async def test_no_metadata_is_promised_for_a_mirror_whose_promise_was_found_broken() -> None:
+    web = Web()
+    web.publish(A, DEMO)
+    delivery, _ = deliver(web, RankedMirror(A, (Reason.METADATA_BROKEN,)))
+    [file] = listed(await delivery.page("demo"))
+    assert "core-metadata" not in file
+    assert not delivery.knows(f"{file['url']}.metadata")
+
+
+# --- mirrors without the page ---------------------------------------------------------------------
+
+
+async def test_a_project_that_a_mirror_does_not_have_is_asked_of_the_next() -> None:
+    web = Web()
+    web.publish(B, DEMO)
+    delivery, events = deliver(web, A, B)
+    response = await delivery.page("demo")
+    assert (response.url, urls(response)) == (B.project_url("demo"), [file_url(B, DEMO)])
+    assert told(events) == [("problem", "a.example"), ("page", "b.example")]
+
+
+async def test_a_project_that_no_mirror_has_is_not_found() -> None:
+    web = Web()
+    response = await deliver(web, A, B)[0].page("demo")
+    assert (response.status, response.document) == (404, None)
+    assert web.hosts == ["https://a.example", "https://b.example"]
+
+
+async def test_a_project_that_no_mirror_may_answer_for_is_not_found() -> None:
+    web = Web()
+    assert (await deliver(web, ACME)[0].page("else")).status == 404
+    assert web.asked == []
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_mirror_that_fails_is_passed_by_and_told_of(fault: Answer) -> None:
+    web = Web()
+    web.answer(A.project_url("demo"), fault)
+    web.publish(B, DEMO)
+    delivery, events = deliver(web, A, B)
+    assert urls(await delivery.page("demo")) == [file_url(B, DEMO)]
+    assert told(events) == [("problem", "a.example"), ("page", "b.example")]
+    assert delivery.faults.fatal is None
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("last", [GONE, DOWN], ids=["nor is it elsewhere", "all fail"])
+async def test_a_page_that_may_exist_but_cannot_be_read_is_a_failed_fetch(
+    fault: Answer, last: Answer
+) -> None:
+    web = Web()
+    web.answer(A.project_url("demo"), fault)
+    web.answer(B.project_url("demo"), last)
+    delivery, events = deliver(web, A, B)
+    with pytest.raises(OSError, match=r"(a|b)\.example"):
+        await delivery.page("demo")
+    assert told(events) == [("problem", "a.example"), ("problem", "b.example")]
+    assert delivery.faults.fatal is None
+
+
+@pytest.mark.parametrize("mirror", [PRIVATE, ACME], ids=["private", "named"])
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_private_or_named_index_that_fails_ends_the_install_and_nobody_else_is_asked(
+    mirror: Mirror, fault: Answer
+) -> None:
+    web = Web()
+    web.answer(mirror.project_url("demo"), fault)
+    web.publish(A, DEMO)
+    delivery, _ = deliver(web, A, mirror)
+    with pytest.raises(OSError, match=mirror.name):
+        await delivery.page("demo")
+    assert web.asked == [mirror.project_url("demo")]
+    assert type(delivery.faults.fatal) is MirrorError
+    assert mirror.name in str(delivery.faults.fatal)
+
+
+async def test_what_a_private_mirror_does_not_have_is_asked_of_the_others() -> None:
+    web = Web()
+    web.publish(A, DEMO)
+    delivery, _ = deliver(web, A, PRIVATE)
+    assert urls(await delivery.page("demo")) == [file_url(A, DEMO)]
+    assert web.asked == [PRIVATE.project_url("demo"), A.project_url("demo")]
+    assert delivery.faults.fatal is None
+
+
+async def test_what_its_own_index_does_not_have_is_asked_of_nobody_else() -> None:
+    web = Web()
+    web.publish(A, DEMO)
+    web.publish(PRIVATE, DEMO)
+    assert (await deliver(web, PRIVATE, A, ACME)[0].page("demo")).status == 404
+    assert web.asked == [ACME.project_url("demo")]
+
+
+# --- busy mirrors ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("retry_after", "seconds"),
+    [("3", 3), ("5", 5), ("0", 0), (None, 0.5), ("Wed, 21 Oct 2065 07:28:00 GMT", 0.5)],
+)
+async def test_a_busy_mirror_is_asked_again_when_it_says(
+    status: int, retry_after: str | None, seconds: float
+) -> None:
+    web = Web()
+    headers = {} if retry_after is None else {"retry-after": retry_after}
+    good = page_of("demo", [entry(A, DEMO)])
+    web.answer(A.project_url("demo"), Answer(status=status, headers=headers), good)
+    delivery, events = deliver(web, A, B)
+    assert urls(await delivery.page("demo")) == [file_url(A, DEMO)]
+    assert web.asked == [A.project_url("demo")] * 2
+    assert web.times[1] - web.times[0] == pytest.approx(seconds, abs=1e-3)
+    assert told(events) == [("retry", "a.example"), ("page", "a.example")]
+
+
+async def test_a_busy_mirror_that_wants_too_long_a_pause_is_passed_by_at_once() -> None:
+    web = Web()
+    web.answer(A.project_url("demo"), Answer(status=503, headers={"retry-after": "6"}))
+    web.publish(B, DEMO)
+    delivery, events = deliver(web, A, B)
+    assert urls(await delivery.page("demo")) == [file_url(B, DEMO)]
+    assert web.asked == [A.project_url("demo"), B.project_url("demo")]
+    assert web.times[1] - web.times[0] == pytest.approx(0, abs=1e-3)
+    assert told(events) == [("problem", "a.example"), ("page", "b.example")]
+
+
+async def test_a_mirror_that_stays_busy_is_passed_by() -> None:
+    web = Web()
+    web.answer(A.project_url("demo"), BUSY)
+    web.publish(B, DEMO)
+    delivery, events = deliver(web, A, B)
+    assert urls(await delivery.page("demo")) == [file_url(B, DEMO)]
+    assert web.asked == [A.project_url("demo")] * 2 + [B.project_url("demo")]
+    assert [kind for kind, _ in told(events)] == ["retry", "problem", "page"]
+
+
+# --- secrets --------------------------------------------------------------------------------------
+
+HUSH = "not to be told"
+LOCKED = Mirror("https://a.example/simple", headers={"Authorization": HUSH}, credentials="include")
+
+
+async def test_headers_and_cookies_go_to_the_mirrors_own_origin_only() -> None:
+    web = Web()
+    there, elsewhere = make_wheel("demo", "1.0"), make_wheel("demo", "2.0")
+    far = f"https://files.a.example/{elsewhere.filename}"
+    web.list_files(A, "demo", [entry(A, there), entry(A, elsewhere, url=far)])
+    web.answer(file_url(A, there), Answer(body=there.data))
+    web.answer(far, Answer(body=elsewhere.data))
+    web.answer(f"{far}.metadata", Answer(body=elsewhere.metadata))
+    delivery, _ = deliver(web, LOCKED, B)
+    await delivery.page("demo")
+    for url in (file_url(A, there), far, f"{far}.metadata"):
+        await delivery.read(url)
+    await delivery.page("else")
+    sent = {
+        request.url: (request.headers.get("Authorization"), request.credentials)
+        for request in web.requests
+    }
+    assert sent == {
+        A.project_url("demo"): (HUSH, "include"),
+        file_url(A, there): (HUSH, "include"),
+        far: (None, "omit"),
+        f"{far}.metadata": (None, "omit"),
+        A.project_url("else"): (HUSH, "include"),
+        B.project_url("else"): (None, "omit"),
+    }
+
+
+async def test_the_credentials_of_an_install_come_before_those_of_its_mirrors() -> None:
+    web = Web()
+    web.publish(B, DEMO)
+    delivery, _ = deliver(web, LOCKED, B, credentials="same-origin")
+    await delivery.page("demo")
+    await delivery.read(file_url(B, DEMO))
+    assert [request.credentials for request in web.requests] == ["same-origin"] * 3
+
+
+@pytest.mark.parametrize("private", [False, True])
+async def test_a_secret_is_neither_told_nor_in_an_error(private: bool) -> None:
+    web = Web()
+    web.publish(A, DEMO)
+    web.answer(file_url(A, DEMO), BUSY)
+    web.answer(A.project_url("else"), LOGIN)
+    headers = {"Authorization": HUSH}
+    locked = Mirror(A.index_url, headers=headers, credentials="include", private=private)
+    delivery, events = deliver(web, locked)
+    await delivery.page("demo")
+    errors: list[object] = []
+    with pytest.raises(OSError, match="cannot be read") as caught:
+        await delivery.read(file_url(A, DEMO))
+    errors.append(caught.value)
+    with pytest.raises(OSError, match=r"a\.example") as caught:
+        await delivery.page("else")
+    errors += [caught.value, delivery.faults.fatal]
+    assert [kind for kind, _ in told(events)] == ["page", "retry", "problem", "problem"]
+    assert (delivery.faults.fatal is not None) == private
+    assert HUSH not in f"{events!r} {errors!r} {[str(error) for error in errors]}"
+
+
+async def test_a_mirror_that_hangs_is_waited_for_once_when_its_pages_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    web, cache = Web(), Cache(MemoryBackend())
+    other = make_wheel("other", "1.0")
+    for dist in (DEMO, other):
+        web.publish(A, dist)
+    delivery, _ = deliver(web, A, cache=cache)
+    for dist in (DEMO, other):
+        await delivery.page(dist.name)
+    await delivery.save()
+    for dist in (DEMO, other):
+        web.answer(A.project_url(dist.name), SLOW)
+    monkeypatch.setattr(mirror_client, "FRESH", 0.0)
+    web.requests.clear()
+    delivery, events = deliver(web, A, cache=cache)
+    started = asyncio.get_running_loop().time()
+    assert urls(await delivery.page("demo")) == [file_url(A, DEMO)]
+    assert urls(await delivery.page("other")) == [file_url(A, other)]
+    assert asyncio.get_running_loop().time() - started == pytest.approx(TIMEOUT)
+    assert web.asked == [A.project_url("demo")]
+    assert told(events)[0] == ("kept", A.name)

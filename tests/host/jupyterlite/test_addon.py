@@ -1,0 +1,449 @@
+import base64
+import csv
+import hashlib
+import io
+import json
+import re
+import shutil
+import sys
+import venv
+import zipfile
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pyodide_mirror.jupyterlite.site_wheels import rebuilt_wheel
+from tests.jupyterlite import sites
+from tests.support import provision
+from tests.support.wheels import make_wheel
+
+if TYPE_CHECKING:
+    from subprocess import CompletedProcess
+
+KERNEL = sites.KERNEL
+MIRROR = "https://mirror.example/simple"
+OTHER = "https://other.example/simple"
+PREFIX = "../../../../pypi/"
+EPOCH = {"SOURCE_DATE_EPOCH": "1700000000"}
+
+
+def write_site(folder: Path, **site: Any) -> Path:
+    (folder / "pypi").mkdir(parents=True)
+    return sites.write_site(folder, **site)
+
+
+def run(folder: Path, *arguments: str, **options: Any) -> "CompletedProcess[str]":
+    environ = {
+        "JUPYTERLITE_APP_ARCHIVE": str(sites.small_archive()),
+        **EPOCH,
+        **options.pop("environ", {}),
+    }
+    return sites.jupyter_lite(folder, *arguments, environ=environ, **options)
+
+
+def build(folder: Path, *arguments: str, **options: Any) -> Path:
+    done = run(folder, "build", *arguments, **options)
+    assert done.returncode == 0, done.stdout
+    return folder / "_output"
+
+
+def kernel_settings(output: Path, path: str = "jupyter-lite.json") -> dict[str, Any]:
+    config = json.loads((output / path).read_text())
+    config = config if path.endswith(".json") else config["metadata"]["jupyter-lite"]
+    found: dict[str, Any] = config["jupyter-config-data"]["litePluginSettings"][KERNEL]
+    return found
+
+
+def loaded(output: Path, path: str = "jupyter-lite.json") -> list[str]:
+    found: list[str] = kernel_settings(output, path)["loadPyodideOptions"]["packages"]
+    return found
+
+
+def wheels(output: Path) -> set[str]:
+    return {path.name for path in (output / "pypi").glob("*.whl")}
+
+
+def startup(output: Path) -> str:
+    """The program that the site's kernels run when they start."""
+    (site,) = (output / "pypi").glob("pyodide_mirror_site-*.whl")
+    with zipfile.ZipFile(site) as archive:
+        (name,) = (name for name in archive.namelist() if ".data/" in name)
+        assert name.endswith(".data/data/etc/ipython/startup/00-pyodide-mirror.py")
+        return archive.read(name).decode()
+
+
+def told(output: Path) -> dict[str, Any]:
+    """The arguments that the start-up file gives to `prepare`."""
+    found: dict[str, Any] = {}
+
+    class Kernel:
+        prepare = found.update
+
+    program = startup(output).replace(
+        "from pyodide_mirror import kernel as _pyodide_mirror", "_pyodide_mirror = kernel"
+    )
+    names: dict[str, Any] = {"kernel": Kernel}
+    exec(program, names)  # noqa: S102  # as IPython does
+    assert names.keys() == {"kernel", "__builtins__"}
+    return found
+
+
+def contents(output: Path) -> dict[str, bytes]:
+    """All of a site, and the times of its files, as far as they are in it."""
+    return {
+        str(path.relative_to(output)): path.read_bytes()
+        for path in output.rglob("*")
+        if path.is_file()
+    }
+
+
+def assert_nothing_stale(output: Path) -> None:
+    """Everything that is named is there, and all that is there is named."""
+    index = json.loads((output / "pypi" / "all.json").read_text())
+    releases = [each for entry in index.values() for each in entry["releases"].values()]
+    assert {files[0]["filename"] for files in releases} == wheels(output)
+    ours = [entry for entry in loaded(output) if entry.startswith(PREFIX)]
+    assert len(ours) == 3
+    assert {entry.removeprefix(PREFIX) for entry in ours} < wheels(output)
+    assert len([name for name in wheels(output) if name.startswith("pyodide_mirror")]) == 2
+    digest = hashlib.sha256((output / "pypi" / "all.json").read_bytes()).hexdigest()
+    urls = [url for url in kernel_settings(output)["pipliteUrls"] if url.startswith("./pypi")]
+    assert urls == [f"./pypi/all.json?sha256={digest}"]
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output of a site whose owner has set nothing but two mirrors."""
+    folder = write_site(tmp_path_factory.mktemp("plain"), addon={"mirrors": [MIRROR, OTHER]})
+    return build(folder)
+
+
+def test_a_site_has_the_wheels_in_its_index_and_loads_all_but_comm_first(plain: Path) -> None:
+    assert_nothing_stale(plain)
+    projects = json.loads((plain / "pypi" / "all.json").read_text())
+    assert set(projects) == {"comm", "packaging", "pyodide-mirror", "pyodide-mirror-site"}
+    names = [entry.removeprefix(PREFIX).split("-")[0] for entry in loaded(plain)]
+    assert names == ["packaging", "pyodide_mirror", "pyodide_mirror_site"]
+    # The kernel's worker finds them by this relative URL.
+    worker = next(plain.glob("extensions/@jupyterlite/pyodide-kernel-extension/static/*.js"))
+    assert all((worker.parent / entry).resolve().is_file() for entry in loaded(plain))
+
+
+def test_the_startup_file_is_the_settings_and_leaves_no_name_behind(plain: Path) -> None:
+    assert told(plain) == {
+        "mirrors": [MIRROR, OTHER],
+        "canary": "iniconfig",
+        "prefer": "lockfile",
+        "timeout": 5.0,
+    }
+
+
+def test_every_wheel_is_what_its_record_says(plain: Path) -> None:
+    for path in (plain / "pypi").glob("*.whl"):
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            (record,) = (name for name in names if name.endswith(".dist-info/RECORD"))
+            rows = list(csv.reader(io.StringIO(archive.read(record).decode())))
+            assert sorted(row[0] for row in rows) == sorted(names)
+            for name, digest, size in rows:
+                if name != record:
+                    content = archive.read(name)
+                    packed = base64.urlsafe_b64encode(hashlib.sha256(content).digest())
+                    assert digest == f"sha256={packed.decode().rstrip('=')}"
+                    assert int(size) == len(content)
+            assert not any("__pycache__" in name or "INSTALLER" in name for name in names)
+
+
+def test_pip_takes_the_wheels(plain: Path, tmp_path: Path) -> None:
+    found = [str(path) for path in (plain / "pypi").glob("*.whl")]
+    sites.pip_install(
+        Path(sys.executable), "--no-deps", "--no-index", "--target", str(tmp_path), *found
+    )
+    assert (tmp_path / "comm" / "__init__.py").is_file()
+    assert (tmp_path / "packaging" / "tags.py").is_file()
+    modules = json.loads((tmp_path / "pyodide_mirror" / "modules.json").read_text())
+    assert {"kernel", "notebook"} <= modules.keys()
+    assert "jupyterlite" not in modules
+
+
+def test_jupyter_lite_check_passes(plain: Path) -> None:
+    done = run(plain.parent, "check")
+    assert done.returncode == 0, done.stdout
+    assert "check:pyodide-mirror:wheels" in done.stdout
+
+
+def test_the_status_shows_the_settings(plain: Path) -> None:
+    done = run(plain.parent, "status")
+    assert MIRROR in done.stdout
+    assert "iniconfig" in done.stdout
+
+
+def test_building_again_changes_nothing_and_elsewhere_makes_the_same(
+    plain: Path, tmp_path: Path
+) -> None:
+    before = contents(plain)
+    assert contents(build(plain.parent)) == before
+    folder = write_site(tmp_path / "elsewhere", addon={"mirrors": [MIRROR, OTHER]})
+    assert contents(build(folder)) == before
+
+
+def test_changed_mirrors_leave_nothing_stale(tmp_path: Path) -> None:
+    folder = write_site(tmp_path, addon={"mirrors": [MIRROR]})
+    before = wheels(build(folder))
+    output = build(folder, f"--pyodide-mirrors={OTHER}")
+    assert_nothing_stale(output)
+    assert len(before - wheels(output)) == 1
+    assert told(output)["mirrors"] == [OTHER]
+
+
+def test_a_changed_package_has_another_name_and_leaves_nothing_stale(tmp_path: Path) -> None:
+    changed = tmp_path / "changed"
+    shutil.copytree(sites.package(), changed)
+    with (changed / "pyodide_mirror" / "notebook.py").open("a") as module:
+        module.write("\nCHANGED = True\n")
+    folder = write_site(tmp_path / "site")
+    before = wheels(build(folder))
+    output = build(folder, environ={"PYTHONPATH": str(changed)})
+    assert_nothing_stale(output)
+    (gone,) = before - wheels(output)
+    assert re.fullmatch(r"pyodide_mirror-[^-]+-0x[0-9a-f]{12}-py3-none-any\.whl", gone)
+
+
+def settled_site(folder: Path) -> Path:
+    """A site whose owner has settings and wheels that ours must not get mixed up with."""
+    options = {"packages": ["numpy", f"{PREFIX}own_thing-1.0-py3-none-any.whl"], "env": {"A": "b"}}
+    write_site(folder, addon={"mirrors": [MIRROR]}, kernel={"loadPyodideOptions": options})
+    for name in ("own-thing", "comm"):
+        wheel = make_wheel(name, "1.0")
+        (folder / "pypi" / wheel.filename).write_bytes(wheel.data)
+    app: dict[str, Any] = {"loadPyodideOptions": {"packages": []}}
+    (folder / "lab").mkdir()
+    config = {"jupyter-config-data": {"litePluginSettings": {KERNEL: app}}}
+    (folder / "lab" / "jupyter-lite.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.mark.parametrize("make", [write_site, settled_site])
+def test_switched_off_the_site_is_byte_for_byte_what_it_is_without_us(
+    tmp_path: Path, make: Any
+) -> None:
+    without = build(make(tmp_path / "without"), environ={"PYTHONPATH": ""})
+    expected = contents(without)
+    assert not any("pyodide_mirror" in name for name in expected)
+    folder = make(tmp_path / "with")
+    assert contents(build(folder)) != expected
+    assert contents(build(folder, "--no-pyodide-mirror")) == expected
+    off = {"JUPYTERLITE_NO_PYODIDE_MIRROR": "1"}
+    assert contents(build(make(tmp_path / "never"), environ=off)) == expected
+    # And so is one that is switched off in the file, with a mirror that would be an error.
+    config = {"PyodideMirrorAddon": {"enabled": False, "mirrors": ["nonsense"]}}
+    (folder / "jupyter_lite_config.json").write_text(json.dumps(config))
+    build(folder, "--PyodideMirrorAddon.enabled=True", f"--pyodide-mirrors={MIRROR}")
+    assert contents(build(folder)) == expected
+
+
+def test_what_the_owner_has_set_is_kept(tmp_path: Path) -> None:
+    folder = settled_site(tmp_path)
+    for _ in range(2):
+        output = build(folder)
+        own, ours = loaded(output)[:2], loaded(output)[2:]
+        assert own == ["numpy", f"{PREFIX}own_thing-1.0-py3-none-any.whl"]
+        assert kernel_settings(output)["loadPyodideOptions"]["env"] == {"A": "b"}
+        # An app's own options would replace those of the site.
+        assert loaded(output, "lab/jupyter-lite.json") == ours
+        assert len(ours) == 3
+        # One comm is enough.
+        assert [name for name in wheels(output) if name.startswith("comm-")] == [
+            "comm-1.0-py3-none-any.whl"
+        ]
+
+
+def test_options_in_a_notebook_of_settings_are_kept(tmp_path: Path) -> None:
+    folder = write_site(tmp_path)
+    (folder / "jupyter-lite.json").unlink()
+    data = {"litePluginSettings": {KERNEL: {"loadPyodideOptions": {"packages": ["numpy"]}}}}
+    metadata = {"jupyter-lite": {"jupyter-config-data": data, "jupyter-lite-schema-version": 0}}
+    notebook = {"cells": [], "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+    (folder / "jupyter-lite.ipynb").write_text(json.dumps(notebook))
+    output = build(folder)
+    # In the browser, what is in the root's .json replaces what is in its .ipynb.
+    assert "loadPyodideOptions" not in kernel_settings(output)
+    assert loaded(output, "jupyter-lite.ipynb")[0] == "numpy"
+    assert len(loaded(output, "jupyter-lite.ipynb")) == 4
+
+
+def test_mirrors_come_from_the_command_line_the_environment_or_nowhere(tmp_path: Path) -> None:
+    folder = write_site(tmp_path)
+    assert told(build(folder))["mirrors"] is None
+    settings = {"PyodideMirrorAddon": {"mirrors": f"{OTHER}/"}}
+    (folder / "jupyter_lite_config.json").write_text(json.dumps(settings))
+    assert told(build(folder))["mirrors"] == [OTHER]
+    (folder / "jupyter_lite_config.json").unlink()
+    environ = {"JUPYTERLITE_PYODIDE_MIRRORS": f"{MIRROR}, {OTHER}"}
+    assert told(build(folder, environ=environ))["mirrors"] == [MIRROR, OTHER]
+    arguments = [f"--pyodide-mirrors={OTHER}", f"--pyodide-mirrors={MIRROR}/"]
+    arguments += ["--pyodide-mirror-canary=Acme.Tool", "--pyodide-mirror-prefer=index"]
+    output = build(folder, *arguments, "--pyodide-mirror-timeout=2.5", environ=environ)
+    assert told(output) == {
+        "mirrors": [OTHER, MIRROR],
+        "canary": "Acme.Tool",
+        "prefer": "index",
+        "timeout": 2.5,
+    }
+
+
+def test_a_mirror_may_have_all_that_is_no_secret(tmp_path: Path) -> None:
+    company = {"index_url": f"{OTHER}/", "name": "Zoë's", "projects": ["acme-*"], "private": True}
+    folder = write_site(tmp_path, addon={"mirrors": [MIRROR, company]})
+    assert told(build(folder))["mirrors"] == [
+        MIRROR,
+        {"index_url": OTHER, "name": "Zoë's", "projects": ("acme-*",), "private": True},
+    ]
+
+
+BAD: Mapping[str, tuple[dict[str, Any], str]] = {
+    "a password": (
+        {"mirrors": ["https://me:secret@mirror.example/simple"]},
+        "'https://***@mirror.example/simple': it contains a user name or password; write it like",
+    ),
+    "no URL": ({"mirrors": ["nonsense"]}, "write it like https://mirror.example/simple."),
+    "headers": (
+        {"mirrors": [{"index_url": MIRROR, "headers": {"Authorization": "secret"}}]},
+        "mirrors: everybody can read the headers of a mirror in a published site: leave them out",
+    ),
+    "another field": (
+        {"mirrors": [{"index_url": MIRROR, "token": "secret"}]},
+        "mirrors: a mirror has no 'token', but index_url, name,",
+    ),
+    "no field": ({"mirrors": [{"name": "x"}]}, "mirrors: a mapping needs an 'index_url'"),
+    "a number": ({"mirrors": [7]}, "PyodideMirrorAddon.mirrors must be a list of index URLs"),
+    "a bad name": ({"canary": "secret tool"}, "canary: 'secret tool' is not a project's name"),
+    "another word": ({"prefer": "both"}, "prefer must be one of 'lockfile', 'index'; not 'both'"),
+    "no time": ({"timeout": 0}, "timeout must be a positive number of seconds, not 0"),
+    "a word": ({"timeout": "secret"}, "PyodideMirrorAddon.timeout must be a number of seconds."),
+    "perhaps": ({"enabled": "secret"}, "PyodideMirrorAddon.enabled must be true or false."),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_setting_ends_the_build_with_a_sentence_that_shows_no_secret(
+    tmp_path: Path, name: str
+) -> None:
+    settings, sentence = BAD[name]
+    done = run(write_site(tmp_path, addon=settings), "build")
+    assert done.returncode != 0
+    assert sentence in done.stdout
+    assert "secret" not in done.stdout.replace("secret tool", "")
+    assert not (tmp_path / "_output").exists()
+
+
+def test_an_error_does_not_become_a_site_when_errors_are_to_be_passed_over(tmp_path: Path) -> None:
+    folder = write_site(tmp_path, addon={"mirrors": ["nonsense"]})
+    done = run(folder, "build", "--LiteManager.strict=False")
+    assert "not a usable index URL: 'nonsense'" in done.stdout
+    assert not (tmp_path / "_output" / "pypi").exists()
+
+
+def test_the_add_on_for_lock_files_and_ours_do_not_go_together(tmp_path: Path) -> None:
+    done = run(write_site(tmp_path), "build", "--pyodide-lock")
+    assert done.returncode != 0
+    assert "build without --pyodide-lock, or with --no-pyodide-mirror." in done.stdout
+
+
+def test_the_add_on_that_makes_the_index_is_needed(tmp_path: Path) -> None:
+    name = "jupyterlite-pyodide-kernel-piplite"
+    done = run(write_site(tmp_path), "build", f"--disable-addons={name}")
+    assert done.returncode != 0
+    assert f"needs the add-on {name}" in done.stdout
+    assert "take it from disable_addons, or build with --no-pyodide-mirror." in done.stdout
+
+
+def test_a_site_without_our_kernel_is_left_alone(tmp_path: Path) -> None:
+    folder = write_site(tmp_path)
+    done = run(folder, "build", "--ignore-sys-prefix")
+    assert done.returncode == 0, done.stdout
+    assert "this site has no Pyodide kernel: nothing to do" in done.stdout
+    assert not (folder / "_output" / "pypi").exists()
+
+
+def test_a_site_that_has_lost_a_wheel_does_not_pass_the_check(tmp_path: Path) -> None:
+    folder = write_site(tmp_path)
+    output = build(folder)
+    (lost,) = (output / "pypi").glob("pyodide_mirror_site-*")
+    # `check` builds first, which would mend it; after a build for another add-on's sake it may not.
+    done = run(
+        folder, "check", environ={"PYTHONPATH": f"{loser(tmp_path, lost)}:{sites.package()}"}
+    )
+    assert done.returncode != 0
+    assert f"({lost.name}): build it again." in done.stdout
+
+
+def loser(folder: Path, lost: Path) -> Path:
+    """An add-on that removes a file after the build."""
+    info = folder / "loser" / "loser-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: loser\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[jupyterlite.addon.v0]\nzzz = loser:Loser\n")
+    (folder / "loser" / "loser.py").write_text(
+        "from pathlib import Path\n"
+        "from jupyterlite_core.addons.base import BaseAddon\n"
+        "class Loser(BaseAddon):\n"
+        "    __all__ = ['post_build']\n"
+        "    def post_build(self, manager):\n"
+        f"        yield self.task(name='lose', actions=[Path({str(lost)!r}).unlink])\n"
+    )
+    return folder / "loser"
+
+
+def test_a_comm_that_is_not_whole_ends_the_build_with_a_sentence(tmp_path: Path) -> None:
+    info = tmp_path / "broken" / "comm-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: comm\nVersion: 1.0\n")
+    (info / "RECORD").write_text("comm-1.0.dist-info/METADATA,,\n")
+    path = f"{tmp_path / 'broken'}:{sites.package()}"
+    done = run(write_site(tmp_path / "site"), "build", environ={"PYTHONPATH": path})
+    assert done.returncode != 0
+    assert "only in part installed here: pip install --force-reinstall comm." in done.stdout
+
+
+def test_a_package_that_is_missing_is_named_with_the_way_to_get_it() -> None:
+    with pytest.raises(ValueError, match=r"into the site, for fun, but it is not installed here"):
+        rebuilt_wheel("no-such-package-of-ours", why="for fun")
+
+
+def test_an_editable_install_builds_a_site_that_has_the_package(tmp_path: Path) -> None:
+    python = editable(tmp_path / "editable")
+    output = build(write_site(tmp_path / "site"), python=python, environ={"PYTHONPATH": ""})
+    assert_nothing_stale(output)
+    (ours,) = (output / "pypi").glob("pyodide_mirror-*.whl")
+    assert f"-{version('pyodide-mirror')}-" in ours.name
+    with zipfile.ZipFile(ours) as archive:
+        source = (provision.ROOT / "pyodide_mirror" / "notebook.py").read_text("utf-8")
+        assert json.loads(archive.read("pyodide_mirror/modules.json"))["notebook"] == source
+
+
+def editable(folder: Path) -> Path:
+    """An environment like JupyterLite's in which our package is installed from the tree."""
+    venv.create(folder, symlinks=True)
+    python = folder / "bin" / "python"
+    sites.pip_install(python, "--no-deps", "--editable", str(provision.ROOT))
+    base = sites.environment().parents[1]
+    (packages,) = (folder / "lib").glob("*/site-packages")
+    (theirs,) = (base / "lib").glob("*/site-packages")
+    (packages / "jupyterlite.pth").write_text(f"{theirs}\n")
+    (folder / "share").symlink_to(base / "share")
+    return python
+
+
+def test_jupyterlite_0_7_builds_the_same(plain: Path, tmp_path: Path) -> None:
+    folder = write_site(tmp_path, addon={"mirrors": [MIRROR, OTHER]})
+    archive = {"JUPYTERLITE_APP_ARCHIVE": str(sites.small_archive(sites.OLDER))}
+    older = sites.environment(sites.OLDER)
+    output = build(folder, python=older, environ=archive)
+    assert_nothing_stale(output)
+    assert startup(output) == startup(plain)
+    done = run(folder, "check", python=older, environ=archive)
+    assert done.returncode == 0, done.stdout

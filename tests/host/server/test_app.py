@@ -1,0 +1,908 @@
+"""The routes, request by request: pages, files, errors, and what every answer has."""
+
+import asyncio
+import gzip
+import hashlib
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from pyodide_mirror import __version__
+from pyodide_mirror.own_wheels import page_wheel
+from pyodide_mirror.server import create_app, files
+from pyodide_mirror.server.app import App
+from pyodide_mirror.server.files import media_type
+from tests.support.asgi import (
+    ASGI,
+    JSON_TYPE,
+    WHEEL,
+    Answer,
+    Index,
+    Origin,
+    ask,
+    document,
+    entry,
+    origin,
+)
+from tests.support.wheels import make_sdist, make_wheel
+
+DATA = WHEEL.data
+LOCAL = make_wheel("local-only", "1.0", requires_python=">=3.8")
+LOCAL_SDIST = make_sdist("local-only", "1.0")
+BASE = "http://mirror.example"
+
+
+@dataclass
+class World:
+    """A server over a folder and an index."""
+
+    app: ASGI
+    index: Index
+    origin: Origin
+
+    async def get(
+        self, target: str, headers: dict[str, str] | None = None, **options: Any
+    ) -> Answer:
+        """Ask the server."""
+        return await ask(self.app, target, headers, **options)
+
+    async def json(self, target: str, **options: Any) -> Any:
+        """What a JSON page says."""
+        answer = await self.get(target, **options)
+        assert answer.status == 200, answer.text
+        return json.loads(answer.body)
+
+    async def file_path(self, project: str = "x") -> str:
+        """Where the first wheel of a project is."""
+        url: str = (await self.json(f"/simple/{project}/"))["files"][0]["url"]
+        return url.removeprefix(BASE)
+
+
+async def shut(app: Any) -> None:
+    """What a server does at the end."""
+    messages = iter(["lifespan.startup", "lifespan.shutdown"])
+
+    async def receive() -> dict[str, str]:
+        return {"type": next(messages)}
+
+    async def send(message: dict[str, Any]) -> None:
+        assert message["type"].endswith(".complete"), message
+
+    await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    for dist in (LOCAL, LOCAL_SDIST):
+        (folder / dist.filename).write_bytes(dist.data)
+    index = Index()
+    index.page(document(entry(size=len(DATA))))
+    index.file(WHEEL.filename, DATA)
+    async with origin(index) as running:
+        app: Any = create_app(
+            folder, upstreams=[f"{running.url}/simple"], cache=tmp_path / "cache", timeout=0.5
+        )
+        yield World(app, index, running)
+        await shut(app)
+
+
+def check_readable(answer: Answer) -> None:
+    """What every answer must have, so that a page may read it."""
+    assert answer.headers["access-control-allow-origin"] == "*"
+    exposed = answer.headers["access-control-expose-headers"].lower().split(", ")
+    for name in ("etag", "content-length", "content-range", "accept-ranges", "last-modified"):
+        assert name in exposed
+    assert {"retry-after", "date"} <= set(exposed)
+    assert answer.headers["timing-allow-origin"] == "*"
+    assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "access-control-allow-credentials" not in answer.headers
+    assert "set-cookie" not in answer.headers
+
+
+# --- pages --------------------------------------------------------------------------------------
+
+
+async def test_a_page_of_an_upstream_points_at_this_server(world: World) -> None:
+    answer = await world.get("/simple/x/")
+    assert answer.headers["content-type"] == JSON_TYPE
+    assert answer.headers["cache-control"] == "public, max-age=60"
+    page = json.loads(answer.body)
+    assert page["meta"] == {"api-version": "1.1"}
+    assert (page["name"], page["versions"]) == ("x", ["1.0"])
+    [file] = page["files"]
+    assert file["url"] == f"{BASE}/files/{WHEEL.sha256[:16]}/x/{WHEEL.filename}"
+    assert file["core-metadata"] is True
+
+
+async def test_a_page_of_the_folder_is_never_taken_from_a_cache(world: World) -> None:
+    answer = await world.get("/simple/local-only/")
+    assert answer.headers["cache-control"] == "no-cache"
+    assert [file["filename"] for file in json.loads(answer.body)["files"]] == [
+        LOCAL.filename,
+        LOCAL_SDIST.filename,
+    ]
+    assert world.origin.requests == []
+
+
+@pytest.mark.parametrize("prefix", ["/simple", "/pypi/simple", "/simple/", "/pypi/simple/"])
+async def test_the_old_address_is_an_alias(world: World, prefix: str) -> None:
+    """And micropip adds a second slash to an index URL that ends in one."""
+    assert (await world.json(f"{prefix}/x/"))["name"] == "x"
+
+
+@pytest.mark.parametrize(
+    ("path", "to"),
+    [
+        ("/simple/X/", "/simple/x/"),
+        ("/simple/My_Project.x/", "/simple/my-project-x/"),
+        ("/simple/x", "/simple/x/"),
+        ("/simple/X", "/simple/x/"),
+        ("/pypi/simple/X", "/pypi/simple/x/"),
+        ("/pypi/simple/X/", "/pypi/simple/x/"),
+        ("/simple", "/simple/"),
+        ("/pypi/simple", "/pypi/simple/"),
+        ("/simple/X?format=text/html&a=%2F", "/simple/x/?format=text/html&a=%2F"),
+    ],
+)
+async def test_what_is_not_the_url_of_a_page_is_redirected_to_it(
+    world: World, path: str, to: str
+) -> None:
+    answer = await world.get(path)
+    assert (answer.status, answer.headers["location"]) == (301, BASE + to)
+    check_readable(answer)
+    assert world.origin.requests == []
+
+
+async def test_the_list_names_what_is_here_and_what_was_asked_for(world: World) -> None:
+    found = await world.json("/simple/")
+    assert found["projects"] == [{"name": "local-only"}, {"name": "pyodide-mirror"}]
+    await world.get("/simple/x/")
+    found = await world.json("/pypi/simple/")
+    assert [each["name"] for each in found["projects"]] == ["local-only", "pyodide-mirror", "x"]
+
+
+@pytest.mark.parametrize("path", ["/simple/", "/simple/x/"])
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        (f"{JSON_TYPE}, */*;q=0.01", JSON_TYPE),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", "text/html; charset=utf-8"),
+        ("application/vnd.pypi.simple.v1+html", "application/vnd.pypi.simple.v1+html"),
+        ("application/json", JSON_TYPE),
+    ],
+)
+async def test_pages_come_in_the_form_that_is_asked_for(
+    world: World, path: str, accept: str, kind: str
+) -> None:
+    answer = await world.get(path, {"accept": accept})
+    assert (answer.status, answer.headers["content-type"]) == (200, kind)
+    assert "Accept" in answer.headers["vary"]
+    assert answer.body.startswith(b"{" if "json" in kind else b"<!DOCTYPE html>")
+
+
+@pytest.mark.parametrize("path", ["/simple/", "/simple/x/"])
+async def test_a_form_that_there_is_not_is_406(world: World, path: str) -> None:
+    for target, headers in ((path, {"accept": "image/png"}), (f"{path}?format=xml", {})):
+        answer = await world.get(target, headers)
+        assert answer.status == 406
+        assert JSON_TYPE in answer.text
+        assert answer.headers["vary"] == "Accept"
+        assert answer.headers["cache-control"] == "no-store"
+        check_readable(answer)
+
+
+@pytest.mark.parametrize(
+    "written", [f"format={JSON_TYPE}", "format=application/vnd.pypi.simple.v1%2Bjson"]
+)
+async def test_the_query_chooses_the_form(world: World, written: str) -> None:
+    answer = await world.get(f"/simple/x/?{written}&other=1", {"accept": "text/html"})
+    assert answer.headers["content-type"] == JSON_TYPE
+
+
+@pytest.mark.parametrize("path", ["/simple/", "/simple/x/", "/simple/local-only/"])
+async def test_a_copy_that_is_still_right_is_304(world: World, path: str) -> None:
+    first = await world.get(path)
+    etag = first.headers["etag"]
+    for sent in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+        answer = await world.get(path, {"if-none-match": sent})
+        assert (answer.status, answer.body) == (304, b"")
+        assert answer.headers["etag"] == etag
+        assert answer.headers["cache-control"] == first.headers["cache-control"]
+        assert answer.headers["vary"] == first.headers["vary"]
+        check_readable(answer)
+    assert (await world.get(path, {"if-none-match": '"other"'})).status == 200
+    html = await world.get(path, {"if-none-match": etag, "accept": "text/html"})
+    assert html.status == 200, "another form has another ETag"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "packed"),
+    [
+        ("gzip", True),
+        ("gzip, deflate, br", True),
+        ("br, GZIP;q=0.5", True),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000, br", False),
+        ("br", False),
+        ("identity", False),
+        ("", False),
+    ],
+)
+async def test_a_large_page_is_packed_for_who_unpacks(
+    world: World, accepted: str, *, packed: bool
+) -> None:
+    wheels = [make_wheel("x", f"1.{n}") for n in range(10)]
+    world.index.page(document(*map(entry, wheels)))
+    plain = await world.get("/simple/x/")
+    answer = await world.get("/simple/x/", {"accept-encoding": accepted})
+    assert (answer.headers.get("content-encoding") == "gzip") is packed
+    assert (gzip.decompress(answer.body) if packed else answer.body) == plain.body
+    assert "Accept-Encoding" in answer.headers["vary"]
+    assert (answer.headers["etag"] != plain.headers["etag"]) is packed
+    assert answer.headers["content-length"] == str(len(answer.body))
+
+
+# --- where this is ------------------------------------------------------------------------------
+
+
+async def test_urls_begin_as_the_client_sees_the_server(world: World) -> None:
+    for headers, scheme, begin in (
+        ({"host": "10.0.0.1:8080"}, "http", "http://10.0.0.1:8080/files/"),
+        ({"host": "[::1]:8080"}, "http", "http://[::1]:8080/files/"),
+        ({"host": "mirror.example"}, "https", "https://mirror.example/files/"),
+    ):
+        answer = await world.get("/simple/x/", headers, scheme=scheme)
+        assert json.loads(answer.body)["files"][0]["url"].startswith(begin)
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example/path", "a b", 'x"><script>', "user@evil.example", "x:99999", "\\evil"]
+)
+async def test_a_host_header_that_is_no_host_reaches_no_page(world: World, host: str) -> None:
+    for path in ("/", "/simple/x/", "/simple/X"):
+        answer = await world.get(path, {"host": host})
+        assert "evil" not in answer.headers.get("location", "")
+        assert answer.status == 400 or f"//{host}" not in answer.text
+        assert "<script>" not in answer.text
+        check_readable(answer)
+
+
+async def test_below_a_prefix_all_urls_have_it(world: World) -> None:
+    below: dict[str, Any] = {"root_path": "/some/where"}
+    [file] = (await world.json("/simple/x/", **below))["files"]
+    assert file["url"].startswith(f"{BASE}/some/where/files/")
+    path = file["url"].removeprefix(f"{BASE}/some/where")
+    assert (await world.get(path, **below)).body == DATA
+    assert (await world.get(f"{path}.metadata", **below)).body == WHEEL.metadata
+    for target, to in (("/simple/X", "/simple/x/"), ("/pypi/simple/X/", "/pypi/simple/x/")):
+        moved = await world.get(target, **below)
+        assert moved.headers["location"] == f"{BASE}/some/where{to}"
+    assert f"{BASE}/some/where/simple/" in (await world.get("/", **below)).text
+
+
+async def test_below_a_prefix_that_looks_like_an_alias_all_is_well(world: World) -> None:
+    for below in ("/pypi", "/simple", "/pypi/simple"):
+        moved = await world.get("/simple/X/", root_path=below)
+        assert moved.headers["location"] == f"{BASE}{below}/simple/x/"
+        [file] = (await world.json("/pypi/simple/x/", root_path=below))["files"]
+        assert file["url"].startswith(f"{BASE}{below}/files/")
+
+
+async def test_a_public_url_is_where_all_urls_begin(tmp_path: Path) -> None:
+    app: Any = create_app(
+        upstreams=[], cache=tmp_path, public_url="https://cdn.example/index/simple/"
+    )
+    answer = await ask(app, "/simple/pyodide-mirror/", {"host": "10.0.0.1"})
+    [file] = json.loads(answer.body)["files"]
+    assert file["url"].startswith("https://cdn.example/index/files/")
+    moved = await ask(app, "/simple/X")
+    assert moved.headers["location"] == "https://cdn.example/index/simple/x/"
+    assert "https://cdn.example/index/simple/" in (await ask(app, "/")).text
+    await shut(app)
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["upstream, cold", "upstream, warm", "folder"])
+async def at(request: pytest.FixtureRequest, world: World) -> str:
+    """The path of a file that is fetched now, was fetched before, or lies in the folder."""
+    path = await world.file_path("local-only" if request.param == "folder" else "x")
+    if request.param == "upstream, warm":
+        assert (await world.get(path)).body == DATA
+    return path
+
+
+def data_at(path: str) -> bytes:
+    return LOCAL.data if "local_only" in path else DATA
+
+
+async def test_a_file_is_what_it_should_be(world: World, at: str) -> None:
+    answer = await world.get(at)
+    data = data_at(at)
+    assert (answer.status, answer.complete) == (200, True)
+    assert answer.body == data
+    assert answer.headers["content-length"] == str(len(data))
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["accept-ranges"] == "bytes"
+    assert answer.headers["etag"] == f'"{hashlib.sha256(data).hexdigest()}"'
+    assert "content-encoding" not in answer.headers
+    check_readable(answer)
+
+
+async def test_a_file_of_an_upstream_keeps_for_ever_and_one_of_the_folder_does_not(
+    world: World, at: str
+) -> None:
+    lasting = "public, max-age=31536000, immutable"
+    expected = "no-cache" if "local" in at else lasting
+    assert (await world.get(at)).headers["cache-control"] == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "first", "last"),
+    [
+        ("bytes=0-0", 0, 0),
+        ("bytes=0-99", 0, 99),
+        ("bytes=10-19", 10, 19),
+        ("bytes=-20", -20, -1),
+        ("bytes=100-", 100, -1),
+        ("bytes=0-99999999", 0, -1),
+        ("bytes=-99999999", 0, -1),
+    ],
+)
+async def test_a_part_is_206(world: World, at: str, wanted: str, first: int, last: int) -> None:
+    data = data_at(at)
+    answer = await world.get(at, {"range": wanted})
+    size = len(data)
+    first, last = first % size, last % size
+    assert answer.status == 206
+    assert answer.body == data[first : last + 1]
+    assert answer.headers["content-range"] == f"bytes {first}-{last}/{size}"
+    assert answer.headers["content-length"] == str(last - first + 1)
+    check_readable(answer)
+
+
+@pytest.mark.parametrize("wanted", ["bytes=99999999-", "bytes=99999999-100000000"])
+async def test_a_part_behind_the_end_is_416(world: World, at: str, wanted: str) -> None:
+    answer = await world.get(at, {"range": wanted})
+    assert answer.status == 416
+    assert answer.headers["content-range"] == f"bytes */{len(data_at(at))}"
+    check_readable(answer)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "rows=0-1",
+        "bytes",
+        "bytes=",
+        "bytes=-",
+        "bytes=a-b",
+        "bytes=5-2",
+        "bytes=1-2-3",
+        "bytes=0-1,x",
+        "0-5",
+        "bytes 0-5",
+    ],
+)
+async def test_what_is_no_range_is_ignored(world: World, at: str, wanted: str) -> None:
+    answer = await world.get(at, {"range": wanted})
+    assert answer.status == 200
+    assert answer.body == data_at(at)
+
+
+async def test_if_range_gives_the_part_only_of_the_same_file(world: World, at: str) -> None:
+    etag = f'"{hashlib.sha256(data_at(at)).hexdigest()}"'
+    for condition, status in ((etag, 206), ('"other"', 200), (f"W/{etag}", 200)):
+        answer = await world.get(at, {"range": "bytes=0-9", "if-range": condition})
+        assert answer.status == status, condition
+
+
+async def test_head_tells_of_a_file(world: World, at: str) -> None:
+    answer = await world.get(at, method="HEAD")
+    assert answer.status == 200
+    assert answer.body == b""
+    assert answer.headers["content-length"] == str(len(data_at(at)))
+    assert answer.headers["accept-ranges"] == "bytes"
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/healthz", "/simple/", "/simple/x/", "/nothing", "/simple/X"]
+)
+async def test_head_is_answered_as_get_is_without_its_body(world: World, path: str) -> None:
+    """RFC 9110, section 9.3.2; uvicorn sees to it by itself, WSGI servers do not."""
+    get, head = await world.get(path), await world.get(path, method="HEAD")
+    assert (head.status, head.headers) == (get.status, get.headers)
+    assert (head.body, head.complete) == (b"", True)
+
+
+async def test_a_known_file_is_304(world: World, at: str) -> None:
+    etag = f'"{hashlib.sha256(data_at(at)).hexdigest()}"'
+    answer = await world.get(at, {"if-none-match": etag})
+    assert (answer.status, answer.body) == (304, b"")
+    assert answer.headers["etag"] == etag
+    check_readable(answer)
+
+
+async def test_metadata_is_there_for_every_wheel(world: World, at: str) -> None:
+    answer = await world.get(f"{at}.metadata")
+    expected = LOCAL.metadata if "local" in at else WHEEL.metadata
+    assert (answer.status, answer.body) == (200, expected)
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    again = await world.get(f"{at}.metadata", {"if-none-match": answer.headers["etag"]})
+    assert again.status == 304
+    check_readable(answer)
+
+
+async def test_an_sdist_has_no_metadata(world: World) -> None:
+    files = (await world.json("/simple/local-only/"))["files"]
+    path = files[1]["url"].removeprefix(BASE)
+    assert (await world.get(path)).body == LOCAL_SDIST.data
+    answer = await world.get(f"{path}.metadata")
+    assert (answer.status, answer.text) == (404, "404: Only wheels have metadata here.\n")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/files/0000000000000000/x/{name}",
+        "/files/unverified/x/{name}",
+        "/files/{tag}/y/{name}",
+        "/files/{tag}/x/other-1.0-py3-none-any.whl",
+        "/files/{tag}/x/",
+        "/files/{tag}/x/{name}/",
+        "/files/{tag}/x/{name}.metadata.metadata",
+        "/files/{tag}/x/.metadata",
+        "/files/{tag}/../{name}",
+        "/files/x/{name}",
+        "/files/{name}",
+        "/files/",
+        "/files/https://evil.example/x.whl",
+    ],
+)
+async def test_only_files_of_pages_are_there(world: World, path: str) -> None:
+    await world.get("/simple/x/")
+    answer = await world.get(path.format(tag=WHEEL.sha256[:16], name=WHEEL.filename))
+    assert answer.status == 404
+    assert answer.headers["cache-control"] == "no-store"
+    assert WHEEL.filename not in " ".join(world.origin.paths)
+    check_readable(answer)
+
+
+async def test_a_file_of_any_spelling_of_its_project_is_the_same(world: World) -> None:
+    path = (await world.file_path()).replace("/x/", "/X/")
+    assert (await world.get(path)).body == DATA
+
+
+async def test_what_is_cut_off_is_never_completed(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def cut(request: web.BaseRequest) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"content-length": str(len(DATA))})
+        await answer.prepare(request)
+        await answer.write(DATA[:100])
+        if request.transport is not None:
+            request.transport.close()
+        return answer
+
+    world.index.answers[f"/files/{WHEEL.filename}"] = cut
+    answer = await world.get(await world.file_path())
+    assert not (answer.status == 200 and answer.complete)
+    assert len(answer.body) < len(DATA)
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
+async def test_a_file_without_a_length_comes_without_one_and_whole(world: World) -> None:
+    async def chunked(request: web.BaseRequest) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        answer.enable_chunked_encoding()
+        await answer.prepare(request)
+        await answer.write(DATA)
+        return answer
+
+    world.index.answers[f"/files/{WHEEL.filename}"] = chunked
+    path = await world.file_path()
+    cold = await world.get(path)
+    assert (cold.body, cold.complete) == (DATA, True)
+    warm = await world.get(path)
+    assert warm.headers["content-length"] == str(len(DATA))
+
+
+async def test_a_file_without_a_digest_can_be_had_but_does_not_keep(world: World) -> None:
+    world.index.page(document(entry(hashes={})))
+    path = await world.file_path()
+    assert path == f"/files/unverified/x/{WHEEL.filename}"
+    for _ in range(2):
+        answer = await world.get(path)
+        assert answer.body == DATA
+        assert answer.headers["cache-control"] == "no-cache"
+
+
+@pytest.mark.parametrize(
+    ("filename", "kind"),
+    [
+        ("x.whl", "application/octet-stream"),
+        ("x.tar.gz", "application/octet-stream"),
+        ("x.zip", "application/zip"),
+        ("x.html", "application/octet-stream"),
+        ("x", "application/octet-stream"),
+    ],
+)
+def test_no_file_is_of_a_type_that_browsers_show(filename: str, kind: str) -> None:
+    assert media_type(filename) == kind
+
+
+# --- our own wheel ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 1 << 30])
+async def test_our_own_wheel_is_there_whatever_the_cache_holds(tmp_path: Path, size: int) -> None:
+    app: Any = create_app(upstreams=[], cache=tmp_path, cache_size=size)
+    name, content = page_wheel()
+    assert (await ask(app, f"/{name}")).body == content
+    [file] = json.loads((await ask(app, "/simple/pyodide-mirror/")).body)["files"]
+    path = file["url"].removeprefix(BASE)
+    assert (await ask(app, path)).body == content
+    assert file["core-metadata"] == {
+        "sha256": hashlib.sha256((await ask(app, f"{path}.metadata")).body).hexdigest()
+    }
+    await shut(app)
+
+
+async def test_our_own_wheel_is_made_again_where_the_disk_spoiled_it(tmp_path: Path) -> None:
+    name, content = page_wheel()
+    app: Any = create_app(upstreams=[], cache=tmp_path)
+    await ask(app, f"/{name}")
+    [path] = (path for path in (tmp_path / "file").rglob("*") if path.is_file())
+    await shut(app)
+    path.write_bytes(b"spoiled")
+    again: Any = create_app(upstreams=[], cache=tmp_path)
+    assert (await ask(again, f"/{name}")).body == content
+    await shut(again)
+
+
+async def test_a_wheel_of_ours_in_the_folder_goes_before_the_built_in_one(tmp_path: Path) -> None:
+    other = make_wheel("pyodide-mirror", "99.0")
+    (tmp_path / "wheels").mkdir()
+    (tmp_path / "wheels" / other.filename).write_bytes(other.data)
+    app: Any = create_app(tmp_path / "wheels", upstreams=[], cache=tmp_path / "cache")
+    [file] = json.loads((await ask(app, "/simple/pyodide-mirror/")).body)["files"]
+    assert file["filename"] == other.filename
+    await shut(app)
+
+
+# --- people -------------------------------------------------------------------------------------
+
+
+async def test_health_says_what_works(world: World) -> None:
+    answer = await world.get("/healthz")
+    assert json.loads(answer.body) == {
+        "status": "ok",
+        "version": __version__,
+        "upstreams": [{"index_url": f"{world.origin.url}/simple", "problem": ""}],
+    }
+    assert answer.headers["cache-control"] == "no-store"
+    world.index.page(b"", status=403)
+    await world.get("/simple/x/")
+    found = json.loads((await world.get("/healthz")).body)
+    assert found["upstreams"][0]["problem"] == "it answers 403"
+
+
+RECIPES = {
+    "http://127.0.0.1:8080": ("", "", "", ""),
+    "http://localhost:8080": ("", "", "", ""),
+    "http://[::1]:8080": ("", "", "", ""),
+    "http://192.168.1.5:8080": (
+        " --trusted-host 192.168.1.5",
+        "\ntrusted-host = 192.168.1.5",
+        " --allow-insecure-host 192.168.1.5:8080",
+        '\nallow-insecure-host = ["192.168.1.5:8080"]',
+    ),
+    "http://nas.local": (
+        " --trusted-host nas.local",
+        "\ntrusted-host = nas.local",
+        " --allow-insecure-host nas.local",
+        '\nallow-insecure-host = ["nas.local"]',
+    ),
+    "https://mirror.example": ("", "", "", ""),
+    "https://192.168.1.5:8443": ("", "", "", ""),
+}
+
+
+@pytest.mark.parametrize("base", RECIPES)
+async def test_the_page_for_people_has_the_lines_for_its_address(tmp_path: Path, base: str) -> None:
+    pip, conf, uv, toml = RECIPES[base]
+    app: Any = create_app(upstreams=[], cache=tmp_path)
+    scheme, _, host = base.partition("://")
+    answer = await ask(app, "/", {"host": host}, scheme=scheme)
+    shown = [
+        text.replace("&quot;", '"').replace("&#x27;", "'")
+        for text in re.findall(r"<pre>(.*?)</pre>", answer.text, re.DOTALL)
+    ]
+    name, _ = page_wheel()
+    assert f"pip install{pip} -i {base}/simple/ cowsay" in shown
+    assert f"[global]\nindex-url = {base}/simple/{conf}" in shown
+    assert f"uv pip install{uv} --index-url {base}/simple/ cowsay" in shown
+    assert f'index-url = "{base}/simple/"{toml}' in shown
+    assert any(f"await micropip.install('{base}/{name}')" in text for text in shown)
+    assert any(f"micropip.set_index_urls(['{base}/simple/'])" in text for text in shown)
+    assert any("%pip install cowsay" in text for text in shown)
+    await shut(app)
+
+
+async def test_the_page_for_people_runs_nothing_and_is_escaped(tmp_path: Path) -> None:
+    hostile = tmp_path / "<img src=x onerror=alert(1)>"
+    hostile.mkdir()
+    app: Any = create_app(hostile, upstreams=[], cache=tmp_path / "cache")
+    answer = await ask(app, "/")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "<img" not in answer.text
+    assert "&lt;img src=x" in answer.text
+    check_readable(answer)
+    await shut(app)
+
+
+async def test_the_page_for_people_says_what_is_wrong_with_an_upstream(world: World) -> None:
+    assert "asked in turn" in (await world.get("/")).text
+    world.index.page(b"", status=403)
+    await world.get("/simple/x/")
+    assert "it answers 403" in (await world.get("/")).text
+
+
+# --- errors -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nothing",
+        "/simple/x/y/",
+        "/healthz/",
+        "/index.html",
+        "/simple/x/y",
+        "/pypi/",
+        "/pypi/x/json",
+    ],
+)
+async def test_what_is_not_here_is_404(world: World, path: str) -> None:
+    answer = await world.get(path)
+    assert answer.status == 404
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.text.startswith("404: ")
+    assert answer.headers["cache-control"] == "no-store"
+    check_readable(answer)
+
+
+async def test_an_unknown_project_is_404(world: World) -> None:
+    answer = await world.get("/simple/unknown/")
+    assert (answer.status, answer.text) == (404, "404: No project 'unknown' here.\n")
+    check_readable(answer)
+
+
+@pytest.mark.parametrize(
+    "name", ["-", "_x", "x_", "%", "ä", "x y", "..", "a" * 300, "http:", "x\x00"]
+)
+async def test_what_is_no_name_is_404_and_asks_nobody(world: World, name: str) -> None:
+    for path in (f"/simple/{name}/", f"/simple/{name}", f"/files/unverified/{name}/x.whl"):
+        answer = await world.get(path)
+        assert answer.status == 404
+        check_readable(answer)
+    assert world.origin.requests == []
+
+
+async def test_a_broken_upstream_is_502_and_says_why(world: World) -> None:
+    world.index.page(b"", status=403)
+    answer = await world.get("/simple/x/")
+    assert (answer.status, answer.text) == (
+        502,
+        f"502: No usable answer from upstream: {world.origin.url}/simple: it answers 403.\n",
+    )
+    assert answer.headers["cache-control"] == "no-store"
+    check_readable(answer)
+
+
+async def test_a_hanging_upstream_is_504(world: World) -> None:
+    async def hang(_: web.BaseRequest) -> web.StreamResponse:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    world.index.answers["/simple/x/"] = hang
+    answer = await world.get("/simple/x/")
+    assert answer.status == 504
+    assert "no answer within 0.5 s" in answer.text
+    check_readable(answer)
+
+
+async def test_a_missing_file_of_an_upstream_is_502(world: World) -> None:
+    path = await world.file_path()
+    del world.index.answers[f"/files/{WHEEL.filename}"]
+    answer = await world.get(path)
+    assert (answer.status, answer.headers["cache-control"]) == (502, "no-store")
+    assert "the file host answers 404" in answer.text
+    check_readable(answer)
+
+
+async def test_a_bug_is_500_in_words_that_tell_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> Any:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr("pyodide_mirror.server.landing.page", broken)
+    answers: list[Answer] = []
+    with pytest.raises(RuntimeError):  # Starlette has it logged by the server
+        await capture(world.app, answers)
+    [answer] = answers
+    assert answer.status == 500
+    assert answer.text == "500: This server failed; its log says why.\n"
+    check_readable(answer)
+
+
+async def capture(app: ASGI, answers: list[Answer]) -> None:
+    """Ask for the first page, and keep what was sent before the error was raised."""
+    answer = Answer()
+    answers.append(answer)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            answer.status = message["status"]
+            answer.headers = {name.decode(): value.decode() for name, value in message["headers"]}
+        else:
+            answer.body += message["body"]
+
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "GET",
+        "path": "/",
+        "raw_path": b"/",
+        "root_path": "",
+        "scheme": "http",
+        "query_string": b"",
+        "headers": [(b"host", b"mirror.example")],
+        "server": ("127.0.0.1", 80),
+    }
+    await app(scope, receive, send)
+
+
+# --- methods and CORS ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "BREW"])
+@pytest.mark.parametrize("path", ["/", "/simple/x/", "/nothing"])
+async def test_other_methods_are_405(world: World, path: str, method: str) -> None:
+    answer = await world.get(path, method=method)
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+    assert answer.headers["cache-control"] == "no-store"
+    check_readable(answer)
+
+
+@pytest.mark.parametrize("path", ["/", "/simple/x/", "/files/a/b/c", "/nothing"])
+async def test_a_preflight_allows_what_was_asked_for(world: World, path: str) -> None:
+    asked = "range, if-none-match, authorization, cache-control, x-anything"
+    answer = await world.get(
+        path,
+        {
+            "origin": "https://lab.example",
+            "access-control-request-method": "GET",
+            "access-control-request-headers": asked,
+            "access-control-request-private-network": "true",
+        },
+        method="OPTIONS",
+    )
+    assert (answer.status, answer.body) == (204, b"")
+    assert answer.headers["access-control-allow-methods"] == "GET, HEAD, OPTIONS"
+    assert answer.headers["access-control-allow-headers"] == asked
+    assert int(answer.headers["access-control-max-age"]) > 0
+    assert answer.headers["access-control-allow-private-network"] == "true"
+    check_readable(answer)
+    assert world.origin.requests == []
+
+
+async def test_a_preflight_repeats_no_nonsense(world: World) -> None:
+    asked = {"access-control-request-headers": "x\ty: z, <script>"}
+    answer = await world.get("/", asked, method="OPTIONS")
+    assert "Range" in answer.headers["access-control-allow-headers"]
+    assert "script" not in str(answer.headers)
+    assert "access-control-allow-private-network" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/", "/simple/pyodide-mirror/", "/nothing", "/simple/X"])
+async def test_chosen_origins_may_read_and_no_others(tmp_path: Path, path: str) -> None:
+    allowed = ["https://lab.example", "http://localhost:8888"]
+    app: Any = create_app(upstreams=[], cache=tmp_path, allow_origins=allowed)
+    for asked in allowed:
+        answer = await ask(app, path, {"origin": asked})
+        assert answer.headers["access-control-allow-origin"] == asked
+        assert answer.headers["timing-allow-origin"] == asked
+        assert "Origin" in answer.headers["vary"]
+    for other in ("https://evil.example", "null", "https://lab.example.evil.example", ""):
+        answer = await ask(app, path, {"origin": other})
+        assert "access-control-allow-origin" not in answer.headers
+        assert "Origin" in answer.headers["vary"]
+    await shut(app)
+
+
+async def test_nothing_of_a_client_passes_on(world: World) -> None:
+    sent = {
+        "cookie": "a=1",
+        "authorization": "Basic x",
+        "x-forwarded-for": "1.2.3.4",
+        "referer": "https://lab.example/secret",
+        "user-agent": "client",
+    }
+    answer = await world.get("/simple/x/", sent)
+    path = json.loads(answer.body)["files"][0]["url"].removeprefix(BASE)
+    await world.get(path, sent)
+    await world.get(f"{path}.metadata", sent)
+    assert len(world.origin.requests) == 3
+    for request in world.origin.requests:
+        found = {name.lower(): value for name, value in request.headers.items()}
+        assert found.keys() <= {"host", "accept", "user-agent", "accept-encoding"}
+        assert found["user-agent"] == f"pyodide-mirror/{__version__}"
+
+
+# --- the end ------------------------------------------------------------------------------------
+
+
+async def test_the_end_comes_with_a_download_under_way(tmp_path: Path) -> None:
+    async def half(request: web.BaseRequest) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"content-length": str(len(DATA))})
+        await answer.prepare(request)
+        await answer.write(DATA[:100])
+        await asyncio.Event().wait()
+        return answer
+
+    index = Index()
+    index.page(document())
+    index.answers[f"/files/{WHEEL.filename}"] = half
+    async with origin(index) as running:
+        app: Any = create_app(upstreams=[f"{running.url}/simple"], cache=tmp_path, timeout=30)
+        path = json.loads((await ask(app, "/simple/x/")).body)["files"][0]["url"]
+        asked = asyncio.ensure_future(ask(app, path.removeprefix(BASE)))
+        await running.heard(2)
+        await shut(app)
+        answer = await asked
+    assert not (answer.status == 200 and answer.complete)
+    assert not list((tmp_path / "unfinished").iterdir())
+
+
+async def test_a_reader_that_leaves_early_leaves_no_file_open(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = asyncio.Event()
+    arriving: Callable[..., Awaitable[None]] = files._Arriving.stream_response
+
+    async def noted(self: Any, send: Any) -> None:
+        async def leave(_: Any) -> None:
+            raise OSError("the client has left")
+
+        try:
+            await arriving(self, leave)
+        finally:
+            closed.set()
+
+    monkeypatch.setattr(files._Arriving, "stream_response", noted)
+    path = await world.file_path()
+    with pytest.raises(OSError, match="has left"):
+        await world.get(path)
+    assert closed.is_set()
+    monkeypatch.undo()
+    assert (await world.get(path)).body == DATA
+
+
+def test_the_application_needs_no_loop_to_be_made(tmp_path: Path) -> None:
+    """WSGI bridges make it before they have one."""
+    assert create_app(upstreams=[], cache=tmp_path) is not None
+    assert App is not None

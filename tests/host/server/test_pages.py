@@ -1,0 +1,282 @@
+"""Pages as bytes: exact JSON, escaped HTML, both packed where that is worth it."""
+
+import asyncio
+import gzip
+import json
+import sys
+import threading
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from pyodide_mirror.index import parse_page
+from pyodide_mirror.model import File, ProjectPage
+from pyodide_mirror.server import pages
+from pyodide_mirror.server.content_negotiation import MediaType
+from pyodide_mirror.server.pages import Rendered, Rendering, project_list
+
+BASE = "https://mirror.example/below"
+A, B = "a" * 64, "b" * 64
+HOSTILE = '"><script>alert(1)</script>&amp;'
+FULL = File(
+    filename="x_y-1.0+local-py3-none-any.whl",
+    url="https://files.example/secret/place.whl?token=1",
+    hashes={"md5": "c" * 32, "sha256": A},
+    requires_python=">=3.8, <4",
+    metadata={"sha256": B},
+    yanked=HOSTILE,
+    size=7,
+    upload_time="2020-01-01T00:00:00.000000Z",
+)
+BARE = File(filename="x-y-0.9.tar.gz", url="https://files.example/bare", hashes={})
+PAGE = ProjectPage(name="x-y", files=(BARE, FULL), versions=("0.9", "1.0+local"))
+
+
+async def rendered(page: ProjectPage, form: MediaType) -> Rendered:
+    return await Rendering().page(page, form, BASE)
+
+
+class Anchors(HTMLParser):
+    """What a browser would see."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.anchors: list[dict[str, str | None]] = []
+        self.tags: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag == "a":
+            self.anchors.append(dict(attrs))
+
+
+# --- JSON ---------------------------------------------------------------------------------------
+
+
+async def test_json_is_exact() -> None:
+    found = await rendered(PAGE, MediaType.JSON)
+    assert json.loads(found.body) == {
+        "meta": {"api-version": "1.0"},
+        "name": "x-y",
+        "versions": ["0.9", "1.0+local"],
+        "files": [
+            {
+                "filename": "x-y-0.9.tar.gz",
+                "url": f"{BASE}/files/unverified/x-y/x-y-0.9.tar.gz",
+                "hashes": {},
+                "yanked": False,
+            },
+            {
+                "filename": FULL.filename,
+                "url": f"{BASE}/files/{A[:16]}/x-y/x_y-1.0%2Blocal-py3-none-any.whl",
+                "hashes": {"md5": "c" * 32, "sha256": A},
+                "yanked": HOSTILE,
+                "core-metadata": {"sha256": B},
+                "requires-python": ">=3.8, <4",
+                "size": 7,
+                "upload-time": "2020-01-01T00:00:00.000000Z",
+            },
+        ],
+    }
+
+
+async def test_version_1_1_is_said_only_where_all_sizes_are_known() -> None:
+    complete = replace(PAGE, files=(FULL,))
+    found = json.loads((await rendered(complete, MediaType.JSON)).body)
+    assert found["meta"] == {"api-version": "1.1"}
+
+
+@pytest.mark.parametrize(("metadata", "shown"), [({}, True), ({"sha256": B}, {"sha256": B})])
+async def test_promised_metadata_is_promised(metadata: dict[str, str], shown: object) -> None:
+    page = replace(PAGE, files=(replace(FULL, metadata=metadata),))
+    [file] = json.loads((await rendered(page, MediaType.JSON)).body)["files"]
+    assert file["core-metadata"] == shown
+
+
+# --- HTML ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", [MediaType.HTML, MediaType.PLAIN_HTML])
+async def test_html_says_the_same(form: MediaType) -> None:
+    found = await rendered(PAGE, form)
+    read = parse_page(found.body, form.content_type, f"{BASE}/simple/x-y/", "x-y")
+    assert [file.filename for file in read.files] == [BARE.filename, FULL.filename]
+    bare, full = read.files
+    assert full.url == f"{BASE}/files/{A[:16]}/x-y/x_y-1.0%2Blocal-py3-none-any.whl"
+    assert full.hashes == {"sha256": A}, "there is room for one"
+    assert full.requires_python == FULL.requires_python
+    assert full.metadata == {"sha256": B}
+    assert full.yanked == HOSTILE
+    assert bare.hashes == {}
+    assert bare.metadata is None
+    assert bare.yanked is False
+
+
+async def test_all_that_strangers_write_is_escaped_in_html() -> None:
+    page = replace(
+        PAGE, files=(replace(FULL, requires_python=f">=3{HOSTILE}", filename=f"x{HOSTILE}.whl"),)
+    )
+    found = Anchors((await rendered(page, MediaType.HTML)).body.decode())
+    assert "script" not in found.tags
+    [anchor] = found.anchors
+    assert anchor["data-requires-python"] == f">=3{HOSTILE}"
+    assert anchor["data-yanked"] == HOSTILE
+
+
+@pytest.mark.parametrize(
+    ("yanked", "shown"), [(False, None), (True, ""), ("", ""), ("broken", "broken")]
+)
+async def test_a_yanked_file_is_marked_with_its_reason(
+    yanked: str | bool, shown: str | None
+) -> None:
+    page = replace(PAGE, files=(replace(FULL, yanked=yanked),))
+    [anchor] = Anchors((await rendered(page, MediaType.HTML)).body.decode()).anchors
+    assert anchor.get("data-yanked") == shown
+
+
+@pytest.mark.parametrize(
+    ("hashes", "fragment"),
+    [({"sha256": A}, f"sha256={A}"), ({"md5": "c" * 32, "sha512": "d" * 128}, f"md5={'c' * 32}")],
+)
+async def test_a_digest_stands_in_the_fragment(hashes: dict[str, str], fragment: str) -> None:
+    page = replace(PAGE, files=(replace(FULL, hashes=hashes),))
+    [anchor] = Anchors((await rendered(page, MediaType.HTML)).body.decode()).anchors
+    assert str(anchor["href"]).partition("#")[2] == fragment
+
+
+@pytest.mark.parametrize(("metadata", "shown"), [(None, None), ({}, "true")])
+async def test_metadata_is_promised_in_an_attribute(
+    metadata: dict[str, str] | None, shown: str | None
+) -> None:
+    page = replace(PAGE, files=(replace(FULL, metadata=metadata),))
+    [anchor] = Anchors((await rendered(page, MediaType.HTML)).body.decode()).anchors
+    assert anchor.get("data-core-metadata") == shown
+
+
+# --- the list of projects -----------------------------------------------------------------------
+
+
+def test_the_list_of_projects_is_exact_json() -> None:
+    assert json.loads(project_list(["a", "b-c"], MediaType.JSON).body) == {
+        "meta": {"api-version": "1.0"},
+        "projects": [{"name": "a"}, {"name": "b-c"}],
+    }
+
+
+@pytest.mark.parametrize("form", [MediaType.HTML, MediaType.PLAIN_HTML])
+def test_the_list_of_projects_links_to_their_pages(form: MediaType) -> None:
+    anchors = Anchors(project_list(["a", "b-c"], form).body.decode()).anchors
+    assert [anchor["href"] for anchor in anchors] == ["a/", "b-c/"]
+
+
+def test_no_projects_is_a_list_too() -> None:
+    assert json.loads(project_list([], MediaType.JSON).body)["projects"] == []
+    assert b"</html>" in project_list([], MediaType.HTML).body
+
+
+# --- packing, and what is kept ------------------------------------------------------------------
+
+
+def test_what_is_packed_is_the_same() -> None:
+    body = b"x" * 10_000
+    found = Rendered.of(body)
+    assert gzip.decompress(found.packed) == found.body == body
+    assert len(found.packed) < 100
+
+
+def test_what_is_small_is_not_packed() -> None:
+    assert Rendered.of(b"x" * 999).packed == b""
+
+
+def test_the_etag_is_of_the_content() -> None:
+    assert Rendered.of(b"x").etag == Rendered.of(b"x").etag != Rendered.of(b"y").etag
+    assert len(Rendered.of(b"x").etag) == 32
+
+
+async def test_a_page_is_made_once_for_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    render = pages._render
+
+    def counted(page: ProjectPage, form: MediaType, base: str) -> Rendered:
+        made.append(threading.get_ident())
+        return render(page, form, base)
+
+    monkeypatch.setattr(pages, "_render", counted)
+    rendering = Rendering()
+    asked = [rendering.page(PAGE, MediaType.JSON, BASE) for _ in range(50)]
+    found = await asyncio.gather(*asked)
+    assert all(each is found[0] for each in found)
+    assert await rendering.page(PAGE, MediaType.JSON, BASE) is found[0]
+    assert len(made) == 1
+    assert made[0] != threading.get_ident(), "the loop goes on meanwhile"
+
+
+async def test_a_page_that_changed_is_made_anew() -> None:
+    rendering = Rendering()
+    before = await rendering.page(PAGE, MediaType.JSON, BASE)
+    changed = replace(PAGE, files=(FULL,))
+    assert (await rendering.page(changed, MediaType.JSON, BASE)).body != before.body
+    assert (await rendering.page(PAGE, MediaType.JSON, BASE)).body == before.body
+
+
+async def test_an_equal_page_is_not_made_anew_and_compared_in_full_only_once() -> None:
+    rendering = Rendering()
+    first = await rendering.page(PAGE, MediaType.JSON, BASE)
+    equal = replace(PAGE, files=tuple(replace(file) for file in PAGE.files))
+    assert await rendering.page(equal, MediaType.JSON, BASE) is first
+    [(kept, _)] = rendering._kept.values()
+    assert kept is equal
+
+
+async def test_each_form_and_each_address_has_its_own() -> None:
+    rendering = Rendering()
+    bodies = {
+        (await rendering.page(PAGE, form, base)).body
+        for form in (MediaType.JSON, MediaType.HTML)
+        for base in (BASE, "http://other.example")
+    }
+    assert len(bodies) == 4
+
+
+async def test_what_is_kept_is_bounded_and_the_least_recently_used_leaves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = await rendered(PAGE, MediaType.JSON)
+    monkeypatch.setattr(pages, "_MAX_BYTES_KEPT", 3 * (len(one.body) + len(one.packed)) + 100)
+    rendering = Rendering()
+    for letter in "abcadefa":
+        await rendering.page(replace(PAGE, name=f"{letter}-y"), MediaType.JSON, BASE)
+    assert [name for name, _, _ in rendering._kept] == ["e-y", "f-y", "a-y"]
+    assert rendering._size == sum(
+        len(kept.body) + len(kept.packed) for _, kept in rendering._kept.values()
+    )
+
+
+async def test_a_page_larger_than_the_bound_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "_MAX_BYTES_KEPT", 1)
+    rendering = Rendering()
+    assert json.loads((await rendering.page(PAGE, MediaType.JSON, BASE)).body)["name"] == "x-y"
+    assert len(rendering._kept) == 1
+
+
+async def test_the_loop_is_free_while_a_large_page_is_made() -> None:
+    files = tuple(replace(FULL, filename=f"x_y-{n}-py3-none-any.whl") for n in range(8_000))
+    page = replace(PAGE, files=files)
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            ticks += 1
+            await asyncio.sleep(0)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(0.001)
+    ticking = asyncio.ensure_future(tick())
+    found = await Rendering().page(page, MediaType.JSON, BASE)
+    ticking.cancel()
+    sys.setswitchinterval(interval)
+    assert len(json.loads(found.body)["files"]) == 8_000
+    assert ticks > 10

@@ -1,0 +1,541 @@
+"""`pyodide-mirror serve` as people start it, and the application in servers of their own."""
+
+import hashlib
+import html
+import http.client
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import uv
+
+from pyodide_mirror import __version__, cli
+from pyodide_mirror.own_wheels import page_wheel
+from tests.support.own_server import Serving, serving
+from tests.support.processes import OWN_GROUP, end_group
+from tests.support.upstreams import EXHIBIT, PROJECTS, Upstream
+from tests.support.wheels import INSTALLED, ROOT, STOCK, make_wheel
+
+SECRET = "hunter2-is-secret"  # noqa: S105  # of nobody
+STOPS = (signal.SIGINT, signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Upstream]:
+    with Upstream("json") as index:
+        yield index
+
+
+@pytest.fixture(scope="module")
+def server(upstream: Upstream) -> Iterator[Serving]:
+    with serving(None, [upstream.url]) as running:
+        yield running
+
+
+def fetch(url: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    parts = urlsplit(url)
+    with closing(http.client.HTTPConnection(parts.netloc, timeout=20)) as connection:
+        connection.request("GET", parts.path or "/", headers=headers)
+        answer = connection.getresponse()
+        body = answer.read()
+    return answer.status, {name.lower(): value for name, value in answer.getheaders()}, body
+
+
+def files_of(index_url: str, project: str) -> list[dict[str, Any]]:
+    status, _, body = fetch(f"{index_url}/{project}/")
+    assert status == 200, body
+    found: list[dict[str, Any]] = json.loads(body)["files"]
+    return found
+
+
+# --- the start ----------------------------------------------------------------------------------
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What the command says on its way out."""
+    try:
+        code = cli.main(["serve", *arguments])
+    except SystemExit as error:
+        code = int(str(error.code))
+    assert code == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "Traceback" not in printed.err
+    assert SECRET not in printed.err
+    return printed.err.strip().splitlines()[-1]
+
+
+def test_a_port_that_is_taken_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = refused(capsys, "--port", str(port), "--cache", str(tmp_path), "--offline")
+    assert said == (
+        f"pyodide-mirror serve: cannot listen on 127.0.0.1 port {port}: Address already in use;"
+        " choose another with --port"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["/nowhere/wheels"], "the folder '/nowhere/wheels' does not exist"),
+        ([__file__], r"the folder '.*' is no folder"),
+        (["--upstream", "ftp://a.example"], "does not start with https:// or http://"),
+        (["--upstream", "a.example"], "not a usable index URL: 'a.example'"),
+        (["--upstream", f"https://u:{SECRET}@a.example"], r"Put them into ~/\.netrc"),
+        (["--public-url", "a.example"], "'a.example' is no public URL"),
+        (["--allow-origin", "a.example"], "'a.example' is no origin"),
+        (["--port", "65536"], "'65536' is no port from 0"),
+        (["--cache-size", "lots"], "'lots' is not a size like 500M or 2G"),
+        (["--timeout", "0"], "timeout must be a positive number"),
+        (["--cache", __file__], r"the cache folder '.*' cannot be used"),
+        (["--host", "no such host"], "--host no such host: "),
+        (["--host", "192.0.2.1", "--port", "0"], "cannot listen on 192.0.2.1 port 0: "),
+        (["--no-such-option"], "unrecognized arguments"),
+    ],
+)
+def test_what_is_wrong_is_told_in_a_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], sentence: str
+) -> None:
+    known = ["--cache", str(tmp_path)] if "--cache" not in arguments else []
+    offline = ["--offline"] if "--upstream" not in arguments else []
+    assert re.search(sentence, refused(capsys, *known, *offline, *arguments))
+
+
+def test_without_the_extra_it_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['uvicorn'] = None\n"
+        "from pyodide_mirror.cli.main import main\n"
+        "raise SystemExit(main(['serve', '--offline']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "pyodide-mirror serve needs uvicorn: pip install 'pyodide-mirror[serve]'\n"
+    )
+
+
+def test_it_says_where_it_is_and_logs_a_line_for_each_request(upstream: Upstream) -> None:
+    with serving(None, [upstream.url]) as running:
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+", running.url)
+        fetch(f"{running.url}/healthz")
+        fetch(f"{running.index_url}/no-such-project/")
+    lines = running.output.splitlines()
+    assert lines[0] == f"Serving {running.index_url}/ (Ctrl-C ends it)"
+    assert re.fullmatch(r'INFO: +127\.0\.0\.1:\d+ - "GET /healthz HTTP/1\.1" 200 OK', lines[1])
+    assert re.search(r'"GET /simple/no-such-project/ HTTP/1\.1" 404 Not Found', lines[2])
+    assert len(lines) == 3
+
+
+def test_what_an_upstream_did_wrong_is_logged(tmp_path: Path) -> None:
+    with Upstream("failing") as broken, serving(tmp_path, [broken.url]) as running:
+        status, _, body = fetch(f"{running.index_url}/{ROOT}/")
+        assert status == 502
+        assert b"it answers 503" in body
+        found = json.loads(fetch(f"{running.url}/healthz")[2])
+        assert found["upstreams"] == [{"index_url": broken.url, "problem": "it answers 503"}]
+    assert f"{broken.url}: page of {ROOT}: it answers 503" in running.output
+
+
+def test_a_password_of_the_environment_is_used_and_shown_nowhere(tmp_path: Path) -> None:
+    with Upstream("json") as index:
+        url = index.url.replace("://", f"://me:{SECRET}@")
+        program = ("-c", "import sys; sys.argv.remove('--offline');" + MAIN)
+        with serving(
+            tmp_path, [], environment={"PYODIDE_MIRROR_UPSTREAMS": url}, program=program
+        ) as running:
+            shown = b""
+            for path in ("/", "/healthz", f"/simple/{ROOT}/", "/simple/nothing/"):
+                shown += fetch(running.url + path)[2]
+            [page, *_] = index.requests_of(ROOT)
+        assert page.header("Authorization") is not None
+        assert SECRET.encode() not in shown
+        assert SECRET not in running.output
+
+
+MAIN = "from pyodide_mirror.cli.main import main; raise SystemExit(main(sys.argv[1:]))"
+
+
+def test_a_public_url_is_shown_and_used(tmp_path: Path) -> None:
+    options = ["--public-url", "https://packages.example/index/"]
+    with serving(tmp_path, options=["--port", "0", *options], program=KNOWN_PORT) as running:
+        assert running.url == "https://packages.example/index"
+        port = int(running.log[0].split()[-1])
+        [file] = files_of(f"http://127.0.0.1:{port}/simple", "pyodide-mirror")
+        assert file["url"].startswith("https://packages.example/index/files/")
+
+
+# The port is nowhere to be seen then: the one line names the public URL.
+KNOWN_PORT = (
+    "-c",
+    "import sys; import pyodide_mirror.server.command as c; real = c._listen\n"
+    "def listen(host, port):\n"
+    "    found = real(host, port)\n"
+    "    print('port', found.getsockname()[1], flush=True)\n"
+    "    return found\n"
+    "c._listen = listen\n" + MAIN,
+)
+
+
+def test_chosen_origins_alone_may_read(tmp_path: Path) -> None:
+    options = ["--allow-origin", "https://a.example", "--allow-origin", "http://localhost:8888"]
+    with serving(tmp_path, options=options) as running:
+        for origin in ("https://a.example", "http://localhost:8888"):
+            _, headers, _ = fetch(running.url, Origin=origin)
+            assert headers["access-control-allow-origin"] == origin
+        _, headers, _ = fetch(running.url, Origin="https://b.example")
+        assert "access-control-allow-origin" not in headers
+
+
+def test_a_folder_is_served_offline(tmp_path: Path) -> None:
+    wheel = make_wheel("local-only", "1.0")
+    with serving(tmp_path) as running:
+        assert fetch(f"{running.index_url}/local-only/")[0] == 404
+        (tmp_path / wheel.filename).write_bytes(wheel.data)
+        [file] = files_of(running.index_url, "local-only")
+        assert fetch(file["url"])[2] == wheel.data
+
+
+def test_our_own_wheel_can_be_had_from_it(server: Serving) -> None:
+    [file] = files_of(server.index_url, "pyodide-mirror")
+    name, _ = page_wheel()
+    content = fetch(f"{server.url}/{name}")[2]
+    assert hashlib.sha256(content).hexdigest() == file["hashes"]["sha256"]
+    assert fetch(file["url"])[2] == content
+    assert json.loads(fetch(f"{server.url}/healthz")[2])["version"] == __version__
+
+
+# --- the end ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_it_ends_when_it_is_asked_to(stop: signal.Signals, tmp_path: Path) -> None:
+    with serving(tmp_path) as running:
+        idle = socket.create_connection(("127.0.0.1", urlsplit(running.url).port or 0))
+        fetch(f"{running.url}/healthz")
+        running.process.send_signal(stop)
+        assert running.process.wait(10) == 0
+        idle.close()
+    assert "Traceback" not in running.output
+    assert "Error" not in running.output
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_a_download_under_way_may_end_first(
+    stop: signal.Signals, upstream: Upstream, tmp_path: Path
+) -> None:
+    with upstream.held() as held, serving(None, [upstream.url], cache=tmp_path) as running:
+        with begun(running, held.wheel.name) as answer:
+            first = answer.read(1000)
+            running.process.send_signal(stop)
+            wait_until_closed(running)
+            held.release()
+            assert first + answer.read() == held.wheel.data
+        assert running.process.wait(10) == 0
+    assert unfinished(tmp_path) == []
+    assert "Traceback" not in running.output
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_a_download_that_does_not_end_is_cut_off(
+    stop: signal.Signals, upstream: Upstream, tmp_path: Path
+) -> None:
+    hasty = ("-c", "import sys; import pyodide_mirror.server.command as c; c._GRACE = 0.3\n" + MAIN)
+    with (
+        upstream.held() as held,
+        serving(None, [upstream.url], cache=tmp_path, program=hasty) as running,
+    ):
+        with begun(running, held.wheel.name) as answer:
+            answer.read(1000)
+            running.process.send_signal(stop)
+            with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+                answer.read()
+        assert running.process.wait(10) == 0
+    assert unfinished(tmp_path) == []
+    assert "never retrieved" not in running.output
+    assert "was destroyed" not in running.output
+
+
+@contextmanager
+def begun(running: Serving, project: str) -> Iterator[http.client.HTTPResponse]:
+    """Ask for a project's wheel, and get the head of the answer."""
+    [file] = files_of(running.index_url, project)
+    parts = urlsplit(file["url"])
+    with closing(http.client.HTTPConnection(parts.netloc, timeout=20)) as connection:
+        connection.request("GET", parts.path)
+        answer = connection.getresponse()
+        assert answer.status == 200
+        yield answer
+
+
+def wait_until_closed(running: Serving) -> None:
+    """Wait until the server takes no more connections."""
+    address = ("127.0.0.1", urlsplit(running.url).port or 0)
+    while True:
+        try:
+            with socket.create_connection(address, timeout=5) as probe:
+                probe.settimeout(5)
+                probe.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+                probe.recv(100)
+        except ConnectionError:
+            return
+
+
+def unfinished(cache: Path) -> list[Path]:
+    return list((cache / "unfinished").iterdir())
+
+
+# --- pip and uv ---------------------------------------------------------------------------------
+
+
+def recipes(url: str, host: str | None = None) -> dict[str, str]:
+    """The lines that the page for people shows, by their titles."""
+    _, _, body = fetch(f"{url}/", **({"Host": host} if host else {}))
+    found = re.findall(r"<h2>(.*?)</h2>\n<pre>(.*?)</pre>", body.decode(), re.DOTALL)
+    return {html.unescape(title): html.unescape(lines) for title, lines in found}
+
+
+def clean(**added: str) -> dict[str, str]:
+    """The environment without what would have pip or uv ask others."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not re.match(r"(PIP|UV)_|.*_proxy$|PYTHONPATH", name, re.IGNORECASE)
+    }
+    return {**kept, "PIP_CONFIG_FILE": os.devnull, "UV_NO_CONFIG": "1", "HOME": "/", **added}
+
+
+def run(line: str, target: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a line of the page, for the zoo's tree, into a folder of its own."""
+    words = shlex.split(line.replace("cowsay", ROOT))
+    if words[0] == "pip":
+        tool = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-cache-dir"]
+        more = ["--retries", "0", "--timeout", "10", "--target", str(target)]
+        command = [*tool, *words[1:], *more]
+    else:
+        more = ["--no-cache", "--target", str(target), "--python", sys.executable]
+        command = [uv.find_uv_bin(), *words[1:], *more]
+    return subprocess.run(
+        command, check=False, capture_output=True, text=True, env=environment, timeout=60
+    )
+
+
+def is_installed(target: Path) -> bool:
+    found = {path.name for path in target.glob("*.dist-info")}
+    wanted = {f"{name.replace('-', '_')}-{v}.dist-info" for name, v in INSTALLED.items()}
+    return found == wanted
+
+
+@pytest.mark.parametrize("tool", ["pip", "uv"])
+def test_the_lines_for_this_machine_install(server: Serving, tmp_path: Path, tool: str) -> None:
+    done = run(recipes(server.url)[tool], tmp_path, clean())
+    assert done.returncode == 0, done.stderr
+    assert is_installed(tmp_path)
+
+
+@pytest.mark.parametrize("tool", ["pip", "uv"])
+def test_the_files_for_this_machine_install(server: Serving, tmp_path: Path, tool: str) -> None:
+    done = run_with_file(recipes(server.url), tool, tmp_path, {})
+    assert done.returncode == 0, done.stderr
+    assert is_installed(tmp_path / "target")
+
+
+def run_with_file(
+    shown: dict[str, str], tool: str, folder: Path, environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Install with nothing but the configuration file of the page."""
+    file = folder / "config"
+    file.write_text(shown["pip.conf" if tool == "pip" else "uv.toml"])
+    found = clean(**environment)
+    if tool == "uv":
+        del found["UV_NO_CONFIG"]
+    found["PIP_CONFIG_FILE" if tool == "pip" else "UV_CONFIG_FILE"] = str(file)
+    line = "pip install cowsay" if tool == "pip" else "uv pip install cowsay"
+    return run(line, folder / "target", found)
+
+
+LAN = "10.99.1.2:8080"
+
+
+@pytest.mark.parametrize("tool", ["pip", "uv"])
+def test_the_lines_for_plain_http_in_a_network_install(
+    server: Serving, tmp_path: Path, tool: str
+) -> None:
+    """The server is its own proxy here, so that the name of another host leads to it."""
+    shown = recipes(server.url, LAN)
+    proxy = clean(http_proxy=server.url)
+    done = run(shown[tool], tmp_path / "line", proxy)
+    assert done.returncode == 0, done.stderr
+    assert is_installed(tmp_path / "line")
+    done = run_with_file(shown, tool, tmp_path, {"http_proxy": server.url})
+    assert done.returncode == 0, done.stderr
+    assert is_installed(tmp_path / "target")
+
+
+def test_without_its_option_pip_takes_nothing_from_there(server: Serving, tmp_path: Path) -> None:
+    line = re.sub(r"--trusted-host \S+ ", "", recipes(server.url, LAN)["pip"])
+    assert "trusted" not in line
+    done = run(line, tmp_path, clean(http_proxy=server.url))
+    assert done.returncode != 0
+    assert "not a trusted or secure host" in done.stderr
+
+
+def test_through_an_html_index_without_anything_uv_installs(tmp_path: Path) -> None:
+    with Upstream("html") as index, serving(None, [index.url]) as running:
+        done = run(recipes(running.url)["uv"], tmp_path, clean())
+    assert done.returncode == 0, done.stderr
+    assert is_installed(tmp_path)
+
+
+# --- servers of one's own -----------------------------------------------------------------------
+
+
+@contextmanager
+def uvicorn(*options: str, folder: Path, **environment: str) -> Iterator[tuple[str, Any]]:
+    """Plain uvicorn on a port that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "uvicorn", "--port", str(port), *options],
+        cwd=folder,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **OWN_GROUP,
+    )
+    assert process.stdout is not None
+    try:
+        url = f"http://127.0.0.1:{port}"
+        for _ in range(500):  # it says that it runs a little before it listens
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except ConnectionRefusedError:
+                assert process.poll() is None, process.stdout.read()
+                time.sleep(0.02)
+        yield url, process
+    finally:
+        end_group(process)
+        process.stdout.close()
+
+
+def check_all(url: str) -> None:
+    """A page, its file whole and in part, its metadata, and what is not there."""
+    file = files_of(f"{url}/simple", EXHIBIT)[-1]
+    wheel = next(each for each in PROJECTS[EXHIBIT] if each.filename == file["filename"])
+    assert file["url"].startswith(f"{url}/files/")
+    for _ in range(2):
+        status, headers, body = fetch(file["url"])
+        assert (status, body) == (200, wheel.data)
+        assert headers["access-control-allow-origin"] == "*"
+        assert headers["content-length"] == str(len(wheel.data))
+        status, headers, body = fetch(file["url"], Range="bytes=10-19")
+        assert (status, body) == (206, wheel.data[10:20])
+    metadata = fetch(f"{file['url']}.metadata")[2]
+    assert hashlib.sha256(metadata).hexdigest() == file["core-metadata"]["sha256"]
+    status, headers, body = fetch(f"{url}/simple/no-such-project/")
+    assert (status, headers["access-control-allow-origin"]) == (404, "*")
+    parts = urlsplit(file["url"])
+    with closing(http.client.HTTPConnection(parts.netloc, timeout=20)) as connection:
+        for target in (f"{urlsplit(url).path}/simple/{EXHIBIT}/", parts.path):
+            connection.request("HEAD", target)
+            answer = connection.getresponse()
+            assert (answer.status, answer.read()) == (200, b"")
+
+
+def test_plain_uvicorn_makes_the_application_itself(upstream: Upstream, tmp_path: Path) -> None:
+    with uvicorn(
+        "--factory",
+        "pyodide_mirror.server:create_app",
+        folder=tmp_path,
+        PYODIDE_MIRROR_UPSTREAMS=upstream.url,
+    ) as (url, process):
+        check_all(url)
+        process.send_signal(signal.SIGTERM)
+        process.wait(10)
+
+
+def test_below_a_prefix_the_urls_have_it(upstream: Upstream, tmp_path: Path) -> None:
+    app = f"app = create_app(upstreams=[{upstream.url!r}], cache={str(tmp_path / 'c')!r})\n"
+    mount = (
+        "from starlette.applications import Starlette\nfrom starlette.routing import Mount\n"
+        "app = Starlette(routes=[Mount('/mounted', app)])\n"
+    )
+    (tmp_path / "packages.py").write_text(
+        f"from pyodide_mirror.server import create_app\n{app}{mount}"
+    )
+    with uvicorn("packages:app", folder=tmp_path) as (url, _):
+        check_all(f"{url}/mounted")
+
+
+def test_several_processes_share_a_cache(upstream: Upstream, tmp_path: Path) -> None:
+    wheels = [upstream.fresh(padding=200_000) for _ in range(4)]
+    (tmp_path / "packages.py").write_text(
+        "from pyodide_mirror.server import create_app\n"
+        f"app = create_app(upstreams=[{upstream.url!r}], cache={str(tmp_path / 'c')!r})\n"
+    )
+    with uvicorn("packages:app", "--workers", "2", folder=tmp_path) as (url, process):
+
+        def get(number: int) -> bool:
+            wheel = wheels[number % len(wheels)]
+            [file] = files_of(f"{url}/simple", wheel.name)
+            return fetch(file["url"])[2] == wheel.data
+
+        with ThreadPoolExecutor(16) as pool:
+            assert all(pool.map(get, range(64)))
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+    for wheel in wheels:
+        files = [one for one in upstream.requests_of(wheel.name) if one.path.endswith(".whl")]
+        assert 1 <= len(files) <= 2, "once for each process at most"
+    assert unfinished(tmp_path / "c") == []
+
+
+WSGI = """
+from wsgiref.simple_server import make_server
+from a2wsgi import ASGIMiddleware
+from pyodide_mirror.server import create_app
+
+with make_server("127.0.0.1", 0, ASGIMiddleware(create_app(cache="cache"))) as server:
+    print(server.server_port, flush=True)
+    server.serve_forever()
+"""
+
+
+def test_a_wsgi_server_takes_it_over_a_bridge(upstream: Upstream, tmp_path: Path) -> None:
+    """A bridge knows neither start-up nor end, and sends what it is given."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", WSGI],
+        cwd=tmp_path,
+        env={**os.environ, "PYODIDE_MIRROR_UPSTREAMS": upstream.url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # its access log
+        text=True,
+        **OWN_GROUP,
+    )
+    assert process.stdout is not None
+    try:
+        check_all(f"http://127.0.0.1:{int(process.stdout.readline())}")
+    finally:
+        end_group(process)
+        process.stdout.close()
+
+
+def test_the_stock_is_what_it_should_be(server: Serving) -> None:
+    for project in STOCK:
+        names = [file["filename"] for file in files_of(server.index_url, project)]
+        assert names == [dist.filename for dist in STOCK[project]]

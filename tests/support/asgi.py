@@ -1,0 +1,192 @@
+"""The server without a server: an ASGI client in the same process, and upstreams in the same loop.
+
+async with origin(handler) as upstream:      # aiohttp's server, on a free port
+    answer = await ask(app, "/simple/x/")    # of a Starlette application, say
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from tests.support.wheels import Wheel, make_wheel
+
+JSON_TYPE = "application/vnd.pypi.simple.v1+json"
+WHEEL = make_wheel("x", "1.0", requires_python=">=3.8")
+
+ASGI = Callable[
+    [
+        MutableMapping[str, Any],
+        Callable[[], Awaitable[MutableMapping[str, Any]]],
+        Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    ],
+    Awaitable[None],
+]
+
+
+@dataclass
+class Answer:
+    """What came; names of headers are in lower case. ``complete``: the body had its end."""
+
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    complete: bool = False
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.body.decode()
+
+
+async def ask(
+    app: ASGI,
+    target: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    method: str = "GET",
+    root_path: str = "",
+    scheme: str = "http",
+) -> Answer:
+    """Send one request; ``target`` is a path below the root path, and a query perhaps."""
+    path, _, query = target.partition("?")
+    sent = {"host": "mirror.example", **(headers or {})}
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": scheme,
+        "path": root_path + path,
+        "raw_path": (root_path + path).encode(),
+        "root_path": root_path,
+        "query_string": query.encode(),
+        "headers": [(name.lower().encode(), value.encode()) for name, value in sent.items()],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80),
+    }
+    answer, asked = Answer(), False
+    pieces: list[bytes] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        nonlocal asked
+        if asked:
+            await asyncio.Event().wait()  # the client stays until it has its answer
+        asked = True
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            answer.status = message["status"]
+            for name, value in message["headers"]:
+                answer.headers[name.decode()] = value.decode()
+        else:
+            pieces.append(message.get("body", b""))
+            answer.complete = not message.get("more_body", False)
+
+    await app(scope, receive, send)
+    answer.body = b"".join(pieces)
+    return answer
+
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+@dataclass
+class Origin:
+    """An HTTP server that runs; its log has each request as it came."""
+
+    url: str
+    requests: list[web.BaseRequest] = field(default_factory=list)
+    _came: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def heard(self, count: int = 1) -> None:
+        """Wait for so many requests."""
+        async with asyncio.timeout(10), self._came:
+            await self._came.wait_for(lambda: len(self.requests) >= count)
+
+    async def note(self, request: web.BaseRequest) -> None:
+        """Put a request into the log."""
+        async with self._came:
+            self.requests.append(request)
+            self._came.notify_all()
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths that were asked for, in order."""
+        return [request.path for request in self.requests]
+
+
+@asynccontextmanager
+async def origin(handler: Handler) -> AsyncIterator[Origin]:
+    """Serve on a free port of this machine; handlers that hang are cancelled at the end."""
+    running = Origin("")
+
+    async def logged(request: web.BaseRequest) -> web.StreamResponse:
+        await running.note(request)
+        return await handler(request)
+
+    runner = web.ServerRunner(web.Server(logged, handler_cancellation=True), shutdown_timeout=0.05)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        running.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield running
+    finally:
+        await runner.cleanup()
+
+
+# --- an index -----------------------------------------------------------------------------------
+
+
+def entry(wheel: Wheel = WHEEL, /, **fields: Any) -> dict[str, Any]:
+    """A file of a JSON page; None leaves a field out."""
+    made: dict[str, Any] = {
+        "filename": wheel.filename,
+        "url": f"/files/{wheel.filename}",
+        "hashes": {"sha256": wheel.sha256},
+        **fields,
+    }
+    return {name: value for name, value in made.items() if value is not None}
+
+
+def document(*files: dict[str, Any], **fields: Any) -> bytes:
+    """A JSON page of the project ``x``, with one wheel unless files are given."""
+    made = {"meta": {"api-version": "1.0"}, "name": "x", "files": list(files) or [entry()]}
+    return json.dumps(made | fields).encode()
+
+
+@dataclass
+class Index:
+    """An index that answers as it is told, by path: with a response, or a function's."""
+
+    answers: dict[str, web.Response | Handler] = field(default_factory=dict)
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request."""
+        answer = self.answers.get(request.path)
+        if answer is None:
+            return web.Response(status=404)
+        if isinstance(answer, web.Response):  # one can be sent only once
+            return web.Response(body=answer.body, status=answer.status, headers=answer.headers)
+        return await answer(request)
+
+    def page(
+        self,
+        body: bytes,
+        kind: str = JSON_TYPE,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """What the page of ``x`` is from now on."""
+        self.answers["/simple/x/"] = web.Response(
+            body=body, status=status, headers={"content-type": kind, **(headers or {})}
+        )
+
+    def file(self, name: str, body: bytes) -> None:
+        """What a file is."""
+        self.answers[f"/files/{name}"] = web.Response(body=body)

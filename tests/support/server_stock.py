@@ -1,0 +1,159 @@
+"""An upstream index that can keep its files back at any byte, and counts what it is asked."""
+
+import hashlib
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.zoo.server import LOOPBACK
+
+_PIECE = 64 * 1024
+
+
+def content_of(name: str, size: int) -> bytes:
+    """Bytes that are each file's own and the same in every run."""
+    return hashlib.shake_256(name.encode()).digest(size)
+
+
+def stock(count: int, size: int, project: str = "stock") -> dict[str, bytes]:
+    """Files of a project, by name: sdists, for nobody looks into them."""
+    names = [f"{project}-{number}.0.zip" for number in range(count)]
+    return {name: content_of(name, size) for name in names}
+
+
+class Stock:
+    """One project over a port of its own.
+
+    ``gone``: each request finds its connection closed. ``hold``: every file stops after so many
+    bytes until `release`; None lets them pass. ``drip``: seconds after each of which a held file
+    sends another byte, or None. ``counts``: requests by the last part of their path. The page of
+    the project "hanging" is held, too.
+    """
+
+    def __init__(self, files: Mapping[str, bytes], project: str = "stock") -> None:
+        self.project = project
+        self.files = dict(files)
+        self.gone = False
+        self.hold: Callable[[str], int | None] = lambda _: None
+        self.drip: float | None = None
+        self.counts: Counter[str] = Counter()
+        self.last_byte_sent = threading.Event()
+        self._gates = [threading.Event()]
+        self._asked = threading.Condition()
+        upstream = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            wbufsize = 0
+            disable_nagle_algorithm = True
+
+            def do_GET(self) -> None:
+                with suppress(ConnectionError):  # it was killed, or has left
+                    upstream.answer(self)
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Say nothing: the tests speak."""
+
+        class Listening(ThreadingHTTPServer):
+            request_queue_size = 256
+            daemon_threads = True
+
+        self._server = Listening((LOOPBACK, 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+        self.url = f"http://{LOOPBACK}:{self._server.server_port}/simple"
+
+    def release(self) -> None:
+        """Let everything go on that is held."""
+        for gate in self._gates:
+            gate.set()
+
+    def hold_again(self, hold: Callable[[str], int | None]) -> None:
+        """Hold files at other places from now on; what is held stays so."""
+        self._gates.append(threading.Event())
+        self.hold = hold
+
+    def wait_for(self, name: str, count: int) -> None:
+        """Wait until files whose names begin so were asked for so many times."""
+
+        def enough() -> bool:
+            return sum(n for each, n in self.counts.items() if each.startswith(name)) >= count
+
+        with self._asked:
+            assert self._asked.wait_for(enough, 30)
+
+    def answer(self, asked: BaseHTTPRequestHandler) -> None:
+        """Answer one request."""
+        if self.gone:
+            asked.close_connection = True
+            return
+        kind, _, rest = asked.path.removeprefix("/").partition("/")
+        name = rest.strip("/")
+        with self._asked:
+            self.counts[name] += 1
+            self._asked.notify_all()
+        if kind == "simple" and name == self.project:
+            self._send(asked, 200, self._page(), "application/vnd.pypi.simple.v1+json")
+        elif kind == "files" and name in self.files:
+            self._send_file(asked, name)
+        elif kind == "simple" and name == "hanging":
+            self._gates[-1].wait()
+        else:
+            self._send(asked, 404, b"", "text/plain")
+
+    def close(self) -> None:
+        """End it, and free the port."""
+        self.release()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def _page(self) -> bytes:
+        files = [
+            {
+                "filename": name,
+                "url": f"/files/{name}",
+                "hashes": {"sha256": hashlib.sha256(content).hexdigest()},
+                "size": len(content),
+            }
+            for name, content in self.files.items()
+        ]
+        page = {"meta": {"api-version": "1.0"}, "name": self.project, "files": files}
+        return json.dumps(page).encode()
+
+    def _send(self, asked: BaseHTTPRequestHandler, status: int, body: bytes, kind: str) -> None:
+        asked.send_response(status)
+        asked.send_header("Content-Type", kind)
+        asked.send_header("Content-Length", str(len(body)))
+        asked.end_headers()
+        asked.wfile.write(body)
+
+    def _send_file(self, asked: BaseHTTPRequestHandler, name: str) -> None:
+        content, gate = memoryview(self.files[name]), self._gates[-1]
+        stop = self.hold(name)
+        asked.send_response(200)
+        asked.send_header("Content-Type", "application/octet-stream")
+        asked.send_header("Content-Length", str(len(content)))
+        asked.end_headers()
+        if stop is not None:
+            asked.wfile.write(content[:stop])
+            content = content[stop:]
+            while not gate.wait(self.drip):
+                asked.wfile.write(content[:1])
+                content = content[1:]
+        for start in range(0, len(content), _PIECE):
+            asked.wfile.write(content[start : start + _PIECE])
+        self.last_byte_sent.set()
+
+
+@contextmanager
+def stocked(files: Mapping[str, bytes]) -> Iterator[Stock]:
+    """An upstream with these files, until the block ends."""
+    upstream = Stock(files)
+    try:
+        yield upstream
+    finally:
+        upstream.close()

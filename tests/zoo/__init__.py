@@ -1,0 +1,1 @@
+"""The zoo: one imperfect mirror for each thing that can be wrong."""

@@ -62,7 +62,7 @@ def add_parser(commands: Any) -> None:
 
 def _serve(given: argparse.Namespace) -> int:
     try:
-        from pyodide_mirror.server import run
+        from pyodide_mirror.server import run_server
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("pyodide_mirror"):
             raise
@@ -71,4 +71,4 @@ def _serve(given: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 2
-    return run(given)
+    return run_server(given)

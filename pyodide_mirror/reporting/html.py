@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from .events import Event
-    from .report import Installed, InstallReport, Report
+    from .installed import Installed
 
 _QUIET: Final = frozenset({"outcome", "page", "file", "unpacked"})
 """Events of an install that went as it should: they are shown among the details only."""
@@ -27,24 +27,32 @@ _LEFT: Final = ' style="text-align:left"'
 _RIGHT: Final = ' style="text-align:right"'
 
 
-def report_html(report: Report) -> str:
+def report_html(
+    chosen: Mirror | None, outcomes: Sequence[Outcome], pending: Sequence[Mirror]
+) -> str:
     """A row per mirror: whether it works, and why not; unfolded, what was seen and what to do."""
-    if not report.outcomes and not report.pending:
+    if not outcomes and not pending:
         return "<p>no mirrors</p>"
-    rows = [_outcome_row(each, chosen=each.mirror == report.chosen) for each in report.outcomes]
-    rows += [_row("…", _mirror_cell(mirror), "no verdict yet", "") for mirror in report.pending]
+    rows = [_outcome_row(each, chosen=each.mirror == chosen) for each in outcomes]
+    rows += [_row("…", _mirror_cell(mirror), "no verdict yet", "") for mirror in pending]
     return _table(("", "mirror", "verdict", "ms"), rows)
 
 
-def install_html(report: InstallReport) -> str:
+def install_html(
+    installed: Sequence[Installed],
+    events: Sequence[Event],
+    chosen: Mirror | None,
+    outcomes: Sequence[Outcome],
+    pending: Sequence[Mirror],
+) -> str:
     """What is new and where it came from, and what had to be done; the mirrors to unfold."""
-    parts = [_installed(report.installed)]
-    notable = [event for event in report.events if event.kind not in _QUIET]
-    for title, events in (("what had to be done", notable), ("all that happened", report.events)):
-        if events:
-            parts.append(_details(f"{title} ({len(events)})", _list(events)))
-    mirrors = len(report.report.outcomes) + len(report.report.pending)
-    parts.append(_details(f"mirrors ({mirrors})", report_html(report.report)))
+    parts = [_installed(installed)]
+    notable = [event for event in events if event.kind not in _QUIET]
+    for title, shown in (("what had to be done", notable), ("all that happened", events)):
+        if shown:
+            parts.append(_details(f"{title} ({len(shown)})", _list(shown)))
+    mirrors = len(outcomes) + len(pending)
+    parts.append(_details(f"mirrors ({mirrors})", report_html(chosen, outcomes, pending)))
     return "".join(parts)
 
 

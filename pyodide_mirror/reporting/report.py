@@ -6,7 +6,7 @@ Whatever came from the network is shown without control characters; ``html`` mak
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pyodide_mirror.model import Mirror, Outcome, Support, printable
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from .events import Event
+    from .installed import Installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,36 +65,8 @@ class Report:
     ) -> dict[str, str]:
         from .html import report_html
 
-        return {"text/plain": str(self), "text/html": report_html(self)}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Installed:
-    """A distribution that an install has added or changed.
-
-    ``source``: where it came from. ``mirror``: index URL, ``url``: of the file. ``sha256`` is that
-    of the file in hexadecimal, ``size`` its bytes; None or empty where it is not known, as for
-    packages of Pyodide's lock file.
-    """
-
-    __module__ = "pyodide_mirror"  # where users find it
-
-    name: str
-    version: str
-    source: Literal["mirror", "cache", "lockfile", "url"]
-    mirror: str = ""
-    url: str = ""
-    sha256: str = ""
-    size: int | None = None
-
-    @property
-    def place(self) -> str:
-        """Where it came from, for people: the mirror's index URL, or the kind of source."""
-        return self.mirror if self.source == "mirror" else self.source
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON types."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        shown = report_html(self.chosen, self.outcomes, self.pending)
+        return {"text/plain": str(self), "text/html": shown}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +109,11 @@ class InstallReport:
     ) -> dict[str, str]:
         from .html import install_html
 
-        return {"text/plain": str(self), "text/html": install_html(self)}
+        known = self.report
+        shown = install_html(
+            self.installed, self.events, known.chosen, known.outcomes, known.pending
+        )
+        return {"text/plain": str(self), "text/html": shown}
 
 
 def outcome_to_dict(outcome: Outcome) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pyodide_mirror._lazy import hand_on
 
 if TYPE_CHECKING:
     from .build import create_app
-    from .run import run
+    from .run import run_server
     from .settings import DEFAULT_CACHE_SIZE, DEFAULT_TIMEOUT, UPSTREAMS_VARIABLE
 
 __getattr__, __dir__, __all__ = hand_on(__name__)

@@ -49,7 +49,7 @@ _GRACE: Final = 5
 """Seconds that answers under way have at the end."""
 
 
-def run(given: argparse.Namespace) -> int:
+def run_server(given: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM; the arguments are those of ``cli``. Returns the exit code."""
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO)
     try:

@@ -16,6 +16,8 @@ ENGINES = (
     "webkit-worker",
     "node",
 )
+# What shares a browser, or a module's fixtures, stays in one process; see tests/conftest.py.
+IN_PARALLEL = ("-n", "auto", "--dist", "loadgroup")
 
 
 def install(session: nox.Session, *groups: str) -> None:
@@ -24,9 +26,11 @@ def install(session: nox.Session, *groups: str) -> None:
 
 
 def check(session: nox.Session) -> None:
-    """Run the linters and the type checker."""
+    """Run the linters, the type checker and the contracts between the rooms."""
     session.run("ruff", "check", "--quiet")
     session.run("ruff", "format", "--check", "--quiet")
+    session.run("lint-imports", "--no-logo", silent=True)
+    session.run("python", "-m", "tests.support.javascript")
     types = session.run("python", "-m", "tests.support.provision", "--types", silent=True)
     session.run("mypy", "--no-error-summary", env={"MYPYPATH": str(types).strip()})
 
@@ -44,17 +48,25 @@ def ground(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run what CI runs: linters, types, the documentation, then all tests in all engines."""
+    """Run what CI runs: linters, types, the documentation, then all tests in three browsers."""
     install(session, "lint", "docs")
     check(session)
     documentation(session)
     ground(session)
-    session.run("pytest", "-q", "--engine=all", *session.posargs)
+    session.run("pytest", "-q", "--engine=ci", *IN_PARALLEL, *session.posargs)
+
+
+@nox.session
+def tests_all(session: nox.Session) -> None:
+    """Run all tests in every engine and worker, as is done each night."""
+    install(session, "test")
+    ground(session)
+    session.run("pytest", "-q", "--engine=all", *IN_PARALLEL, *session.posargs)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Run ruff and mypy."""
+    """Run the linters, the type checker and the contracts between the rooms."""
     install(session, "lint")
     check(session)
 
@@ -70,7 +82,7 @@ def tests_pure(session: nox.Session) -> None:
 def tests_host(session: nox.Session) -> None:
     """Run the tests of what lives in CPython."""
     install(session, "test")
-    session.run("pytest", "-q", "tests/host", *session.posargs)
+    session.run("pytest", "-q", "tests/host", *IN_PARALLEL, *session.posargs)
 
 
 @nox.session

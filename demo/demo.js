@@ -1,13 +1,22 @@
 /* The page: Pyodide, the mirrors, an install and the prompt, one after the other. */
 
-import { faultOf, linkTo, readAddress, shownUrl } from "./address.js";
+import { faultOf, linkTo, readAddress } from "./address.js";
 import { Homes, loadFrom, sayOf } from "./home.js";
 import { beginInstall, chartText, showFailed, showInstalled, sizes } from "./installing.js";
 import * as table from "./mirrors.js";
 import { $, element, read } from "./parts.js";
 import { startPrompt } from "./prompt.js";
-import { bestLanguage, bytes, english, readTexts, seconds, speak, text } from "./texts.js";
-import { say, show } from "./texts.js";
+import {
+  bestLanguage,
+  bytes,
+  english,
+  readTexts,
+  say,
+  seconds,
+  show,
+  speak,
+  text,
+} from "./texts.js";
 
 const CHART = "pygal"; // what draws the chart, once it is installed
 const DEFAULT_TIMEOUT = 5;
@@ -91,7 +100,10 @@ function showHome(url, news) {
 /** Load Pyodide from the first home that it can be loaded from. */
 async function loadPyodide() {
   const urls = asked.homes.length ? asked.homes : settings.homes;
-  const race = new Homes(urls.map((url) => new URL(url, document.baseURI).href), showHome);
+  const race = new Homes(
+    urls.map((url) => new URL(url, document.baseURI).href),
+    showHome,
+  );
   const wheel = new URL(settings.wheel, document.baseURI).href;
   for (let home = await race.next(); home; home = await race.next()) {
     showHome(home.url, { state: "loading", key: "home.loading" });

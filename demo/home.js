@@ -117,7 +117,8 @@ async function readAhead(url, progress) {
       for (let part = await reader.read(); !part.done; part = await reader.read()) {
         clearTimeout(timer);
         timer = setTimeout(giveUp, STALL);
-        progress((received += part.value.length));
+        received += part.value.length;
+        progress(received);
       }
     } finally {
       clearTimeout(timer);

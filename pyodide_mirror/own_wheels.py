@@ -1,15 +1,16 @@
-"""Our own wheels, made of what is installed here: the one for pages, and the whole one.
+"""The wheels of this very package: one for pages, and the whole one for pip and uv.
 
 ``python -m pyodide_mirror.own_wheels FOLDER`` writes the one for pages into a folder.
 
-The wheel for pages is a copy of the package without the rooms that no page can use. It has the tags
-of Pyodide's platforms (PEP 783), so that micropip takes it before the whole one, and pip, on a
-desktop, never takes it for the whole one. Names have a build tag that is made of the content: what
-is under one name is the same everywhere, and no cache has anything stale under it.
+It is a copy of the installed package without the rooms that no page can use. Its platform tags are
+those of Pyodide (PEP 783): micropip prefers it to the whole one, and pip on a desktop never takes
+it. The build tag of a name is made of the content: one file name is one content everywhere, and no
+cache has anything stale under it.
 """
 
 from __future__ import annotations
 
+import argparse
 import base64
 import functools
 import hashlib
@@ -17,13 +18,13 @@ import io
 import re
 import sys
 import zipfile
-from importlib.metadata import distribution
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from importlib.resources.abc import Traversable
 
 _PACKAGE: Final = "pyodide_mirror"
@@ -33,23 +34,24 @@ _HOST_ONLY: Final = frozenset(
         *("transport/cors.py", "transport/cpython.py"),
     }
 )
-"""What a page never imports, which is half of the package."""
+"""What no page imports: half of the package."""
 PAGE_PLATFORMS: Final = (
     "emscripten_3_1_58_wasm32",  # Pyodide 0.26 and 0.27
     "emscripten_4_0_9_wasm32",  # 0.28 and 0.29
     "pyemscripten_2026_0_wasm32",  # 314
     "pyemscripten_2026_5_wasm32",  # 315
 )
-"""The platforms for which micropip looks, by the version of Pyodide."""
+"""The platforms of the Pyodides that the wheel for pages is for."""
 _PAGES_NEED_NOT: Final = re.compile(
     r"Classifier:|Description-Content-Type:|Keywords:|Provides-Extra:|Requires-Dist:.*;.*\bextra\b"
 )
-_DATE: Final = (2020, 2, 2, 0, 0, 0)  # the same bytes from the same modules, whenever they are made
+_DATE: Final = (2020, 2, 2, 0, 0, 0)
+"""Of every file in a wheel, so that the same modules make the same bytes at any time."""
 
 
 @functools.cache
 def page_wheel() -> tuple[str, bytes]:
-    """File name and content of the wheel of this very package for pages.
+    """File name and content of the wheel for pages.
 
     Raises PackageNotFoundError when the package is run without being installed.
     """
@@ -61,7 +63,7 @@ def page_wheel() -> tuple[str, bytes]:
 
 @functools.cache
 def whole_wheel() -> tuple[str, bytes]:
-    """File name and content of the wheel of all of this package, for pip and uv.
+    """File name and content of the wheel of the whole package, for pip and uv.
 
     Raises PackageNotFoundError when the package is run without being installed.
     """
@@ -91,7 +93,7 @@ def pure_wheel(
 
 
 def wheel_name(stem: str, content: bytes, platforms: Iterable[str] = ("any",)) -> str:
-    """A wheel's file name, with a build tag that changes with its content.
+    """A wheel's file name, whose build tag is made of its content.
 
     ``stem``: name and version. A build tag begins with a digit (PyPA: binary distribution format).
     """
@@ -138,7 +140,7 @@ def _is_host_only(path: str) -> bool:
 
 
 def _member(name: str) -> zipfile.ZipInfo:
-    """A file that all may read, and that is the same on whatever system it is written."""
+    """An entry of an archive that all may read, the same on every system."""
     member = zipfile.ZipInfo(name, _DATE)
     member.create_system = 3  # Unix
     member.external_attr = 0o100644 << 16
@@ -150,12 +152,25 @@ def _record(name: str, content: bytes) -> str:
     return f"{name},sha256={digest},{len(content)}\n"
 
 
-def _write(folder: Path) -> Path:
-    name, content = page_wheel()
-    path = folder / name
-    path.write_bytes(content)
-    return path
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the wheel for pages into a folder and print its path; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pyodide_mirror.own_wheels",
+        description="Write the wheel of this package that pages load, and print its path.",
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder that exists")
+    folder: Path = parser.parse_args(arguments).folder
+    if not folder.is_dir():
+        parser.error(f"{folder} is not a folder")
+    try:
+        name, content = page_wheel()
+        (folder / name).write_bytes(content)
+    except (PackageNotFoundError, OSError) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 1
+    print(folder / name)
+    return 0
 
 
 if __name__ == "__main__":
-    print(_write(Path(sys.argv[1])))
+    sys.exit(main())

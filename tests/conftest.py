@@ -1,4 +1,4 @@
-"""What all tests share: the choice of engines."""
+"""What all tests share: the choice of engines, and how they are shared out to processes."""
 
 from collections.abc import Generator, Iterator
 
@@ -14,8 +14,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="NAMES",
-        help="engines for tests/browser, separated by commas, or `all` (default: chromium)",
+        help="engines for tests/browser, separated by commas; `ci` are those of each change, `all`"
+        " are all (default: chromium)",
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep in one process (pytest-xdist) what shares a browser, or a module's fixtures."""
+    for item in items:
+        engine = getattr(item, "callspec", None) and item.callspec.params.get("engine")
+        item.add_marker(pytest.mark.xdist_group(engine or item.path.name))
 
 
 @pytest.fixture(scope="session")

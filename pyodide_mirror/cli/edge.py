@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def add_parser(commands: Any) -> None:
-    """Add ``edge`` to what ``ArgumentParser.add_subparsers`` returned; ``run`` gives its exit code.
+    """Add ``edge`` to what ``ArgumentParser.add_subparsers`` returned.
 
-    0 when the folder was written, 1 when it could not be, 2 for bad usage.
+    Its exit code is 0 when the folder was written, 1 when it could not be, 2 for bad usage.
     """
     edge = commands.add_parser(
         "edge",
@@ -31,25 +31,7 @@ def add_parser(commands: Any) -> None:
         epilog="Without --file-host the index is asked, once, where its files are.",
     )
     edge.add_argument("folder", metavar="FOLDER", help="folder to write; it is made if need be")
-    edge.add_argument(
-        "--upstream",
-        type=argument(check_index_url),
-        metavar="URL",
-        help="index URL of the index to be mirrored (default: PyPI)",
-    )
-    edge.add_argument(
-        "--file-host",
-        action="append",
-        type=argument(check_origin),
-        metavar="ORIGIN",
-        help="origin that its files come from, beside its own; may be given several times",
-    )
-    edge.add_argument(
-        "--files",
-        choices=("proxy", "direct"),
-        default="proxy",
-        help="files come through the mirror, or from where they are (default: %(default)s)",
-    )
+    _add_index_options(edge)
     edge.add_argument(
         "--allow-origin",
         action="append",
@@ -59,6 +41,32 @@ def add_parser(commands: Any) -> None:
     )
     edge.add_argument(
         "--name", default=DEFAULT_NAME, help="name of the Worker (default: %(default)s)"
+    )
+    edge.add_argument(
+        "--force", action="store_true", help="also write into a folder that holds other things"
+    )
+    edge.set_defaults(run=_edge)
+
+
+def _add_index_options(edge: argparse.ArgumentParser) -> None:
+    edge.add_argument(
+        "--upstream",
+        type=argument(check_index_url),
+        metavar="URL",
+        help="index URL of the index to mirror (default: PyPI)",
+    )
+    edge.add_argument(
+        "--file-host",
+        action="append",
+        type=argument(check_origin),
+        metavar="ORIGIN",
+        help="another origin that its files come from; may be given several times",
+    )
+    edge.add_argument(
+        "--files",
+        choices=("proxy", "direct"),
+        default="proxy",
+        help="files come through the mirror, or from where they are (default: %(default)s)",
     )
     edge.add_argument(
         "--canary",
@@ -72,16 +80,11 @@ def add_parser(commands: Any) -> None:
         type=argument(seconds),
         default=10.0,
         metavar="SECONDS",
-        help="for each request, body included (default: %(default)g)",
+        help="time limit of each request, body included (default: %(default)g)",
     )
-    edge.add_argument(
-        "--force", action="store_true", help="write into a folder that holds other things, too"
-    )
-    edge.set_defaults(run=run)
 
 
-def run(given: argparse.Namespace) -> int:
-    """Write the folder, and say what next; returns the exit code."""
+def _edge(given: argparse.Namespace) -> int:
     try:
         upstream = given.upstream or PYPI_URL
         hosts = given.file_host or asyncio.run(_learn(upstream, given))
@@ -98,7 +101,7 @@ def run(given: argparse.Namespace) -> int:
         return _failed(error, 2)
     except (EdgeError, OSError) as error:
         return _failed(error, 1)
-    print(  # a command prints
+    print(
         f"{given.folder}: a mirror of {upstream}\n"
         f"file hosts: {', '.join(hosts) or 'its own'}\n"
         f"next: cd {given.folder} && npx wrangler dev    (to try it; README.md says how to deploy)"
@@ -112,7 +115,7 @@ async def _learn(upstream: str, given: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _failed(error: Exception, code: int) -> int:
-    print(f"pyodide-mirror edge: {error}", file=sys.stderr)  # a command prints
+    print(f"pyodide-mirror edge: {error}", file=sys.stderr)
     return code
 
 

@@ -24,13 +24,7 @@ def add_parser(commands: Any) -> None:
         " environment, which may hold URLs with user:password@. Needs pyodide-mirror[serve].",
     )
     serve.add_argument("folder", nargs="?", metavar="FOLDER", help="folder of wheels and sdists")
-    serve.add_argument(
-        "--upstream",
-        action="append",
-        metavar="URL",
-        help=f"index URL, may be repeated (default: {UPSTREAMS_VARIABLE}, else PyPI)",
-    )
-    serve.add_argument("--offline", action="store_true", help="ask no upstream at all")
+    _add_upstream_options(serve)
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     serve.add_argument("--port", type=argument(port), default=8080, help="port (%(default)s)")
     serve.add_argument("--cache", metavar="DIR", help="where to keep what was fetched")
@@ -39,7 +33,7 @@ def add_parser(commands: Any) -> None:
         type=argument(size),
         default=DEFAULT_CACHE_SIZE,
         metavar="SIZE",
-        help="bound of the cache, like 500M (default: 2G)",
+        help="limit of the cache, like 500M (default: 2G)",
     )
     serve.add_argument(
         "--allow-origin",
@@ -50,6 +44,17 @@ def add_parser(commands: Any) -> None:
     serve.add_argument(
         "--public-url", metavar="URL", help="where clients see the server, behind a proxy"
     )
+    serve.set_defaults(run=_serve)
+
+
+def _add_upstream_options(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument(
+        "--upstream",
+        action="append",
+        metavar="URL",
+        help=f"index URL, may be repeated (default: {UPSTREAMS_VARIABLE}, else PyPI)",
+    )
+    serve.add_argument("--offline", action="store_true", help="ask no upstream at all")
     serve.add_argument(
         "--timeout",
         type=argument(seconds),
@@ -57,7 +62,6 @@ def add_parser(commands: Any) -> None:
         metavar="SECONDS",
         help="in which an upstream must answer (default: %(default)g)",
     )
-    serve.set_defaults(run=_serve)
 
 
 def _serve(given: argparse.Namespace) -> int:

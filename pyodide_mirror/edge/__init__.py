@@ -1,7 +1,6 @@
 """A package index at the edge of a CDN: ``worker.js``, and the folder that deploys it.
 
-``pyodide-mirror edge FOLDER`` writes the folder; :func:`write_folder` does it from Python. Needs
-nothing but what the package itself needs.
+``pyodide-mirror edge FOLDER`` writes the folder; :func:`write_folder` does it from Python.
 """
 
 from typing import TYPE_CHECKING

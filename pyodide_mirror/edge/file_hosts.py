@@ -1,4 +1,4 @@
-"""Where the files of an index are: learned from the page of one project."""
+"""The origins of an index's files, learned from the page of one project."""
 
 from __future__ import annotations
 
@@ -6,31 +6,24 @@ from typing import Final
 
 from pyodide_mirror.index import ACCEPT, MAX_PAGE_BYTES, PageError, parse_page
 from pyodide_mirror.model import File, ProjectPage, check_index_url, host_kind, origin
-from pyodide_mirror.transport import (
-    PageFacts,
-    Request,
-    Response,
-    Transport,
-    TransportError,
-)
+from pyodide_mirror.transport import PageFacts, Request, Response, Transport, TransportError
 
 from .folder import EdgeError
 
 _ANY_PAGE: Final = "https://app.example"
 """Stands for any public https page (RFC 2606: no such host exists)."""
-
 _MAX_FILE_BYTES: Final = 64 * 1024 * 1024
 
 
 async def learn_file_hosts(
     upstream: str, canary: str, *, timeout: float, direct: bool = False
 ) -> tuple[str, ...]:
-    """The origins that the files of an index come from, redirects included, its own left out.
+    """The origins that an index's files come from, redirects included, without the index's own.
 
     ``canary``: normalized name of a project it has. ``timeout``: seconds for each of two requests,
     one for the page and one for the smallest file on it. ``direct``: make sure that any web page
-    may read the file where it is. Raises :class:`EdgeError` with what to do, and ValueError for a
-    bad URL.
+    may read the file where it is. Raises :class:`EdgeError`, which says what to do, and
+    ValueError for a bad URL.
     """
     from pyodide_mirror.transport import CorsTransport
 
@@ -85,7 +78,7 @@ async def _check_cors(file: File, timeout: float) -> None:
 
 def _unknown(url: str, detail: str) -> EdgeError:
     return EdgeError(
-        f"{url}: {detail}. The file hosts of this index cannot be learned; name them with"
+        f"{url}: {detail}. So the file hosts of this index are unknown; name them with"
         " --file-host https://HOST (it may be given several times), or try --canary with a project"
         " that the index has"
     )

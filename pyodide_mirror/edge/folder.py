@@ -17,30 +17,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pyodide_mirror import __version__
 from pyodide_mirror.api import check_choice
-from pyodide_mirror.model import (
-    check_index_url,
-    check_origin,
-    origin,
-)
+from pyodide_mirror.model import check_index_url, check_origin, origin
 from pyodide_mirror.own_wheels import page_wheel, whole_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 COMPATIBILITY_DATE: Final = "2026-06-01"
-"""Which behaviour of Cloudflare's runtime the worker was tested with (``tests/edge``)."""
-
+"""The behaviour of Cloudflare's runtime that the worker was tested with (``tests/edge``)."""
 SNIPPET_BYTES: Final = 32_000
-"""How large a Snippet may be: 32 KB, and some say that is no multiple of 1,024."""
-
+"""The size limit of a Snippet: 32 KB, which some read as a multiple of 1,000."""
 DEFAULT_NAME: Final = "pyodide-mirror"
-
 _MARK: Final = "// Written by `pyodide-mirror edge`"
-
 _FIXED: Final = "const FIXED = {};"
-
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-
 _CONFIG: Final = "wrangler.jsonc"
 
 
@@ -53,7 +43,7 @@ def worker_source() -> str:
     return resources(__package__).joinpath("worker.js").read_text("utf-8")
 
 
-def write_folder(  # each is a setting of its own  # noqa: PLR0913  # each is a setting of its own
+def write_folder(  # noqa: PLR0913  # each is a setting of its own
     folder: str | Path,
     upstream: str,
     *,
@@ -63,14 +53,14 @@ def write_folder(  # each is a setting of its own  # noqa: PLR0913  # each is a 
     name: str = DEFAULT_NAME,
     force: bool = False,
 ) -> tuple[str, ...]:
-    """Write a folder that is ready to be deployed; returns what was written, as relative paths.
+    """Write a folder that is ready to be deployed; returns the relative paths of its files.
 
-    ``upstream``: index URL. ``file_hosts``: origins that its files come from, beside its own.
-    ``files``: ``"proxy"`` or ``"direct"``. ``allow_origins``: whose pages may read the answers.
-    ``name``: of the Worker. ``force``: write into a folder that holds other things, too.
+    ``upstream``: index URL. ``file_hosts``: further origins that its files come from. ``files``:
+    ``"proxy"`` or ``"direct"``. ``allow_origins``: whose pages may read the answers. ``name``: of
+    the Worker. ``force``: also write into a folder that holds other things.
 
-    Either all of it is written or nothing: a folder that exists is only changed once everything is
-    ready beside it. Raises ValueError for bad arguments, :class:`EdgeError` for a folder that is
+    Either everything is written or nothing: a folder that exists is only changed once everything
+    is ready beside it. Raises ValueError for bad arguments, :class:`EdgeError` for a folder that is
     not ours or an installation without metadata, OSError where the system does.
     """
     settings = _settings(upstream, file_hosts, files, allow_origins)
@@ -114,7 +104,7 @@ def _check_target(target: Path, *, force: bool) -> None:
     if target.is_dir() and any(target.iterdir()) and not (force or _is_ours(target)):
         raise EdgeError(
             f"{target} is not empty, and was not written by this command; choose another folder,"
-            " or add --force to write into it all the same"
+            " or add --force to write into it anyway"
         )
 
 
@@ -157,28 +147,28 @@ def _own_wheels() -> dict[str, bytes]:
 
 
 def snippet(worker: str, settings: Mapping[str, Any]) -> str:
-    """The worker with its settings in it and its comments left out: Snippets have no variables.
+    """The worker with its settings in it, because Snippets have no variables, without comments.
 
     Raises ValueError when it is larger than a Snippet may be.
     """
     before, mark, after = worker.partition(_FIXED)
     if not mark:
         raise ValueError(f"worker.js lacks the line {_FIXED!r}")
-    # JSON in ASCII is JavaScript, whatever is in it; no comment and no string can be ended by it.
+    # JSON in ASCII is always JavaScript: nothing in it can end a comment or a string.
     fixed = f"const FIXED = {json.dumps(dict(settings))};"
     code = f"{before}{fixed}{after}"
     kept = [line for line in code.splitlines() if not line.lstrip().startswith("//")]
     text = "\n".join([f"{_MARK}: see README.md.", *kept]).strip() + "\n"
     if len(text.encode()) >= SNIPPET_BYTES:
         raise ValueError(
-            f"with these settings the snippet has {len(text.encode())} bytes, and may have"
-            f" {SNIPPET_BYTES}; name fewer file hosts or origins"
+            f"with these settings the snippet has {len(text.encode())} bytes; the limit is"
+            f" {SNIPPET_BYTES}, so name fewer file hosts or origins"
         )
     return text
 
 
 def _config(name: str, variables: Mapping[str, Any]) -> str:
-    """``wrangler.jsonc``: JSON, and comments on lines of their own."""
+    """The text of ``wrangler.jsonc``: JSON with comments on lines of their own."""
     config = {
         "name": name,
         "main": "worker.js",
@@ -189,8 +179,8 @@ def _config(name: str, variables: Mapping[str, Any]) -> str:
     }
     comments = [
         f"{_MARK} {__version__}; README.md says how to deploy it.",
-        "// UPSTREAM: the index to be mirrored. FILE_HOSTS: where its files may come from, too.",
-        "// FILES: proxy (through the Worker) or direct (from where they are, if CORS is sent there).",  # noqa: E501
+        "// UPSTREAM: the index to mirror. FILE_HOSTS: its files' further origins.",
+        "// FILES: proxy (through the Worker) or direct (from where they are, which needs CORS).",
         "// Further variables: ALLOW_ORIGIN, TIMEOUT_MS, HOLD_BYTES, CACHE; see worker.js.",
     ]
     return "\n".join([*comments, json.dumps(config, indent=2), ""])
@@ -210,7 +200,7 @@ def _readme(settings: Mapping[str, Any], name: str, wheel_name: str) -> str:
 
 
 def _move(new: Path, target: Path, paths: tuple[str, ...]) -> None:
-    """Put what is ready in its place; each file is there whole, the old one or the new one."""
+    """Put the new files in place; each is there whole at any time, the old one or the new one."""
     if target.is_dir() and not any(target.iterdir()):
         target.rmdir()
     if not target.exists():
@@ -219,7 +209,7 @@ def _move(new: Path, target: Path, paths: tuple[str, ...]) -> None:
         return
     with suppress(FileNotFoundError):
         old = (target / _CONFIG).read_bytes()
-        if old != (new / _CONFIG).read_bytes():  # someone may have edited it
+        if old != (new / _CONFIG).read_bytes():  # it may have been edited
             shutil.copyfile(target / _CONFIG, target / f"{_CONFIG}.old")
     for path in paths:
         target.joinpath(path).parent.mkdir(parents=True, exist_ok=True)

@@ -197,11 +197,14 @@ function negotiate(request, url) {
 	const offers = [JSON_V1, HTML_V1, HTML];
 	const named = url.searchParams.get("format")?.trim().replace(/ /g, "+");
 	const wanted = named ?? (request.headers.get("Accept")?.trim() || "*/*");
-	const ranges = wanted.toLowerCase().split(",").map((range) => {
-		const [type, ...parameters] = range.split(";").map((piece) => piece.trim());
-		const weight = Number(parameters.find((one) => /^q\s*=/.test(one))?.split("=")[1] ?? 1);
-		return [type.replace(".latest+", ".v1+"), weight >= 0 && weight <= 1 ? weight : 0];
-	});
+	const ranges = wanted
+		.toLowerCase()
+		.split(",")
+		.map((range) => {
+			const [type, ...parameters] = range.split(";").map((piece) => piece.trim());
+			const weight = Number(parameters.find((one) => /^q\s*=/.test(one))?.split("=")[1] ?? 1);
+			return [type.replace(".latest+", ".v1+"), weight >= 0 && weight <= 1 ? weight : 0];
+		});
 	const weigh = (offer) => {
 		const alias = offer === JSON_V1 ? "application/json" : offer;
 		for (const name of [offer, alias, offer.replace(/\/.*/, "/*"), "*/*"]) {
@@ -581,7 +584,11 @@ function readAnchors(text, url) {
 	const page = { version: "", anchors: [] };
 	let open;
 	let [position, broken] = [0, 0];
-	for (let found; (TAG.lastIndex = position), (found = TAG.exec(text)); ) {
+	const next = () => {
+		TAG.lastIndex = position;
+		return TAG.exec(text);
+	};
+	for (let found = next(); found; found = next()) {
 		if (open) open.text += text.slice(position, found.index);
 		position = TAG.lastIndex;
 		const name = found[1].toLowerCase();

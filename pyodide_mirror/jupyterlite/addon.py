@@ -1,9 +1,9 @@
-"""The add-on for JupyterLite: every kernel of a site installs through a mirror that works.
+"""The add-on for ``jupyter lite build``: every kernel of a site installs through a working mirror.
 
-``jupyter lite build`` finds it by its entry point. It puts wheels into the site's piplite
-index: ours and that of ``packaging``, which it needs; that of ``comm``, for which each kernel start
-would ask PyPI; and one made for the site, whose only file configures us when a kernel starts. All
-but ``comm`` are named among the packages that Pyodide loads first.
+JupyterLite finds it by its entry point. It puts wheels into the site's piplite index: ours and
+that of ``packaging``, which ours needs; that of ``comm``, which each kernel would ask PyPI for when
+it starts; and one made for the site, whose only file configures us when a kernel starts. All but
+``comm`` are among the packages that Pyodide loads first.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from jupyterlite_core.addons.base import BaseAddon
-from jupyterlite_core.constants import JUPYTERLITE_IPYNB, JUPYTERLITE_JSON
 from traitlets import Bool, Dict, Float, List, TraitError, Unicode, Union, default
 
 from pyodide_mirror.api import check_canary, check_choice, check_timeout
@@ -22,6 +21,7 @@ from pyodide_mirror.model import Mirror
 from pyodide_mirror.own_wheels import page_wheel
 from pyodide_mirror.probing import DEFAULT_CANARY
 
+from .site_config import PYPI, SiteConfig
 from .site_wheels import MADE, rebuilt_wheel, site_wheel
 
 if TYPE_CHECKING:
@@ -29,28 +29,9 @@ if TYPE_CHECKING:
 
     Task = dict[str, Any]
 
-_KERNEL: Final = "@jupyterlite/pyodide-kernel-extension"
-
-_PLUGIN: Final = f"{_KERNEL}:kernel"
-
-_WORKER_FOLDER: Final = f"extensions/{_KERNEL}/static"
-
-_FROM_WORKER: Final = "../" * len(_WORKER_FOLDER.split("/"))
-
-_PYPI: Final = "pypi"
-
-_INDEX_URL: Final = f"./{_PYPI}/all.json"
-
-_OPTIONS, _PACKAGES, _INDEXES = "loadPyodideOptions", "packages", "pipliteUrls"
-
 _PIPLITE_ADDON: Final = "jupyterlite-pyodide-kernel-piplite"
-
 _LOCK_ADDON: Final = "jupyterlite-pyodide-kernel-lock"
-
-_OURS: Final = re.compile(rf"{re.escape(_FROM_WORKER)}{_PYPI}/{MADE.pattern}")
-
 _FIELDS: Final = ("index_url", "name", "region", "private", "projects", "credentials", "note")
-
 _KINDS: Final = {
     "enabled": "true or false",
     "mirrors": "a list of index URLs, or of mappings with the arguments of pyodide_mirror.Mirror",
@@ -132,15 +113,15 @@ class PyodideMirrorAddon(BaseAddon):
         return [os.environ.get("JUPYTERLITE_PYODIDE_MIRRORS", "")]
 
     def status(self, manager: Any) -> Iterator[Task]:
-        """Say what kernels will be told."""
+        """Print the settings that kernels get."""
         self._demand()
         yield self.task(name="settings", actions=[self._print_status])
 
     def pre_init(self, manager: Any) -> Iterator[Task]:
-        """Undo what earlier builds have done, when switched off."""
+        """When switched off, undo what earlier builds did."""
         self._demand()
         if not self.enabled:
-            yield self.task(name="clean", actions=[(self._put, [{}]), (self._configure, [[]])])
+            yield self.task(name="clean", actions=[self._clean])
 
     def build(self, manager: Any) -> Iterator[Task]:
         """Put the wheels where piplite's add-on finds them, and take earlier ones away."""
@@ -155,7 +136,7 @@ class PyodideMirrorAddon(BaseAddon):
             yield self.task(name="configure", actions=[self._post_build])
 
     def check(self, manager: Any) -> Iterator[Task]:
-        """See that what the site's kernels will load is there."""
+        """Check that the wheels that the site's kernels load are there."""
         self._demand()
         yield self.task(name="wheels", actions=[self._check_site])
 
@@ -166,7 +147,7 @@ class PyodideMirrorAddon(BaseAddon):
                 f"    {name + ':':16} {value or 'those that pyodide_mirror knows'}"
                 for name, value in self._arguments().items()
             ]
-        print("\n".join(lines))  # as JupyterLite's own add-ons do  # noqa: T201  # as JupyterLite's own add-ons do
+        print("\n".join(lines))  # noqa: T201  # as JupyterLite's own add-ons do
 
     def _demand(self) -> None:
         """ValueError says what is wrong with the settings, and what to do.
@@ -178,18 +159,18 @@ class PyodideMirrorAddon(BaseAddon):
         if self._misfit:
             raise ValueError(f"PyodideMirrorAddon.{self._misfit}.")
         self._arguments()
-        lock = self.manager._addons.get(_LOCK_ADDON)  # that add-on does so, too  # noqa: SLF001  # that add-on does so, too
+        lock = self.manager._addons.get(_LOCK_ADDON)  # noqa: SLF001  # that add-on does so, too
         if getattr(lock, "enabled", False):
             raise ValueError(
-                "PyodideMirrorAddon and PyodideLockAddon cannot both work on a site, for that one"
-                " rewrites the list of packages that this one adds to: build without"
+                "PyodideMirrorAddon and PyodideLockAddon cannot both work on a site, because that"
+                " one rewrites the list of packages that this one adds to: build without"
                 " --pyodide-lock, or with --no-pyodide-mirror."
             )
         _comm()
         _packaging()
 
     def _arguments(self) -> dict[str, Any]:
-        """What :func:`pyodide_mirror.notebook.activate` is told; ValueError names the trait."""
+        """The arguments of :func:`pyodide_mirror.notebook.prepare`; ValueError names the trait."""
         try:
             check_canary(self.canary)
             check_choice("prefer", self.prefer, ("lockfile", "index"))
@@ -204,12 +185,16 @@ class PyodideMirrorAddon(BaseAddon):
             "timeout": self.timeout,
         }
 
+    def _clean(self) -> None:
+        self._put({})
+        SiteConfig(self).load_wheels(())
+
     def _build(self) -> None:
-        if not self._has_kernel():
+        if not SiteConfig(self).has_kernel():
             self.log.warning("[pyodide-mirror] this site has no Pyodide kernel: nothing to do")
             self._put({})
             return
-        if _PIPLITE_ADDON not in self.manager._addons:  # nothing else names them  # noqa: SLF001  # nothing else names them
+        if _PIPLITE_ADDON not in self.manager._addons:  # noqa: SLF001  # nothing else names them
             raise ValueError(
                 f"PyodideMirrorAddon needs the add-on {_PIPLITE_ADDON}, which this build disables:"
                 " take it from disable_addons, or build with --no-pyodide-mirror."
@@ -221,20 +206,13 @@ class PyodideMirrorAddon(BaseAddon):
         self._put(wheels)
 
     def _post_build(self) -> None:
-        self._configure(
-            [f"{_FROM_WORKER}{_PYPI}/{name}" for name in self._loaded()]
-            if self._has_kernel()
-            else []
-        )
+        config = SiteConfig(self)
+        config.load_wheels(self._loaded() if config.has_kernel() else ())
 
     def _check_site(self) -> None:
-        named = {
-            str(entry).rpartition("/")[2]
-            for path in self._configs()
-            for entry in self._options(path).get(_PACKAGES, [])
-            if _OURS.fullmatch(str(entry))
-        }
-        wanted = set(self._loaded()) if self.enabled and self._has_kernel() else set()
+        config = SiteConfig(self)
+        named = config.loaded_wheels()
+        wanted = set(self._loaded()) if self.enabled and config.has_kernel() else set()
         missing = [name for name in named | wanted if not (self._pypi / name).is_file()]
         if missing or named != wanted:
             raise ValueError(
@@ -248,11 +226,8 @@ class PyodideMirrorAddon(BaseAddon):
 
     @property
     def _pypi(self) -> Path:
-        folder: Path = self.manager.output_dir / _PYPI
+        folder: Path = self.manager.output_dir / PYPI
         return folder
-
-    def _has_kernel(self) -> bool:
-        return bool((self.manager.output_dir / _WORKER_FOLDER).is_dir())
 
     def _put(self, wheels: Mapping[str, bytes]) -> None:
         """Have these wheels of ours in the output's index folder, and no others."""
@@ -267,66 +242,7 @@ class PyodideMirrorAddon(BaseAddon):
                 path.write_bytes(content)
                 self.maybe_timestamp(path)
         if present and not any(self._pypi.glob("*.whl")):
-            self._drop_index()
-
-    def _drop_index(self) -> None:
-        """Remove the index of no wheels, which piplite's add-on would leave as it was."""
-        (self._pypi / "all.json").unlink(missing_ok=True)
-        if not any(self._pypi.iterdir()):
-            self._pypi.rmdir()
-        root = self.manager.output_dir / JUPYTERLITE_JSON
-        settings = self.get_lite_plugin_settings(root, _PLUGIN)
-        urls = settings.get(_INDEXES, [])
-        kept = [url for url in urls if url.partition("?")[0] != _INDEX_URL]
-        if kept != urls:
-            self.set_lite_plugin_settings(root, _PLUGIN, settings | {_INDEXES: kept})
-
-    def _configs(self) -> list[Path]:
-        """The output's configuration files: those of the site, then those of its apps."""
-        output: Path = self.manager.output_dir
-        names = (JUPYTERLITE_JSON, JUPYTERLITE_IPYNB)
-        found = [path for name in names for path in (output / name, *output.glob(f"*/{name}"))]
-        return [path for path in found if path.exists()]
-
-    def _options(self, path: Path) -> dict[str, Any]:
-        """A configuration's ``loadPyodideOptions``; TypeError if they are not what they must be.
-
-        Where an app has some of its own, they replace those of the site.
-        """
-        options = self.get_lite_plugin_settings(path, _PLUGIN).get(_OPTIONS, {})
-        if not (isinstance(options, dict) and isinstance(options.get(_PACKAGES, []), list)):
-            raise TypeError(f"{path}: {_OPTIONS}.{_PACKAGES} must be a list of packages.")
-        return options
-
-    def _configure(self, urls: list[str]) -> None:
-        """Have these wheels of ours among the packages loaded first, and no others."""
-        root = self.manager.output_dir / JUPYTERLITE_JSON
-        holders = [
-            path
-            for path in self._configs()
-            if _OPTIONS in self.get_lite_plugin_settings(path, _PLUGIN)
-        ]
-        if urls and not any(path.parent == root.parent for path in holders):
-            holders.append(root)
-        for path in holders:
-            self._set_packages(path, urls)
-
-    def _set_packages(self, path: Path, urls: list[str]) -> None:
-        options = self._options(path)
-        present = options.get(_PACKAGES, [])
-        packages = [*(entry for entry in present if not _OURS.fullmatch(str(entry))), *urls]
-        if packages == present:
-            return
-        owners_file = self.manager.lite_dir / path.relative_to(self.manager.output_dir)
-        owners = self.get_lite_plugin_settings(owners_file, _PLUGIN)
-        settings = dict(self.get_lite_plugin_settings(path, _PLUGIN))
-        settings[_OPTIONS] = {**options, _PACKAGES: packages}
-        # What is empty stays only if the owner has written it so.
-        if not packages and _PACKAGES not in owners.get(_OPTIONS, {}):
-            del settings[_OPTIONS][_PACKAGES]
-        if not settings[_OPTIONS] and _OPTIONS not in owners:
-            del settings[_OPTIONS]
-        self.set_lite_plugin_settings(path, _PLUGIN, settings)
+            SiteConfig(self).drop_index()
 
 
 def _separated(mirrors: list[Any]) -> Iterator[str | Mapping[str, Any]]:
@@ -338,7 +254,7 @@ def _separated(mirrors: list[Any]) -> Iterator[str | Mapping[str, Any]]:
 
 
 def _literal(given: str | Mapping[str, Any]) -> str | dict[str, Any]:
-    """What stands for a mirror in the start-up file; ValueError names ``mirrors``."""
+    """A mirror as the start-up file has it; ValueError names ``mirrors``."""
     arguments = {"index_url": given} if isinstance(given, str) else dict(given)
     # Their values are not repeated: they may be passwords.
     if arguments.get("headers"):
@@ -373,10 +289,10 @@ def _startup(arguments: Mapping[str, Any]) -> str:
 
 
 def _comm() -> tuple[str, bytes]:
-    return rebuilt_wheel("comm", why="for each kernel start would ask PyPI for it")
+    return rebuilt_wheel("comm", why="because each kernel would ask PyPI for it when it starts")
 
 
 def _packaging() -> tuple[str, bytes]:
     # Pyodide's own is not in every local copy of Pyodide, and one that is missing there ends the
     # start of a kernel.
-    return rebuilt_wheel("packaging", why="for pyodide_mirror needs it in each kernel")
+    return rebuilt_wheel("packaging", why="because pyodide_mirror needs it in each kernel")

@@ -16,7 +16,7 @@ MADE: Final = re.compile(
     rf"((pyodide_mirror|comm|packaging)-[^-/]+-0x[0-9a-f]{{12}}|{SITE}-[^-/]+)"
     rf"-py3-none-(any|{re.escape('.'.join(PAGE_PLATFORMS))})\.whl"
 )
-"""The names of what the add-on puts into a site: nobody else writes such a build tag."""
+"""The names of the wheels that the add-on puts into a site: nobody else writes such a build tag."""
 
 _STARTUP: Final = "data/etc/ipython/startup/00-pyodide-mirror.py"
 
@@ -41,7 +41,7 @@ def site_wheel(startup: str) -> tuple[str, bytes]:
 def rebuilt_wheel(project: str, *, why: str) -> tuple[str, bytes]:
     """Name and content of a wheel of a pure package that is installed here.
 
-    ``why`` says in a clause what it is for; it is part of the ValueError when it is not there.
+    ``why``: a clause for the ValueError that is raised when it is not installed whole.
     """
     installed, contents = None, dict[str, bytes]()
     try:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .outcome import Finding, Outcome
     from .page import File, ProjectPage
     from .reason import Reason, Support
-    from .text import HTTP_TOKEN, is_project_name, normalize, printable
+    from .text import is_http_token, is_project_name, normalize, printable
     from .urls import (
         HostKind,
         check_index_url,

@@ -4,33 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
-from .text import HTTP_TOKEN, normalize
+from .text import is_http_token, normalize
 from .urls import check_index_url, hide_user_info, origin
 
 Credentials = Literal["omit", "same-origin", "include"]
 """The Fetch standard's credentials modes."""
-
-NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
-
-_FIELD_VALUE = re.compile(r"[\x20-\x7e]*")
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
     """A package index that may be used.
 
-    ``index_url``: PEP 503's base URL, http or https, without query, fragment or credentials; kept
-    without trailing slash. ``name``: for people; the host when empty. ``region``: where it stands.
-    ``private``: its failure must never lead to another mirror. ``projects``: :mod:`fnmatch`
-    patterns of normalized names that this index alone may answer. ``headers``: sent with each
-    request to the index's own origin (they cost a CORS preflight); never shown or stored.
-    ``credentials``: the Fetch standard's mode for cookies. ``note``: what is known of it.
+    ``index_url``: PEP 503's base URL, http or https, without query, fragment or credentials;
+    trailing slashes are removed. ``name``: for people; the host when empty. ``region``: where it
+    stands. ``private``: its failure must never lead to another mirror. ``projects``:
+    :mod:`fnmatch` patterns of normalized names that this index alone may answer. ``headers``: sent
+    with each request to the index's own origin (they cost a CORS preflight); never shown or
+    stored. ``credentials``: the Fetch standard's mode for cookies. ``note``: what is known of it.
 
     Raises TypeError or ValueError, which name the argument.
     """
@@ -38,22 +35,22 @@ class Mirror:
     __module__ = "pyodide_mirror"  # where users find it
 
     index_url: str
-    name: str = field(default="", kw_only=True)
-    region: str = field(default="", kw_only=True)
-    private: bool = field(default=False, kw_only=True)
-    projects: tuple[str, ...] = field(default=(), kw_only=True)
-    headers: Mapping[str, str] | None = field(default=None, kw_only=True, repr=False, hash=False)
-    credentials: Credentials = field(default="omit", kw_only=True, repr=False)
-    note: str = field(default="", kw_only=True, repr=False)
+    _: KW_ONLY
+    name: str = ""
+    region: str = ""
+    private: bool = False
+    projects: tuple[str, ...] = ()
+    headers: Mapping[str, str] | None = field(default=None, repr=False, hash=False)
+    credentials: Credentials = field(default="omit", repr=False)
+    note: str = field(default="", repr=False)
     problem: str = field(default="", init=False, repr=False)
     """What is wrong with the URL of a mirror that came from the environment or the store."""
 
     def __post_init__(self) -> None:
         for name in ("index_url", "name", "region", "note"):
-            if not isinstance(getattr(self, name), str):
-                raise TypeError(
-                    f"{name} must be a string, not {type(getattr(self, name)).__name__}"
-                )
+            value = getattr(self, name)
+            if not isinstance(value, str):
+                raise TypeError(f"{name} must be a string, not {type(value).__name__}")
         if not isinstance(self.private, bool):
             raise TypeError("private must be True or False")
         self._set("index_url", check_index_url(self.index_url))
@@ -65,7 +62,7 @@ class Mirror:
 
     @classmethod
     def from_untrusted(cls, text: str) -> Mirror:
-        """A mirror of a URL that nobody typed here; a bad one is kept, with its ``problem``."""
+        """A mirror of a URL that nobody typed here; a bad one has a ``problem``."""
         try:
             return cls(text)
         except ValueError as error:
@@ -89,12 +86,16 @@ class Mirror:
 
     def headers_for(self, url: str) -> Mapping[str, str]:
         """The mirror's own headers, for URLs of its origin only: they may hold a password."""
-        same = self.headers is not None and origin(url) == origin(self.index_url)
-        return self.headers if same and self.headers is not None else NO_HEADERS
+        if self.headers is None or not self._is_at(url):
+            return _NO_HEADERS
+        return self.headers
 
     def credentials_for(self, url: str) -> Credentials:
         """The credentials mode for a URL; cookies go to the mirror's own origin only."""
-        return self.credentials if origin(url) == origin(self.index_url) else "omit"
+        return self.credentials if self._is_at(url) else "omit"
+
+    def _is_at(self, url: str) -> bool:
+        return origin(url) == origin(self.index_url)
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -116,8 +117,8 @@ def _checked_headers(headers: object) -> Mapping[str, str] | None:
         raise TypeError("headers must be a mapping of names to values, or None")
     for name, value in headers.items():
         # The value is not repeated: it may be a password.
-        if not isinstance(name, str) or not HTTP_TOKEN.fullmatch(name):
+        if not isinstance(name, str) or not is_http_token(name):
             raise ValueError(f"headers: {name!r} is not a header name (RFC 9110)")
-        if not isinstance(value, str) or not _FIELD_VALUE.fullmatch(value):
+        if not isinstance(value, str) or not re.fullmatch(r"[\x20-\x7e]*", value):
             raise ValueError(f"headers: the value of {name!r} is not a printable ASCII string")
     return MappingProxyType(dict(headers))

@@ -1,4 +1,4 @@
-"""A project page and its files, as the protocol means them."""
+"""A project page and its files."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class File:
     """A file of a project page; the fields are those of PEP 691, 700 and 714.
 
-    ``url`` is absolute. ``metadata``: None when no core metadata is promised, else its digests
-    (empty when promised without any).
+    ``url`` is absolute. ``metadata``: the digests of promised core metadata, if any are given;
+    None when no metadata is promised.
     """
 
     filename: str
@@ -36,10 +36,10 @@ class File:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectPage:
-    """A project page as the protocol means it, whatever it looked like.
+    """A project page, whatever it looked like.
 
-    ``name`` is normalized. ``repairs``: what had to be changed. ``unusable``: files of the page
-    that had to be left out, as ``filename: why``.
+    ``name`` is normalized. ``repairs``: what had to be changed. ``unusable``: files that had to be
+    left out, as ``filename: why``.
     """
 
     name: str

@@ -5,31 +5,29 @@ from __future__ import annotations
 import re
 from typing import Final
 
-HTTP_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""A header's name, and other words of HTTP (RFC 9110, section 5.6.2)."""
-
-_PROJECT_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
-
-
+_LONGEST: Final = 300
 # C0, C1, and what turns or hides text: bidirectional controls, zero-width and line separators.
-_UNPRINTABLE: Final = re.compile(
+_UNPRINTABLE: Final = (
     "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
-
-_LONGEST: Final = 300
 
 
 def printable(text: str) -> str:
     """The text on one line, control and direction characters replaced, cut to its length."""
-    clean = _UNPRINTABLE.sub("\ufffd", text)
+    clean = re.sub(_UNPRINTABLE, "\ufffd", text)
     return clean if len(clean) <= _LONGEST else clean[: _LONGEST - 1] + "…"
+
+
+def is_http_token(text: str) -> bool:
+    """Whether this may be a header's name, or another word of HTTP (RFC 9110, section 5.6.2)."""
+    return re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", text) is not None
 
 
 def is_project_name(text: str) -> bool:
     """Whether this may be the name of a project (PEP 508), in up to 200 characters."""
-    return _PROJECT_NAME.fullmatch(text) is not None
+    return re.fullmatch("[A-Za-z0-9]([A-Za-z0-9._-]{0,198}[A-Za-z0-9])?", text) is not None
 
 
 def normalize(name: str) -> str:
     """Normalized project name (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+    return re.sub("[-_.]+", "-", name).lower()

@@ -1,6 +1,6 @@
 """Rules about URLs: what may be an index or a file URL, and what kind of host it names.
 
-Kept stricter than the URL Standard where its parser and Python's disagree (backslashes, user
+They are stricter than the URL Standard where its parser and Python's disagree (backslashes, user
 info, percent-encoded or non-ASCII hosts), so that what is checked here is what a browser fetches.
 """
 
@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import functools
 import re
+from contextlib import suppress
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 from socket import inet_aton
 from urllib.parse import SplitResult, urlsplit
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-
 # Anything a browser strips, folds or reads differently from Python is not let through.
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\x9f\\<>\"`{}|^\ud800-\udfff]")
-
 _NETLOC = re.compile(
     r"([a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?|\[[0-9a-f:.]+\])(:[0-9]*)?", re.ASCII | re.IGNORECASE
 )
-
 _PRIVATE_SUFFIXES = (".local", ".lan", ".internal", ".home.arpa")
-
 _LONGEST = 2048
 
 
@@ -49,8 +46,10 @@ def split_http_url(url: str) -> SplitResult:
         raise ValueError("it cannot be parsed") from None
     if parts.scheme not in _DEFAULT_PORTS:
         raise ValueError("it does not start with https:// or http://")
-    if not host or port == 0:
-        raise ValueError("it names no host" if not host else "its port is 0")
+    if not host:
+        raise ValueError("it names no host")
+    if port == 0:
+        raise ValueError("its port is 0")
     if "@" in parts.netloc:
         raise ValueError("it contains a user name or password")
     if not _NETLOC.fullmatch(parts.netloc):
@@ -59,13 +58,13 @@ def split_http_url(url: str) -> SplitResult:
 
 
 def check_index_url(index_url: str) -> str:
-    """Return a usable index URL without trailing slashes (PEP 503's base URL), or ValueError.
+    """A usable index URL without trailing slashes (PEP 503's base URL), or ValueError.
 
     micropip appends ``/project/`` to it, so a query or fragment cannot work; braces would be
     taken for a placeholder.
     """
     try:
-        # Shown without what follows an @: a password must not travel in an error.
+        # Shown without what follows an @: a password must not be in an error.
         parts = split_http_url(index_url)
         if "?" in index_url or "#" in index_url:
             raise ValueError("it has a query or a fragment")
@@ -77,7 +76,7 @@ def check_index_url(index_url: str) -> str:
 
 
 def check_origin(text: str) -> str:
-    """Return an http(s) origin in its serialized form; ValueError says what is wrong with it."""
+    """An http(s) origin in its serialized form; ValueError says what is wrong with it."""
     try:
         parts = split_http_url(text)
         if parts.path not in {"", "/"} or "?" in text or "#" in text:
@@ -89,7 +88,7 @@ def check_origin(text: str) -> str:
 
 
 def hide_user_info(url: str) -> str:
-    """The URL with what stands before an @ in it replaced by ``***``, and cut to a line."""
+    """The URL, cut to a line, with ``***`` for what stands before an @ in it."""
     return re.sub(r"(?s)^(\s*[A-Za-z][A-Za-z0-9+.-]*:[/\\]+)?.*@", r"\1***@", url)[:200]
 
 
@@ -99,14 +98,12 @@ def origin(url: str | SplitResult) -> str:
     host = parts.hostname or ""
     if ":" in host:
         host = f"[{host}]"
-    port = parts.port
-    if port is None or port == _DEFAULT_PORTS.get(parts.scheme):
-        return f"{parts.scheme}://{host}"
-    return f"{parts.scheme}://{host}:{port}"
+    plain = parts.port in (None, _DEFAULT_PORTS.get(parts.scheme))
+    return f"{parts.scheme}://{host}" + ("" if plain else f":{parts.port}")
 
 
 def host_kind(url: str) -> HostKind:
-    """Whether the URL's host is this machine, in a private network, or public, by its name alone.
+    """What kind of host a URL names, by the name alone.
 
     IPv4 addresses are read in all spellings the URL Standard knows (``127.1``, ``0x7f000001``).
     """
@@ -130,11 +127,8 @@ def _kind_of(host: str) -> HostKind:
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:
-    try:
+    with suppress(OSError, ValueError):  # not an IPv4 address in any spelling
         return IPv4Address(inet_aton(host))
-    except (OSError, ValueError):
-        pass  # not an IPv4 address in any spelling
-    try:
-        return ip_address(host)
-    except ValueError:
-        return None
+    with suppress(ValueError):
+        return IPv6Address(host)
+    return None

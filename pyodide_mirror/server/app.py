@@ -40,17 +40,12 @@ if TYPE_CHECKING:
 
 PREFIXES: Final = ("/simple", "/pypi/simple")
 """The second one is where people of the well-known Cloudflare snippet have their index."""
-
 _NAME: Final = re.compile(
     r"([A-Z0-9]|[A-Z0-9][A-Z0-9._-]{0,198}[A-Z0-9])", re.IGNORECASE
 )  # PEP 508
-
 _A_MINUTE: Final = "public, max-age=60"
-
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
-
 _ASK_AGAIN: Final = "no-cache"
-
 _UNCACHED: Final = {"cache-control": "no-store"}
 
 

@@ -12,14 +12,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MAX_ENTRIES: Final = 60_000
-
 _MAX_DIRECTORY_BYTES: Final = 16 * 1024 * 1024
-
 # APPNOTE.TXT, 4.3.14 to 4.3.16: the ends of the central directory; the last one has a comment.
 _END64: Final = struct.Struct("<4sQ2H2L4Q")
-
 _LOCATOR: Final = struct.Struct("<4sLQL")
-
 _END: Final = struct.Struct("<4s4H2LH")
 
 

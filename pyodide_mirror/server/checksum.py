@@ -1,19 +1,37 @@
-"""What is kept on disk and has no digest of its own: written with one, for disks fail."""
+"""Checksums of cached content that has no digest of its own, because disks fail."""
 
 from __future__ import annotations
 
 import hashlib
+import logging
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .disk import Disk
+
+_log = logging.getLogger("pyodide_mirror.server")
 
 
 def with_checksum(content: bytes) -> bytes:
-    """The content behind a line with its SHA-256."""
+    """The content after a line with its SHA-256."""
     return _line(content) + content
 
 
 def verified(stored: bytes) -> bytes | None:
-    """The content, or None when it is not what was sealed."""
+    """The content without its checksum; None when the two do not fit."""
     line, end, content = stored.partition(b"\n")
     return content if line + end == _line(content) else None
+
+
+def put_with_checksum(disk: Disk, key: str, content: bytes) -> None:
+    """Store content with its checksum; a disk that fails is logged, and nothing more.
+
+    What was fetched can be fetched again.
+    """
+    try:
+        disk.put(key, with_checksum(content))
+    except OSError as error:
+        _log.error("cannot store what was fetched: %s", error)
 
 
 def _line(content: bytes) -> bytes:

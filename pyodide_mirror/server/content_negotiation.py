@@ -27,9 +27,7 @@ _NAMES: Final = {
     "application/vnd.pypi.simple.latest+html": MediaType.HTML,
     "application/json": MediaType.JSON,
 }
-
 _QUALITY: Final = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")  # RFC 9110, section 12.4.2
-
 _MAX_RANGES: Final = 50
 
 

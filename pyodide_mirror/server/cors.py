@@ -18,16 +18,12 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _METHODS: Final = "GET, HEAD, OPTIONS"
-
 _EXPOSED: Final = (
     "Accept-Ranges, Content-Length, Content-Range, Date, ETag, Last-Modified, Retry-After,"
     " Server-Timing, Content-Encoding"
 )
-
 _USUAL_HEADERS: Final = "Accept, Authorization, Cache-Control, If-None-Match, If-Range, Range"
-
 _HEADER_NAMES: Final = re.compile(r"[A-Za-z0-9-]{1,64}(\s*,\s*[A-Za-z0-9-]{1,64}){0,50}")
-
 _A_DAY: Final = "86400"
 
 

@@ -28,15 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _KEY: Final = re.compile(r"[a-z0-9]{1,16}-[0-9a-f]{64}")
-
 _UNFINISHED: Final = "unfinished"
-
 GRACE: Final = 60.0
 """Seconds in which a used entry stays, whatever the bound says: somebody is about to open it."""
-
 _FORGOTTEN: Final = 24 * 3600.0
 """Seconds after which an unfinished file is nobody's, where there are no locks to ask."""
-
 _LOOK_AGAIN: Final = 600.0
 """Seconds after which the books are compared with the folder, which others may write to as well."""
 

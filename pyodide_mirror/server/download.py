@@ -23,11 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _log = logging.getLogger("pyodide_mirror.server")
-
 _PIECE: Final = 256 * 1024
-
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
-
 MAX_FILE_BYTES: Final = 16 * 1024**3
 """No wheel is larger; an upstream that sends more would fill the disk."""
 

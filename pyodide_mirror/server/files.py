@@ -21,11 +21,8 @@ if TYPE_CHECKING:
     from .download import Download
 
 _log = logging.getLogger("pyodide_mirror.server")
-
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
-
 _ONE_OF_RANGES: Final = re.compile(r"(\d{1,18})-(\d{0,18})|-\d{1,18}")
-
 _MEDIA_TYPES: Final = {
     ".whl": "application/octet-stream",
     ".gz": "application/octet-stream",

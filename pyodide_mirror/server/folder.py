@@ -26,16 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _log = logging.getLogger("pyodide_mirror.server")
-
 _SETTLED: Final = 2.0
 """Seconds after which a folder's time of change tells of every change (clocks of disks tick)."""
-
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!~-]{0,254}")
 """The names that pages of upstreams may have, too: not hidden, and safe in any path."""
-
 _END_OF_TIME: Final = 253_402_300_800 * 10**9
 """The year 10000, which has no four digits."""
-
 _Stamp = tuple[int, int, int]
 
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pyodide_mirror.model import File, ProjectPage
 
 _WORTH_PACKING: Final = 1_000
-
 _MAX_BYTES_KEPT: Final = 64 * 1024 * 1024
 
 

@@ -27,24 +27,17 @@ if TYPE_CHECKING:
 
 _HEADERS_DUE: Final = 20.0
 """Seconds in which a client must have sent the head of its request."""
-
 _LONGEST_HEAD: Final = 64 * 1024
-
 _MAX_CONNECTIONS: Final = 2_000
-
 _READ_WITHIN: Final = 120.0
 """Seconds in which a client must take what the server has ready for it: 256 KB at most."""
-
 _LINGER: Final = 2.0
-
 _TOO_LONG: Final = f"The head of the request has more than {_LONGEST_HEAD:,} bytes."
-
 _BUSY: Final = PlainTextResponse(
     "503: Too many clients; try again in a moment.\n",
     503,
     {"retry-after": "5", "cache-control": "no-store"},
 )
-
 _GRACE: Final = 5
 """Seconds that answers under way have at the end."""
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from .download import Download
 
 MAX_METADATA_BYTES = 4 * 1024 * 1024
-
 UNVERIFIED = "unverified"
 """Stands for a digest where the page gives none."""
 

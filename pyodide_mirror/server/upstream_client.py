@@ -29,14 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-
 _MAX_HOPS: Final = 5
-
 _CONNECTIONS: Final = 64
 """For pages, and as many for files."""
-
 _AGENT: Final = f"pyodide-mirror/{__version__}"
-
 _REACH: Final = {HostKind.PUBLIC: 0, HostKind.PRIVATE: 1, HostKind.LOOPBACK: 2}
 
 

@@ -1,10 +1,10 @@
 """Fixtures for tests in real engines: a page with Pyodide, by engine."""
 
 import signal
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytest_pyodide.hook import pytest_wrapper
@@ -16,9 +16,10 @@ from tests.support import provision
 from tests.support.engines import ENGINES, Engine
 from tests.support.pages import PageServer
 
+CI_ENGINES = ("chromium", "chromium-worker", "firefox", "webkit", "node")
+"""The engines in which each change is tested: three windows, one worker, and Node."""
 _FAILURE = pytest.StashKey[BaseException]()
 _TIMEOUTS = (TimeoutError, TimeoutException, HTTPError)
-INNER_TESTS = pytest.StashKey[Counter[str]]()
 
 
 @pytest.hookimpl(trylast=True)
@@ -27,7 +28,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
     `run_in_pyodide` asks at import time whether Pyodide has pytest, and remembers the answer.
     """
-    config.stash[INNER_TESTS] = Counter()
     # Whoever stops the tests (CI, `timeout`) gets what Ctrl-C gets: all browsers end first.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -46,15 +46,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Deselect the tests whose ``engines`` marker does not name their engine."""
     kept, dropped = [], []
     for item in items:
-        marker = item.get_closest_marker("engines")
+        wanted = _wanted(item, config)
         engine = getattr(item, "callspec", None) and item.callspec.params.get("engine")
-        (dropped if marker and engine and engine not in marker.args else kept).append(item)
-        if marker and (unknown := set(marker.args) - ENGINES.keys()):
+        (dropped if engine and engine not in wanted else kept).append(item)
+        if unknown := wanted - ENGINES.keys():
             message = f"{item.nodeid}: no engine is called {', '.join(sorted(unknown))}"
             raise pytest.UsageError(message)
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept
+
+
+def _wanted(item: pytest.Item, config: pytest.Config) -> set[str]:
+    """The engines that a test is for: those that its marker names, or all."""
+    marker = item.get_closest_marker("engines")
+    if marker is None:
+        return set(ENGINES)
+    wanted = set(marker.args or ENGINES)
+    ci = "ci" in config.getoption("--engine")
+    return wanted & set(marker.kwargs.get("ci", ENGINES)) if ci else wanted
 
 
 @pytest.hookimpl(wrapper=True)
@@ -68,13 +78,20 @@ def pytest_runtest_makereport(
     return report
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """Say how many tests ran inside the engines' own Pythons."""
-    if counts := config.stash[INNER_TESTS]:
-        text = ", ".join(f"{engine} {count}" for engine, count in counts.items())
-        terminalreporter.write_line(f"tests/pure passed inside Pyodide: {text}")
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand the figures of a process of pytest-xdist to the one that shows them."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["figures"] = figures.to_json()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take the figures of a process of pytest-xdist that has ended."""
+    figures.add_json(getattr(node, "workeroutput", {}).get("figures", "{}"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show the figures."""
     for line in figures.lines():
         terminalreporter.write_line(line)
 
@@ -83,8 +100,10 @@ def _chosen(config: pytest.Config) -> list[str]:
     names = [name.strip() for option in config.getoption("--engine") for name in option.split(",")]
     if "all" in names:
         return list(ENGINES)
+    if "ci" in names:
+        return list(CI_ENGINES)
     if unknown := set(names) - ENGINES.keys():
-        message = f"--engine: {', '.join(sorted(unknown))} is none of {', '.join(ENGINES)}, all"
+        message = f"--engine: {', '.join(sorted(unknown))} is none of {', '.join(ENGINES)}, ci, all"
         raise pytest.UsageError(message)
     return names or ["chromium"]
 

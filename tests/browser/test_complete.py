@@ -10,7 +10,7 @@ from tests.support.engines import Engine
 from tests.support.wheels import INSTALLED
 from tests.zoo.zoo import Zoo
 
-pytestmark = pytest.mark.engines("chromium", "firefox-worker", "webkit")
+pytestmark = pytest.mark.engines("chromium", "firefox", "firefox-worker", "webkit")
 
 
 @pytest.fixture(autouse=True)

@@ -74,7 +74,7 @@ createInterface({ input: socket })
     } catch (error) {
       answer = { id, error: error?.stack ?? String(error) };
     }
-    socket.write(JSON.stringify(answer) + "\n");
+    socket.write(`${JSON.stringify(answer)}\n`);
   })
   .on("close", async () => {
     await Promise.all([...groups.values()].map((miniflare) => miniflare?.dispose()));

@@ -8,8 +8,9 @@
 // {id, env, path, measure: BYTES, chunk, times} -> {id, milliseconds: [...]}
 //
 // node node_driver.mjs FD WORKER
-import { Socket } from "node:net";
+
 import { readFileSync } from "node:fs";
+import { Socket } from "node:net";
 import { createInterface } from "node:readline";
 
 const [fd, path] = process.argv.slice(2);
@@ -77,8 +78,14 @@ async function splits(message) {
     const { body, broken, response } = await answer(message, page(chunks));
     if (broken || response.status !== 200) return `${response.status} ${broken}`;
     const { files, name, versions, meta } = JSON.parse(body.toString());
-    const said = ({ filename, url, hashes, yanked = false, ...others }) =>
-      [filename, url, hashes, yanked, others["requires-python"], others["core-metadata"]];
+    const said = ({ filename, url, hashes, yanked = false, ...others }) => [
+      filename,
+      url,
+      hashes,
+      yanked,
+      others["requires-python"],
+      others["core-metadata"],
+    ];
     return JSON.stringify([name, versions, meta, files.map(said)]);
   };
   const whole = await meaning([all]);
@@ -92,7 +99,8 @@ async function splits(message) {
 async function measure(message) {
   const all = bytes(message.measure);
   const chunks = [];
-  for (let at = 0; at < all.length; at += message.chunk) chunks.push(all.subarray(at, at + message.chunk));
+  for (let at = 0; at < all.length; at += message.chunk)
+    chunks.push(all.subarray(at, at + message.chunk));
   const milliseconds = [];
   let size = 0;
   for (let time = 0; time < message.times; time++) {
@@ -113,5 +121,5 @@ createInterface({ input: socket }).on("line", async (line) => {
   } catch (error) {
     result = { error: error.stack };
   }
-  socket.write(JSON.stringify({ id: message.id, ...result }) + "\n");
+  socket.write(`${JSON.stringify({ id: message.id, ...result })}\n`);
 });

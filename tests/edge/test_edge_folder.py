@@ -135,7 +135,7 @@ def test_the_snippet_is_the_worker_without_its_comments() -> None:
 
 def test_a_snippet_that_would_be_too_large_is_refused(tmp_path: Path) -> None:
     hosts = [f"https://host-{number}.example" for number in range(400)]
-    with pytest.raises(ValueError, match=r"the snippet has \d+ bytes, and may have 32000"):
+    with pytest.raises(ValueError, match=r"the snippet has \d+ bytes; the limit is 32000"):
         write_folder(tmp_path / "new", UPSTREAM, file_hosts=hosts)
     assert not list(tmp_path.iterdir())
 

@@ -29,5 +29,5 @@ createInterface({ input: socket }).on("line", async (line) => {
   } catch (error) {
     answer = { id, ok: false, message: String(error), stack: error?.stack ?? "" };
   }
-  socket.write(JSON.stringify(answer) + "\n");
+  socket.write(`${JSON.stringify(answer)}\n`);
 });

@@ -1,5 +1,6 @@
 // Pyodide and our wheel lie beside this file.
 import { loadPyodide } from "./pyodide/pyodide.mjs";
+
 const WHEEL = "./pyodide_mirror-0.1.0-py3-none-any.whl";
 // Index URLs, the preferred one first; none: the mirrors that pyodide_mirror knows.
 const MIRRORS = ["https://mirror.example/simple", "https://other.example/simple"];

@@ -354,7 +354,7 @@ class TestFollowing:
             return await world.page(project)
 
         prefetcher = Prefetcher(["root"], NOWHERE.__contains__, page, world.wheel)
-        with caplog.at_level("DEBUG", "pyodide_mirror.scout"):
+        with caplog.at_level("DEBUG", "pyodide_mirror.installing.prefetch"):
             prefetcher.page_served("root", world.listing("root"))
             await asyncio.sleep(1)
         assert world.asked == ["wheel root", "page b", "wheel b"]

@@ -1,0 +1,115 @@
+"""The project pages of one upstream, kept in memory and on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from pyodide_mirror.index import JSON_TYPE, PageError, parse_page, to_json
+
+from .checksum import put_with_checksum, verified
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pyodide_mirror.model import ProjectPage
+
+    from .disk import Disk
+
+_log = logging.getLogger("pyodide_mirror.server")
+
+_NO_HOST: Final = "https://kept.invalid/"
+"""The URL of a stored page, whose own URLs are all absolute."""
+
+
+@dataclass(frozen=True, slots=True)
+class CachedPage:
+    """A page as it was at a time, in seconds since 1970; None: there was no such project."""
+
+    page: ProjectPage | None
+    fetched: float
+    etag: str = ""
+
+
+class PageCache:
+    """The pages of one upstream: the last used ones in memory, all of them on disk.
+
+    ``max_files``: how many files the pages in memory may list together.
+    """
+
+    def __init__(self, index_url: str, disk: Disk, max_files: int) -> None:
+        self._index_url = index_url
+        self._disk = disk
+        self._max_files = max_files
+        self._pages: OrderedDict[str, CachedPage] = OrderedDict()
+        self._weight = 0
+
+    def __getitem__(self, project: str) -> CachedPage:
+        """The page in memory, which now counts as just used; KeyError when there is none."""
+        self._pages.move_to_end(project)
+        return self._pages[project]
+
+    def __setitem__(self, project: str, cached: CachedPage) -> None:
+        """Keep a page in memory; the least recently used ones make room for it."""
+        before = self._pages.pop(project, None)
+        self._weight += _weight(cached) - (_weight(before) if before else 0)
+        self._pages[project] = cached
+        while self._weight > self._max_files and len(self._pages) > 1:
+            _, oldest = self._pages.popitem(last=False)
+            self._weight -= _weight(oldest)
+
+    def __contains__(self, project: str) -> bool:
+        return project in self._pages
+
+    def projects(self) -> list[str]:
+        """The projects whose pages are in memory, least recently used first."""
+        return [project for project, cached in self._pages.items() if cached.page is not None]
+
+    async def load(self, project: str) -> CachedPage | None:
+        """The page from the disk, now in memory too; None when there is none that can be read."""
+        key = self._key(project)
+        path = self._disk.get(key)
+        if path is None:
+            return None
+        cached = await asyncio.to_thread(_read, path, project)
+        if cached is None:
+            self._disk.remove(key)
+            return None
+        self[project] = cached
+        return cached
+
+    async def store(self, project: str, cached: CachedPage) -> None:
+        """Keep a page in memory and on disk; that there is none is kept in memory only."""
+        self[project] = cached
+        if cached.page is not None:
+            await asyncio.to_thread(self._write, project, cached, cached.page)
+
+    def _write(self, project: str, cached: CachedPage, page: ProjectPage) -> None:
+        head = json.dumps({"etag": cached.etag, "fetched": cached.fetched}).encode()
+        put_with_checksum(self._disk, self._key(project), head + b"\n" + to_json(page))
+
+    def _key(self, project: str) -> str:
+        return f"page-{hashlib.sha256(f'{self._index_url}/{project}/'.encode()).hexdigest()}"
+
+
+def _weight(cached: CachedPage) -> int:
+    return 1 + (len(cached.page.files) if cached.page else 0)
+
+
+def _read(path: Path, project: str) -> CachedPage | None:
+    try:
+        content = verified(path.read_bytes())
+        if content is None:
+            raise ValueError("it is damaged")
+        head, _, body = content.partition(b"\n")
+        fields: dict[str, Any] = json.loads(head)
+        page = parse_page(body, JSON_TYPE, _NO_HOST, project)
+        return CachedPage(page, float(fields["fetched"]), str(fields["etag"]))
+    except (OSError, ValueError, KeyError, TypeError, PageError) as error:
+        _log.warning("the cached page of %s cannot be read (%s)", project, type(error).__name__)
+        return None

@@ -3,9 +3,9 @@
 ``python -m pyodide_mirror.own_wheels FOLDER`` writes the one for pages into a folder.
 
 It is a copy of the installed package without the rooms that no page can use. Its platform tags are
-those of Pyodide (PEP 783): micropip prefers it to the whole one, and pip on a desktop never takes
-it. The build tag of a name is made of the content: one file name is one content everywhere, and no
-cache has anything stale under it.
+those of Pyodide (PEP 783): micropip prefers it to the whole one (micropip 0.9 takes whichever is
+listed last, so list it last), and pip on a desktop never takes it. The build tag of a name is made
+of the content: one file name is one content everywhere, and no cache has anything stale under it.
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ TABLE: Final = Path(pyodide_mirror.mirrors.__file__)
 _CHECKED: Final = re.compile(r"(?:; )?checked (?P<date>\d{4}-\d\d-\d\d): (?P<verdict>[a-z+ -]+)$")
 _AS_OF: Final = re.compile(r'^(MIRRORS_AS_OF: Final = ")\d{4}-\d\d-\d\d(")$', re.MULTILINE)
 _NO_ANSWER: Final = {Reason.OFFLINE, Reason.UNREACHABLE, Reason.TIMEOUT}
+_REASONS: Final = {str(reason): reason for reason in Reason}
 _PIECE: Final = 76
 """Characters of a note in one line of the source, which has 100."""
 
@@ -135,8 +136,8 @@ def _pairs(report: Any) -> list[Mapping[str, Any]]:
 
 
 def _verdict(outcome: Mapping[str, Any]) -> tuple[str, Verdict]:
-    reason = Reason(outcome["reason"])
-    repairs = [Reason(repair) for repair in outcome["repairs"]]
+    reason = _REASONS[outcome["reason"]]
+    repairs = [_REASONS[repair] for repair in outcome["repairs"]]
     if any(repair.support is not Support.REPAIRED for repair in repairs):
         raise ValueError("repairs holds what is none")
     words = " + ".join(repairs or (reason,))

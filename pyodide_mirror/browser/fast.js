@@ -2,14 +2,15 @@
 //
 // `fetch.py` evaluates this file; its value is an object with the function `request`.
 (() => {
-	// As in `index/files.py`; the cases of tests/support/page_cases.json hold the two together.
+	// As in `index/files.py`; the cases of tests/support/page_cases.py hold the two together.
 	const FILENAME = /^[A-Za-z0-9_][A-Za-z0-9._+!~-]{0,254}$/;
 	const PLAIN_URL =
 		/^https?:\/\/[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,3}|:[1-5][0-9]{4})?\/[\w./+~!-]+$/;
-	const RELATIVE_URL = /^[\w./+~!-]+$/;
+	const RELATIVE_URL = /^(?!\/\/)[\w./+~!-]+$/; // after two slashes there is a host to be judged
 	const ABSOLUTE_URL = /^https?:\/\/[^/]/i;
 	const SHA256 = /^[0-9a-f]{64}$/;
 	const LONGEST_URL = 2000;
+	const LONGEST_RELATIVE_URL = 1000; // the page's own URL stands before it
 	// Wheels for any platform or for WebAssembly.
 	const USEFUL = /[-.](any|[a-z0-9_]*wasm32)\.whl$/;
 	// The fields that `index/pep691.py` reads.
@@ -93,13 +94,15 @@
 
 	const isFile = (file) => file && typeof file === "object" && typeof file.filename === "string";
 	const isRelative = (file) => isFile(file) && typeof file.url === "string" && !ABSOLUTE_URL.test(file.url);
+	const isSureUrl = (url) =>
+		typeof url === "string" &&
+		((PLAIN_URL.test(url) && url.length <= LONGEST_URL) ||
+			(RELATIVE_URL.test(url) && url.length <= LONGEST_RELATIVE_URL));
 	// Python takes such a file for sure; where it may take none that is kept, it reads the page.
 	const isSure = (file) =>
 		isFile(file) &&
 		FILENAME.test(file.filename) &&
-		typeof file.url === "string" &&
-		(PLAIN_URL.test(file.url) || RELATIVE_URL.test(file.url)) &&
-		file.url.length <= LONGEST_URL &&
+		isSureUrl(file.url) &&
 		file.hashes &&
 		typeof file.hashes === "object" &&
 		!Array.isArray(file.hashes);
@@ -107,13 +110,17 @@
 	// A page in JSON with only what micropip can use, as [text, checked]; null for any other page,
 	// which Python has to read. `checked`: each entry is what Python would make of it.
 	function lean(bytes) {
-		let page;
 		try {
-			page = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+			return cutDown(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
 		} catch {
-			return null;
+			return null; // no JSON, or nested too deep to be written again
 		}
-		if (!page || !Array.isArray(page.files) || !page.files.length) return null;
+	}
+
+	function cutDown(page) {
+		const version = page?.meta?.["api-version"];
+		if (typeof version !== "string" || typeof page.name !== "string") return null;
+		if (!Array.isArray(page.files) || !page.files.length) return null;
 		const kept = page.files.filter((file) => !isFile(file) || USEFUL.test(file.filename));
 		if (!kept.some(isSure)) return null;
 		const relative = page.files.filter(isRelative);
@@ -126,7 +133,8 @@
 		const plain = kept.map((file) => (isFile(file) ? plainEntry(file) : null));
 		const checked = plain.every(Boolean);
 		const files = checked ? plain : kept.map(picked);
-		return [JSON.stringify({ meta: page.meta, name: page.name, files }), checked];
+		// Nothing that may be deep is passed on unseen: Python's parser would overflow the stack.
+		return [JSON.stringify({ meta: { "api-version": version }, name: page.name, files }), checked];
 	}
 
 	function picked(file) {

@@ -129,16 +129,19 @@ def _contents(settings: Mapping[str, Any], name: str) -> dict[str, bytes]:
         "worker.js": worker,
         _CONFIG: _config(name, {**settings, "OWN_WHEELS": own}),
         "snippet.js": snippet(worker, {**settings, "CACHE": "small"}),
-        "README.md": _readme(settings, name, own[0]["filename"]),
+        "README.md": _readme(settings, name, own[-1]["filename"]),
     }
     contents = {path: text.encode() for path, text in texts.items()}
     return {**contents, **{f"assets/{each}": wheel for each, wheel in wheels.items()}}
 
 
 def _own_wheels() -> dict[str, bytes]:
-    """The wheel for pages, and the whole one for pip, by their file names."""
+    """The whole wheel for pip, and the one for pages, by their file names.
+
+    In this order: of two wheels that would do, micropip 0.9 takes the last.
+    """
     try:
-        return dict([page_wheel(), whole_wheel()])
+        return dict([whole_wheel(), page_wheel()])
     except PackageNotFoundError:
         raise EdgeError(
             "pyodide-mirror runs without being installed, so that its own wheel cannot be made;"

@@ -739,7 +739,7 @@ async function file(request, url, mirror) {
 // --- the page for people
 
 async function home(request, { base, own, upstream }) {
-	const wheel = own.length ? `await micropip.install("${own[0].url}")\n` : "";
+	const wheel = own.length ? `await micropip.install("${own.at(-1).url}")\n` : "";
 	const lines = `An index that browsers can use, in front of ${upstream}
 
 await micropip.install("PACKAGE", index_urls="${base}/simple")

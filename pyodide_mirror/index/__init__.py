@@ -1,4 +1,4 @@
-"""The Simple API: project pages, requirements and wheels; bytes in, values out."""
+"""The Simple API: project pages, requirements and wheels, without any I/O."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The files of a page while it is read: what cannot be used is noted and left out."""
+"""The files of a project page while it is read."""
 
 from __future__ import annotations
 
@@ -13,21 +13,15 @@ from .protocol import EmptyPageError, PageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+DISTRIBUTIONS = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz", ".egg")
 _FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!~-]{0,254}")
-
-_DIGEST_NAME = re.compile(r"[a-z0-9_]{1,32}")
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-
-_DIGEST = re.compile(r"[0-9a-f]{32,128}")
-
-# What is so already: nothing to resolve, to normalise or to refuse. Pages have thousands of them.
+_SHA256 = re.compile("[0-9a-f]{64}")
+# A URL with nothing to resolve, to normalise or to refuse. Pages have thousands of them.
 _PLAIN_URL = re.compile(
     r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,3}|:[1-5][0-9]{4})?/[\w./+~!-]+",
     re.ASCII,
 )
-
-DISTRIBUTIONS = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz", ".egg")
+_LONGEST_URL = 2000
 
 
 class FileCollector:
@@ -45,7 +39,7 @@ class FileCollector:
             if not _FILENAME.fullmatch(filename):
                 raise ValueError("not a file name of a distribution")
             absolute = url
-            if not _PLAIN_URL.fullmatch(url) or "/." in url or len(url) > 2000:
+            if not _PLAIN_URL.fullmatch(url) or "/." in url or len(url) > _LONGEST_URL:
                 absolute = urldefrag(urljoin(self.base_url, url)).url
                 absolute = split_http_url(absolute).geturl()  # the scheme in lower case
         except ValueError as error:
@@ -54,17 +48,13 @@ class FileCollector:
         self.files.append(File(filename=filename, url=absolute, **fields))
         return True
 
-    def leave_out(self, why: str) -> None:
-        """Note, in a clause, why an entry of the page cannot be used."""
-        self.unusable.append(why)
-
     def page(
         self, project: str, *, versions: tuple[str, ...], repairs: tuple[Reason, ...]
     ) -> ProjectPage:
         """The page of these files; PageError when none of them can be used."""
-        if not self.files and self.unusable:
-            raise PageError(Reason.MALFORMED, f"no usable file: {self.unusable[0]}")
         if not self.files:
+            if self.unusable:
+                raise PageError(Reason.MALFORMED, f"no usable file: {self.unusable[0]}")
             raise EmptyPageError(Reason.NOT_AN_INDEX, f"lists no files of {project!r}")
         return ProjectPage(
             name=project,
@@ -76,24 +66,18 @@ class FileCollector:
 
 
 def digests(value: object) -> Mapping[str, str]:
-    """Digests by lower-case name, in lower case; what is no digest is as if it were not there."""
+    """Digests by name, both in lower case; what is no digest is left out."""
     if not isinstance(value, dict):
         return {}
-    if value.keys() == {"sha256"} and _is_sha256(value["sha256"]):
-        return value
-    pairs = (
-        (name.lower(), digest.lower())
-        for name, digest in value.items()
-        if isinstance(name, str) and isinstance(digest, str)
-    )
-    return {
-        name: digest
-        for name, digest in pairs
-        if _DIGEST_NAME.fullmatch(name)
-        and _DIGEST.fullmatch(digest)
-        and (name != "sha256" or len(digest) == 64)  # SHA-256 in hexadecimal
-    }
-
-
-def _is_sha256(digest: object) -> bool:
-    return isinstance(digest, str) and _SHA256.fullmatch(digest) is not None
+    if value.keys() == {"sha256"}:  # as on most pages
+        digest = value["sha256"]
+        if isinstance(digest, str) and _SHA256.fullmatch(digest):
+            return value
+    found = {}
+    for key, text in value.items():
+        if isinstance(key, str) and isinstance(text, str):
+            name, digest = key.lower(), text.lower()
+            form = "[0-9a-f]{64}" if name == "sha256" else "[0-9a-f]{32,128}"
+            if re.fullmatch("[a-z0-9_]{1,32}", name) and re.fullmatch(form, digest):
+                found[name] = digest
+    return found

@@ -1,7 +1,7 @@
-"""Project pages in whatever form they come: bytes in, values out.
+"""The reader of project pages in any form.
 
-What comes in is hostile: it is bounded by the caller, parsed strictly, and nothing of it but plain
-file names and absolute http(s) URLs gets through.
+What comes in may be hostile: the caller limits its size, it is parsed strictly, and only plain
+file names and absolute http(s) URLs get through.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class PageResponse(Protocol):
     """An answer to a request for a project page.
 
-    ``url`` is the final one, after redirects; the names of ``headers`` are lower-case. ``checked``:
-    the browser has read and written this JSON already, so that each entry is taken as it is.
+    ``url`` is the final one; the names of ``headers`` are lower-case. ``checked``: JavaScript has
+    checked each entry of this JSON, which is taken as it is.
     """
 
     @property
@@ -38,7 +38,7 @@ class PageResponse(Protocol):
 
 
 def read_page(response: PageResponse, project: str) -> ProjectPage:
-    """Read the project page in an answer, as :func:`parse_page` does."""
+    """Read the project page in an answer; see :func:`parse_page`."""
     kind = response.headers.get("content-type", "")
     return parse_page(response.body, kind, response.url, project, checked=response.checked)
 
@@ -48,27 +48,24 @@ def parse_page(
 ) -> ProjectPage:
     """Read a project page.
 
-    ``url`` is the final one, after redirects; relative URLs start there. ``project`` is the
-    normalized name that was asked for. ``checked``: see :class:`PageResponse`. Raises
-    :class:`PageError` with ``not-an-index``, ``malformed`` or ``api-version``.
+    ``url``: the final one, from which relative URLs start. ``project``: the normalized name that
+    was asked for. ``checked``: see :class:`PageResponse`. Raises :class:`PageError` with
+    ``not-an-index``, ``malformed`` or ``api-version``.
     """
     kind = media_type(content_type)
     versioned = VERSIONED_TYPE.fullmatch(kind)
+    said_json = versioned is not None and versioned[2] == "json"
     start = body[:64].removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
-    # What it is decides, not what it is called: a wrong label can be repaired, a body cannot.
-    if start in (b"{", b"[") or (versioned and versioned[2] == "json"):
+    # The body decides, not its media type, which can be repaired.
+    if said_json or start in (b"{", b"["):
         page = parse_json(body, url, project, checked=checked)
-        if not (versioned and versioned[2] == "json"):
-            page = _with_repair(page, Reason.WRONG_CONTENT_TYPE)
+        if not said_json:
+            repairs = sorted({*page.repairs, Reason.WRONG_CONTENT_TYPE}, key=list(Reason).index)
+            page = replace(page, repairs=tuple(repairs))
     else:
-        from .pep503 import parse_html  # most pages are JSON
+        from .pep503 import parse_html  # which few need
 
         page = parse_html(body, url, project, kind)
     if versioned and versioned[1] != "1":
         raise PageError(Reason.API_VERSION, f"media type {kind}")
     return page
-
-
-def _with_repair(page: ProjectPage, repair: Reason) -> ProjectPage:
-    repairs = sorted({*page.repairs, repair}, key=list(Reason).index)
-    return replace(page, repairs=tuple(repairs))

@@ -16,6 +16,19 @@ from .protocol import API_VERSION, PageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# html.parser takes quadratic time for markup that never ends, which would freeze a whole page. This
+# reader looks at each character once or twice, and gives up on what is not worth more.
+_TAG = re.compile(r"<(!--|/?[A-Za-z][A-Za-z0-9]*)")
+_REST_OF_TAG = re.compile(r"""((?:[^"'>]|"[^"]*"|'[^']*')*+)>""")
+_ATTRIBUTE = re.compile(r"""([^\s"'>/=]++)(?:\s*+=\s*+(?:"([^"]*)"|'([^']*)'|([^\s"'>]++)))?+""")
+_ENDS = {
+    "!--": re.compile("-->"),
+    "script": re.compile("</script", re.IGNORECASE),
+    "style": re.compile("</style", re.IGNORECASE),
+}
+_LONGEST_TAG = 4096
+_MAX_BROKEN_TAGS = 1000
+
 
 def parse_html(body: bytes, url: str, project: str, kind: str) -> ProjectPage:
     """Read an HTML page; ``kind`` is its media type. Raises PageError."""
@@ -44,49 +57,28 @@ def _add_anchor(
     filename = text.strip()
     if not filename.endswith(DISTRIBUTIONS):
         filename = last_segment
-    is_distribution = filename.endswith(DISTRIBUTIONS)
-    if not is_distribution or not normalize(filename).startswith(f"{project}-"):
+    if not (filename.endswith(DISTRIBUTIONS) and normalize(filename).startswith(f"{project}-")):
         return
-    promised = attributes.get("data-core-metadata", attributes.get("data-dist-info-metadata", ""))
-    named = "data-core-metadata" in attributes or "data-dist-info-metadata" in attributes
-    yanked = attributes.get("data-yanked")
+    get = attributes.get
+    promised = get("data-core-metadata", get("data-dist-info-metadata", "false"))
     files.add(
         filename,
         path,
         hashes=_fragment_digest(fragment),
-        requires_python=attributes.get("data-requires-python", ""),
-        metadata=_fragment_digest(promised) if named and promised != "false" else None,
-        yanked=(yanked or True) if "data-yanked" in attributes else False,
+        requires_python=get("data-requires-python", ""),
+        metadata=None if promised == "false" else _fragment_digest(promised),
+        yanked="data-yanked" in attributes and (attributes["data-yanked"] or True),
     )
 
 
 def _fragment_digest(text: str) -> Mapping[str, str]:
-    """``sha256=…`` as PEP 503 writes it into the fragment, and PEP 658 into the attribute."""
+    """The digest of ``sha256=…``, as in PEP 503's fragment and PEP 658's attribute."""
     name, _, digest = text.partition("=")
     return digests({name: digest})
 
 
-# html.parser takes quadratic time for markup that never ends, which would freeze a whole page. This
-# reader looks at each character once or twice, and gives up on what is not worth more.
-_TAG = re.compile(r"<(!--|/?[A-Za-z][A-Za-z0-9]*)")
-
-_REST_OF_TAG = re.compile(r"""((?:[^"'>]|"[^"]*"|'[^']*')*+)>""")
-
-_ATTRIBUTE = re.compile(r"""([^\s"'>/=]++)(?:\s*+=\s*+(?:"([^"]*)"|'([^']*)'|([^\s"'>]++)))?+""")
-
-_ENDS = {
-    "!--": re.compile("-->"),
-    "script": re.compile("</script", re.IGNORECASE),
-    "style": re.compile("</style", re.IGNORECASE),
-}
-
-_LONGEST_TAG = 4096
-
-_MAX_BROKEN_TAGS = 1000
-
-
 class _IndexPage:
-    """Anchors with their text, ``<base href>`` and the repository version (PEP 629)."""
+    """A page's anchors with their text, its base URL and its repository version (PEP 629)."""
 
     def __init__(self, url: str) -> None:
         self.base_url = url
@@ -97,12 +89,12 @@ class _IndexPage:
         self._text: list[str] = []
 
     def text(self, text: str) -> None:
-        """Text between tags."""
+        """Take text between tags."""
         if self._open is not None:
             self._text.append(text)
 
     def tag(self, name: str, attributes: Mapping[str, str]) -> None:
-        """A tag; the name of an end tag begins with a slash."""
+        """Take a tag; the name of an end tag begins with a slash."""
         if name in ("a", "/a"):
             self.end_anchor()
             if attributes.get("href"):
@@ -115,7 +107,7 @@ class _IndexPage:
             self.api_version = attributes.get("content", "")
 
     def end_anchor(self) -> None:
-        """An open anchor ends here."""
+        """End the open anchor, if there is one."""
         if self._open is not None:
             self.anchors.append((*self._open, unescape("".join(self._text))))
         self._open, self._text = None, []

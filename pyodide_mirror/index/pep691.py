@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _MAX_DEPTH = 100  # a project page has four levels
-
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-
 _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
@@ -28,7 +26,7 @@ def to_json(page: ProjectPage) -> bytes:
 
 
 def to_document(page: ProjectPage) -> dict[str, object]:
-    """The same as JSON types."""
+    """The page as JSON types."""
     # PEP 700: with 1.1, the versions and all sizes must be there.
     complete = page.versions and all(file.size is not None for file in page.files)
     return {
@@ -46,7 +44,7 @@ def _file_to_json(file: File) -> dict[str, object]:
         "hashes": dict(file.hashes),
         "yanked": file.yanked,
     }
-    # micropip takes a false `core-metadata` for a promise: what is not promised is left out.
+    # Not false: micropip takes any value for a promise.
     if file.metadata is not None:
         entry["core-metadata"] = dict(file.metadata) or True
     if file.requires_python:
@@ -59,15 +57,16 @@ def _file_to_json(file: File) -> dict[str, object]:
 
 
 def parse_json(body: bytes, url: str, project: str, *, checked: bool) -> ProjectPage:
-    """Read a JSON page, as :func:`~pyodide_mirror.index.parse_page` does. Raises PageError."""
+    """Read a JSON page; see :func:`~pyodide_mirror.index.parse_page`."""
     document = json.loads(body) if checked else _json_object(body)
     if "releases" in document and "files" not in document:
         raise PageError(Reason.NOT_AN_INDEX, "the legacy JSON API, not the Simple API")
     _check_api_version(document)
     name, entries = document.get("name"), document.get("files")
-    if not isinstance(name, str) or not isinstance(entries, list):
-        missing = "name" if not isinstance(name, str) else "files"
-        raise PageError(Reason.MALFORMED, f"JSON without a proper {missing!r}")
+    if not isinstance(name, str):
+        raise PageError(Reason.MALFORMED, "JSON without a proper 'name'")
+    if not isinstance(entries, list):
+        raise PageError(Reason.MALFORMED, "JSON without a proper 'files'")
     if normalize(name) != project:
         raise PageError(Reason.NOT_AN_INDEX, f"the page of project {name[:80]!r}, not {project!r}")
     if checked:
@@ -121,7 +120,7 @@ def _is_deep(body: bytes) -> bool:
 
 
 def _check_api_version(document: Mapping[str, Any]) -> None:
-    """PEP 629: refuse another major version; a greater minor one is fine."""
+    """Refuse another major version (PEP 629); a greater minor one is fine."""
     meta = document.get("meta")
     version = meta.get("api-version") if isinstance(meta, dict) else None
     match = API_VERSION.fullmatch(version) if isinstance(version, str) else None
@@ -132,11 +131,11 @@ def _check_api_version(document: Mapping[str, Any]) -> None:
 
 
 def _add_entry(files: FileCollector, entry: object) -> None:
-    """Add a file of the page, if it has what PEP 691 demands of one."""
+    """Add a file, if it has what PEP 691 demands of one."""
     fields = entry if isinstance(entry, dict) else {}
     filename, url, hashes = fields.get("filename"), fields.get("url"), fields.get("hashes")
     if not (isinstance(filename, str) and isinstance(url, str) and isinstance(hashes, dict)):
-        files.leave_out("a file without a proper 'filename', 'url' or 'hashes'")
+        files.unusable.append("a file without a proper 'filename', 'url' or 'hashes'")
         return
     promised = fields.get("core-metadata")
     if promised is None:  # PEP 714: the new spelling first, then the old one

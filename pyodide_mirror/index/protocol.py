@@ -1,4 +1,4 @@
-"""The words of the Simple API: media types, versions, names and URLs (PEP 503, 629, 658, 691)."""
+"""The media types, versions and URLs of the Simple API (PEP 503, 629, 658, 691)."""
 
 from __future__ import annotations
 
@@ -6,20 +6,16 @@ import re
 
 from pyodide_mirror.model import File, Finding, Reason
 
-ACCEPT = "application/vnd.pypi.simple.v1+json, */*;q=0.01"
-"""What micropip sends: the Fetch standard lets it pass without a preflight."""
-
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
-
+ACCEPT = f"{JSON_TYPE}, */*;q=0.01"
+"""What micropip sends; it needs no preflight (Fetch standard)."""
 MAX_PAGE_BYTES = 64 * 1024 * 1024
-
 VERSIONED_TYPE = re.compile(r"application/vnd\.pypi\.simple\.v(\d+)\+(json|html)")
-
 API_VERSION = re.compile(r"(\d{1,6})\.(\d{1,6})")  # PEP 629: Major.Minor
 
 
 class PageError(Exception):
-    """A page that is no usable project page; ``finding`` says why."""
+    """A page that cannot be used; ``finding`` says why."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(reason, detail)
@@ -27,15 +23,15 @@ class PageError(Exception):
 
 
 class EmptyPageError(PageError):
-    """A proper page of the project, in JSON, that lists no files: it has no release."""
+    """A proper page of a project without files: it has no release."""
 
 
 def media_type(content_type: str) -> str:
-    """The media type of a Content-Type header without its parameters (RFC 9110, section 8.3)."""
+    """The media type of a Content-Type header, without parameters (RFC 9110, section 8.3)."""
     return content_type.partition(";")[0].strip().lower()
 
 
 def metadata_url(file: File) -> str:
-    """Where the core metadata of a file is: its URL's path with ``.metadata`` added (PEP 658)."""
+    """URL of a file's core metadata: ``.metadata`` is added to the path (PEP 658)."""
     path, mark, query = file.url.partition("?")
     return f"{path}.metadata{mark}{query}"

@@ -1,4 +1,4 @@
-"""Requirements (PEP 508), as far as they matter to an install."""
+"""Requirements (PEP 508) as an install sees them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,10 @@ if TYPE_CHECKING:
 
 def applicable(text: str, extras: Iterable[str]) -> Requirement | None:
     """The requirement, if its marker applies here with any of these extras; "" stands for none."""
-    # Costs some 24 ms to import in a browser.
-    from packaging.requirements import Requirement
+    from packaging.requirements import Requirement  # some 24 ms in a browser
 
-    # What cannot be read cannot be installed either: micropip has refused it, or, if it is in a
-    # distribution that was there before, has never looked at it. Markers of the user's own
-    # making, or newer than this packaging, are a KeyError.
+    # What cannot be parsed cannot be installed either: micropip has refused it, or, in an older
+    # distribution, has never looked at it. Unknown markers are a KeyError.
     with suppress(KeyError, ValueError):
         requirement = Requirement(text)
         marker = requirement.marker
@@ -31,26 +29,26 @@ def applicable(text: str, extras: Iterable[str]) -> Requirement | None:
 
 
 def requirement_name(text: str) -> str:
-    """Normalized name of a requirement; "" for what has a URL, or is one."""
+    """Normalized name of a requirement; "" for one that has a URL, or is one."""
     match = re.fullmatch(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)[^@/]*", text)
     return normalize(match[1]) if match and not match[1].endswith(".whl") else ""
 
 
 def requirements_of(metadata: bytes, extras: Iterable[str]) -> list[str]:
-    """What core metadata require here with these extras, without markers."""
+    """The requirements in core metadata that apply here with these extras, without markers."""
     from email.parser import BytesHeaderParser
 
     found = []
     for line in BytesHeaderParser().parsebytes(metadata).get_all("Requires-Dist") or []:
         requirement = applicable(line, ("", *extras))
         if requirement is not None and not requirement.url:
-            requirement.marker = None  # it applies, and whoever reads on knows no extras
+            requirement.marker = None  # it applies, with an extra that the result does not name
             found.append(str(requirement))
     return found
 
 
 def specifier_of(project: str, requirements: Iterable[str]) -> str:
-    """The version specifier (PEP 440) with which these requirements ask for a project, if any."""
+    """The version specifier (PEP 440) of a project in these requirements, or ""."""
     for text in requirements:
         requirement = applicable(text, ("",)) if requirement_name(text) == project else None
         if requirement is not None:

@@ -1,4 +1,4 @@
-"""The core metadata of a wheel."""
+"""The core metadata in a wheel."""
 
 from __future__ import annotations
 

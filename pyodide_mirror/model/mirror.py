@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Final, Literal, get_args
@@ -18,7 +18,7 @@ Credentials = Literal["omit", "same-origin", "include"]
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mirror:
     """A package index that may be used.
 
@@ -34,8 +34,7 @@ class Mirror:
 
     __module__ = "pyodide_mirror"  # where users find it
 
-    index_url: str
-    _: KW_ONLY
+    index_url: str = field(kw_only=False)
     name: str = ""
     region: str = ""
     private: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Self
 
 
 class Support(StrEnum):
@@ -30,7 +31,8 @@ class Reason(StrEnum):
     advice: str
     """One sentence on what to do about it."""
 
-    def __new__(cls, value: str, support: Support, explanation: str, advice: str) -> Reason:  # noqa: D102
+    def __new__(cls, value: str, support: Support, explanation: str, advice: str) -> Self:
+        """A member, with what it means."""
         self = str.__new__(cls, value)
         self._value_ = value
         self.support, self.explanation, self.advice = support, explanation, advice
@@ -100,15 +102,19 @@ class Reason(StrEnum):
         "http-status",
         Support.NONE,
         "The mirror answers the project page with an HTTP error.",
-        "Check the index URL and, where the index needs one, the login; name a project that this "
-        "index has as the canary.",
+        (
+            "Check the index URL and, where the index needs one, the login; "
+            "name a project that this index has as the canary."
+        ),
     )
     NOT_AN_INDEX = (
         "not-an-index",
         Support.NONE,
         "The answer is not a project page with files to install.",
-        "Check the index URL (it usually ends in /simple), a login page on the way, "
-        "and that this index has the canary.",
+        (
+            "Check the index URL (it usually ends in /simple), a login page on the way, "
+            "and that this index has the canary."
+        ),
     )
     MALFORMED = (
         "malformed",
@@ -156,6 +162,8 @@ class Reason(StrEnum):
         "bad-url",
         Support.NONE,
         "This is not a usable index URL.",
-        "Write it like https://mirror.example/simple; PYODIDE_MIRROR_URLS takes several, "
-        "separated by spaces or commas.",
+        (
+            "Write it like https://mirror.example/simple; PYODIDE_MIRROR_URLS takes several, "
+            "separated by spaces or commas."
+        ),
     )

@@ -8,7 +8,8 @@ from typing import Final
 _LONGEST: Final = 300
 # C0, C1, and what turns or hides text: bidirectional controls, zero-width and line separators.
 _UNPRINTABLE: Final = (
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e"
+    r"\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
 
 

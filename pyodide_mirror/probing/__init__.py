@@ -1,4 +1,4 @@
-"""The checks of mirrors, the verdicts they lead to, and the race for the first that works."""
+"""The checks of mirrors, their verdicts, and the race for the first that works."""
 
 from typing import TYPE_CHECKING
 

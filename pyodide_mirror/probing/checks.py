@@ -1,4 +1,4 @@
-"""The checks of one mirror: page, wheel and core metadata, as micropip would ask for them."""
+"""The check of one mirror: page, wheel and core metadata, as micropip would ask for them."""
 
 from __future__ import annotations
 
@@ -48,26 +48,27 @@ if TYPE_CHECKING:
 
 DEFAULT_CANARY: Final = "iniconfig"
 """A pure project with a page of a few kilobytes and wheels of some 6 kB, on every full mirror."""
-
 _MAX_WHEEL_BYTES: Final = 64 * 1024 * 1024
 
 
 class ProbeDownloads:
-    """What probes have fetched that the install can use, because its own project is the canary."""
+    """What probes have fetched that an install can use, because its own project is the canary.
+
+    ``pages``: with the answers they were read from, by index URL and project. ``files``: verified
+    wheels by their SHA-256.
+    """
 
     def __init__(self) -> None:
         self.pages: dict[tuple[str, str], tuple[ProjectPage, Response]] = {}
-        """Pages and the answers they were read from, by the mirror's index URL and the project."""
         self.files: dict[str, bytes] = {}
-        """Verified wheels by their SHA-256."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Canary:
     """The project that is looked up to test a mirror.
 
-    ``project``: its normalized name. ``specifier`` (PEP 440): which version of it the install will
-    want. ``downloads``: takes what the probe fetches; without it nobody wants that.
+    ``project``: its normalized name. ``specifier`` (PEP 440): the versions that the install wants.
+    ``downloads``: takes what the probe fetches, for an install of this project.
     """
 
     project: str
@@ -75,50 +76,41 @@ class Canary:
     downloads: ProbeDownloads | None = None
 
 
-async def probe_mirror(  # each by its name  # noqa: PLR0913  # each by its name
+async def probe_mirror(  # noqa: PLR0913  # each by its name
     mirror: Mirror,
     transport: Transport,
     *,
     canary: Canary,
-    timeout: float,  # bounds each request, not this call
+    timeout: float,
     named: bool,
     thorough: bool = True,
     progress: Progress = NO_PROGRESS,
 ) -> Outcome:
-    """Look at one mirror and say what it can be used for.
+    """Look at one mirror and say what it can be used for; raises nothing about it.
 
     ``timeout``: seconds for each request, body included. ``named``: the user gave the mirror's
-    address. ``thorough``: look at promised metadata, too, which an install can do without; then
-    there are at most three requests, else two. ``progress`` is told of the request of the page.
-    Raises nothing about the mirror.
+    address. ``thorough``: look at promised metadata, too, which an install can do without: at most
+    three requests instead of two. ``progress``: of the page's request.
     """
     started = asyncio.get_running_loop().time()
-    check = _MirrorCheck(mirror, transport, canary, timeout, thorough=thorough)
+    check = _MirrorCheck(mirror, transport, canary, timeout, thorough)
     findings = await check.run(progress, named=named)
     elapsed = asyncio.get_running_loop().time() - started
     return judge(mirror, findings, elapsed * 1000)
 
 
+@dataclass(frozen=True, slots=True)
 class _MirrorCheck:
     """The requests of one probe, and what they find."""
 
-    def __init__(
-        self,
-        mirror: Mirror,
-        transport: Transport,
-        canary: Canary,
-        timeout: float,
-        *,
-        thorough: bool,
-    ) -> None:
-        self.mirror = mirror
-        self.transport = transport
-        self.canary = canary
-        self.timeout = timeout
-        self.thorough = thorough
+    mirror: Mirror
+    transport: Transport
+    canary: Canary
+    timeout: float
+    thorough: bool
 
     async def run(self, progress: Progress, *, named: bool) -> list[Finding]:
-        """All that there is to find, or the first thing that makes the mirror unusable."""
+        """All findings, or the first that makes the mirror unusable."""
         refused = refuse_mirror(self.mirror, self.transport.page, named=named)
         if refused:
             return [refused]
@@ -148,17 +140,18 @@ class _MirrorCheck:
             return [refused]
         finding = await self._look_at_wheel(file)
         found = [finding]
-        if self.thorough and (finding is None or finding.reason is Reason.NO_HASHES):
-            found.append(await self._look_at_metadata(file))
+        readable = finding is None or finding.reason is Reason.NO_HASHES
+        if self.thorough and readable and file.metadata is not None:
+            answer = await self._get(metadata_url(file), MAX_METADATA_BYTES)
+            found.append(check_metadata(file, answer))
         return [each for each in found if each]
 
     def _wanted_wheel(self, page: ProjectPage) -> File | None:
-        """The wheel that the install will want, if it costs no more than any would."""
+        """The wheel that the install will want, if it is small."""
         if self.canary.downloads is None:
             return None
         file = best_wheel(page, self.canary.specifier)
-        small = file is not None and file.size is not None and file.size <= SMALL_WHEEL
-        return file if small else None
+        return file if file and file.size is not None and file.size <= SMALL_WHEEL else None
 
     async def _look_at_wheel(self, file: File) -> Finding | None:
         response = await self._get(file.url, _MAX_WHEEL_BYTES)
@@ -169,11 +162,6 @@ class _MirrorCheck:
             self.canary.downloads.files[file.sha256] = response.body
         return finding
 
-    async def _look_at_metadata(self, file: File) -> Finding | None:
-        if file.metadata is None:
-            return None
-        return check_metadata(file, await self._get(metadata_url(file), MAX_METADATA_BYTES))
-
     async def _get(
         self, url: str, max_bytes: int, *, progress: Progress = NO_PROGRESS, **options: Any
     ) -> Response | Failure:
@@ -181,7 +169,7 @@ class _MirrorCheck:
         return await send(self.transport, request, progress)
 
     async def _explain(self, failure: Failure, url: str) -> Finding:
-        """Tell ``cors`` from ``unreachable`` by one opaque request, where that is open."""
+        """Tell ``cors`` from ``unreachable``, where that is open, by one opaque request."""
         opaque: Failure | None = failure
         if failure.kind is FailureKind.NETWORK:
             request = Request(url=url, timeout=self.timeout, max_bytes=0, opaque=True)

@@ -1,6 +1,6 @@
-"""The staggered race over mirrors: RFC 8305's idea ("Happy Eyeballs"), with verdicts as attempts.
+"""The staggered race over mirrors, after RFC 8305 ("Happy Eyeballs").
 
-Unlike there, no attempt's result is thrown away: the losers' verdicts are what people ask for.
+Unlike there, the losers' results are reported, too: they are what people ask for.
 """
 
 from __future__ import annotations
@@ -19,60 +19,56 @@ from .verdict import LAST_RESORT, UNUSABLE, tier
 STAGGER: Final = 0.01
 """Seconds between the starts of two mirrors.
 
-RFC 8305 recommends 0.25 between connections to one host, to spare it. Each of these is another
-host, that of a bad mirror does not come back, and a user waits.
+RFC 8305 recommends 0.25 between connections to one host, to spare it. Here each is another host,
+and a user waits.
 """
-
 GRACE: Final = 0.1
 """Seconds that earlier mirrors get to finish when a later one is verified before them."""
-
 MAX_AT_ONCE: Final = 8
-
 _RESOLUTION: Final = 0.001
 
 Check = Callable[[Mirror, Progress], Awaitable[Outcome]]
-
 Watcher = Callable[[Outcome], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """``winner`` or None, all ``outcomes`` so far, and the mirrors without a verdict."""
+    """The winner or None, all verdicts so far, and the mirrors without one."""
 
     winner: Outcome | None
     outcomes: tuple[Outcome, ...]
     pending: tuple[Mirror, ...]
 
     def updated(self, later: Result) -> Result:
-        """The same with what a later race among some of the mirrors has found."""
+        """The result after a later race among some of the mirrors."""
         again = {outcome.mirror for outcome in later.outcomes} | set(later.pending)
         before = tuple(outcome for outcome in self.outcomes if outcome.mirror not in again)
         return Result(later.winner, (*later.outcomes, *before), (*self.pending, *later.pending))
 
 
 async def run_race(mirrors: Sequence[Mirror], check: Check, watch: Watcher | None = None) -> Result:
-    """Start ``check`` for the mirrors in order until one is verified.
+    """``check`` the mirrors, one after the other's start, until one is verified.
 
-    The next mirror starts :data:`STAGGER` seconds after the one before, or at once when that one
-    has failed; never more than :data:`MAX_AT_ONCE` run. The first ``full`` or ``repaired`` one
-    wins, except that earlier ones whose response headers are here get :data:`GRACE` seconds. A
-    ``no-hashes`` one wins only when all others have ended. ``watch`` is called with each verdict.
+    The next one starts :data:`STAGGER` seconds after the one before, or at once when that has
+    failed; at most :data:`MAX_AT_ONCE` run. The first ``full`` or ``repaired`` one wins, except
+    that earlier ones whose response headers are here get :data:`GRACE` seconds. A ``no-hashes``
+    one wins only when all others have ended. ``watch`` is called with each verdict.
     """
-    runners = _Race(mirrors, check, watch)
+    race = _Race(mirrors, check, watch)
     try:
-        return await runners.run()
+        return await race.run()
     finally:
-        await runners.stop()
+        await race.stop()
 
 
 async def check_all(
     mirrors: Sequence[Mirror], check: Check, watch: Watcher | None = None
 ) -> Result:
-    """``check`` all mirrors, at most :data:`MAX_AT_ONCE` at a time, and wait for every verdict."""
-    room = asyncio.Semaphore(MAX_AT_ONCE)
+    """``check`` all mirrors, at most :data:`MAX_AT_ONCE` at a time."""
+    slots = asyncio.Semaphore(MAX_AT_ONCE)
 
     async def one(mirror: Mirror) -> Outcome:
-        async with room:
+        async with slots:
             outcome = await check(mirror, _Headers())
         notify(watch, outcome)
         return outcome
@@ -82,13 +78,12 @@ async def check_all(
     return Result(None, tuple(task.result() for task in tasks), ())
 
 
-@dataclass(slots=True)
 class _Headers:
-    """Remembers whether the headers of the final answer have arrived."""
+    """A Progress that remembers whether the headers have arrived."""
 
-    here: bool = False
+    here = False
 
-    def headers(self, status: int, length: int | None) -> None:  # Progress
+    def headers(self, status: int, length: int | None) -> None:
         self.here = True
 
     def received(self, size: int) -> None:
@@ -131,7 +126,7 @@ class _Race:
             self._collect()
 
     async def stop(self) -> None:
-        """End what still runs, and wait until it has ended: no request is left behind."""
+        """Cancel what still runs, and wait until it has ended: no request is left behind."""
         running = [runner.task for runner in self.runners if not runner.task.done()]
         for task in running:
             task.cancel()
@@ -147,7 +142,7 @@ class _Race:
             self.next_start = self.loop.time() + STAGGER
 
     def _is_past(self, time: float) -> bool:
-        # As in asyncio, a timer may fire this much too early.
+        # As in asyncio, a timer may fire a little too early.
         return time - self.loop.time() < _RESOLUTION
 
     def _may_start(self) -> bool:
@@ -168,7 +163,7 @@ class _Race:
             notify(self.watch, outcome)
 
     def _decide(self) -> tuple[Outcome | None, float | None]:
-        """The winner, if there is one by now; else when to look again (None: at a verdict)."""
+        """The winner, if there is one; else when to look again (None: at the next verdict)."""
         if self.grace_ends is not None:
             first = next(i for i, runner in enumerate(self.runners) if _is_good(runner))
             graced = any(

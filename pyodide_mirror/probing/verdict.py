@@ -1,4 +1,4 @@
-"""Observations to verdicts, and their ranking. Pure."""
+"""The verdicts: what was observed, judged and ranked, without any I/O."""
 
 from __future__ import annotations
 
@@ -46,14 +46,26 @@ PRECEDENCE: Final = (
     Reason.NO_HASHES,
     Reason.OK,
 )
-"""Of several findings the first in this order is the verdict's reason."""
+"""Of several findings the first in this order decides."""
+_REASONS: Final = {
+    FailureKind.CSP: Reason.CSP,
+    FailureKind.TIMEOUT: Reason.TIMEOUT,
+    FailureKind.TOO_LARGE: Reason.MALFORMED,
+    FailureKind.CORS: Reason.CORS,
+    FailureKind.UNREACHABLE: Reason.UNREACHABLE,
+    FailureKind.CUT_OFF: Reason.UNREACHABLE,
+}
+"""The reasons of failures that need no further request."""
+LAST_RESORT: Final = 2
+UNUSABLE: Final = 3
+_TIERS: Final = {Support.FULL: 0, Support.REPAIRED: 1, Support.NONE: UNUSABLE}
 
 
 def refuse_mirror(mirror: Mirror, page: PageFacts, *, named: bool) -> Finding | None:
     """Why a mirror must not even be asked, or None.
 
-    ``named``: the user gave its address, so that a private one may be asked (a browser's own
-    permission for Local Network Access applies all the same).
+    ``named``: the user gave its address, so that it may be private, if the browser permits that
+    (Local Network Access).
     """
     if mirror.problem:
         return Finding(Reason.BAD_URL, mirror.problem)
@@ -61,7 +73,7 @@ def refuse_mirror(mirror: Mirror, page: PageFacts, *, named: bool) -> Finding | 
 
 
 def refuse_file_url(url: str, mirror: Mirror, page: PageFacts) -> Finding | None:
-    """Why a file that a mirror's page points at must not be asked for, or None.
+    """Why a file on a mirror's page must not be asked for, or None.
 
     A public mirror must not make the browser ask hosts of the user's own network.
     """
@@ -87,31 +99,19 @@ def _refuse_url(url: str, page: PageFacts, *, named: bool) -> Finding | None:
     if not named:
         return Finding(Reason.LOCAL_NETWORK, f"{host} is a {kind} address that you did not name")
     if page.host_kind is HostKind.PUBLIC and permission == "denied":
-        return Finding(
-            Reason.LOCAL_NETWORK, f"this page is not permitted to ask {host}, a {kind} address"
-        )
+        what = f"this page is not permitted to ask {host}, a {kind} address"
+        return Finding(Reason.LOCAL_NETWORK, what)
     return None
 
 
-_SPEAKING: Final = {
-    FailureKind.CSP: Reason.CSP,
-    FailureKind.TIMEOUT: Reason.TIMEOUT,
-    FailureKind.TOO_LARGE: Reason.MALFORMED,
-    FailureKind.CORS: Reason.CORS,
-    FailureKind.UNREACHABLE: Reason.UNREACHABLE,
-    FailureKind.CUT_OFF: Reason.UNREACHABLE,
-}
-"""Failures that speak for themselves."""
-
-
 def explain_failure(failure: Failure, url: str, page: PageFacts, opaque: Failure | None) -> Finding:
-    """Which reason a failed page request has.
+    """Why the request of a page failed.
 
-    ``opaque``: how the opaque (``no-cors``) request ended that was sent after it; None when it
-    succeeded, which proves that something answers but may not be read (Fetch standard, 3.2).
+    ``opaque``: how an opaque (``no-cors``) request failed after it; None when it succeeded, which
+    proves that something answers but may not be read (Fetch standard, 3.2).
     """
     offline = failure.kind is FailureKind.OFFLINE and host_kind(url) is not HostKind.LOOPBACK
-    reason = Reason.OFFLINE if offline else _SPEAKING.get(failure.kind)
+    reason = Reason.OFFLINE if offline else _REASONS.get(failure.kind)
     if reason is not None:
         return Finding(reason, failure.detail)
     if opaque is not None and opaque.kind is FailureKind.CSP:
@@ -129,7 +129,7 @@ def explain_failure(failure: Failure, url: str, page: PageFacts, opaque: Failure
 
 
 def status_finding(response: Response, project: str) -> Finding | None:
-    """``http-status`` for a readable answer that is no success, or None."""
+    """``http-status`` for an answer without success, or None."""
     if response.ok:
         return None
     what = f"HTTP {response.status}"
@@ -139,14 +139,14 @@ def status_finding(response: Response, project: str) -> Finding | None:
 
 
 def page_finding(finding: Finding, response: Response) -> Finding:
-    """What a page that cannot be read means; less when it was cut off than when it came whole."""
+    """What is wrong with a page that cannot be parsed: this, unless it was cut off."""
     if response.is_short:
         return Finding(Reason.UNREACHABLE, Failure.cut_off(len(response.body)).detail)
     return finding
 
 
 def file_failure(failure: Failure, file: File) -> Finding:
-    """A file that could not be read; whatever the cause, it is ``files-blocked``."""
+    """``files-blocked``, whatever the cause is that a file cannot be read."""
     return Finding(Reason.FILES_BLOCKED, f"{file.filename}: {failure.detail}")
 
 
@@ -157,17 +157,16 @@ def check_bytes(file: File, response: Response) -> Finding | None:
     if not file.sha256:
         return Finding(Reason.NO_HASHES, f"{file.filename} is listed without a SHA-256")
     got = response.sha256
-    if got != file.sha256 and response.is_short:
+    if got == file.sha256:
+        return None
+    if response.is_short:
         return file_failure(Failure.cut_off(len(response.body)), file)
-    if got != file.sha256:
-        return Finding(
-            Reason.HASH_MISMATCH, f"{file.filename}: promised {file.sha256[:16]}…, got {got[:16]}…"
-        )
-    return None
+    what = f"{file.filename}: promised {file.sha256[:16]}…, got {got[:16]}…"
+    return Finding(Reason.HASH_MISMATCH, what)
 
 
 def check_metadata(file: File, response: Response | Failure) -> Finding | None:
-    """What is wrong with the promised core metadata of a file (PEP 658), or None."""
+    """What is wrong with a file's promised core metadata (PEP 658), or None."""
     if isinstance(response, Failure):
         fault = response.detail
     elif not response.ok:
@@ -188,10 +187,7 @@ def _metadata_fault(file: File, body: bytes) -> str:
 
 
 def judge(mirror: Mirror, findings: Sequence[Finding], elapsed_ms: float) -> Outcome:
-    """The verdict on a mirror from all that was found; nothing found is ``ok``.
-
-    ``elapsed_ms``: milliseconds from the first request on.
-    """
+    """The verdict on a mirror; without findings it is ``ok``."""
     decisive = min(
         findings,
         key=lambda finding: PRECEDENCE.index(finding.reason),
@@ -211,20 +207,13 @@ def judge(mirror: Mirror, findings: Sequence[Finding], elapsed_ms: float) -> Out
     )
 
 
-_TIERS = {Support.FULL: 0, Support.REPAIRED: 1, Support.NONE: 3}
-
-LAST_RESORT: Final = 2
-
-UNUSABLE: Final = 3
-
-
 def tier(outcome: Outcome) -> int:
-    """0 full, 1 repaired, 2 usable but unverifiable (``no-hashes``), 3 not usable."""
+    """How good a mirror is: 0 full, 1 repaired, 2 unverifiable (``no-hashes``), 3 not usable."""
     if Reason.NO_HASHES in outcome.repairs:
         return LAST_RESORT
     return _TIERS[outcome.support]
 
 
 def rank(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
-    """Best first: by what a mirror can be used for, then by the time it took."""
+    """The verdicts, best first: by tier, then by the time they took."""
     return tuple(sorted(outcomes, key=lambda outcome: (tier(outcome), outcome.elapsed_ms)))

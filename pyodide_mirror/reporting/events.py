@@ -1,9 +1,9 @@
-"""What happens during an install, as events."""
+"""Events: what happens during an install."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pyodide_mirror.model import Outcome, printable
@@ -17,10 +17,10 @@ EventKind = Literal[
     "outcome",  # a verdict was reached
     "chosen",  # this mirror is used
     "page",  # a project page was read
-    "repaired",  # a page, or the promise of metadata, had to be repaired
+    "repaired",  # a page, or its promise of metadata, had to be repaired
     "progress",  # some more bytes of a file are here
     "file",  # a file was read and verified
-    "kept",  # a page that was kept earlier stands in for one that cannot be read now
+    "kept",  # a cached page stands in for one that cannot be read now
     "unpacked",  # a distribution is installed
     "retry",  # a busy mirror is asked again
     "problem",  # a mirror has no usable page or file
@@ -35,7 +35,9 @@ EventKind = Literal[
 class Event:
     """Something that happened during an install; ``text`` says it in a sentence.
 
-    ``kind``: see :data:`EventKind`. Those of kind ``progress`` are told, but not kept in reports.
+    ``kind``: see :data:`EventKind`; reports leave out ``progress``. ``mirror``: index URL, if it
+    is about a mirror. ``size``: bytes; for ``progress``, those that are here, of ``total``, where
+    the page gives that.
     """
 
     __module__ = "pyodide_mirror"  # where users find it
@@ -43,27 +45,17 @@ class Event:
     kind: EventKind
     text: str
     mirror: str = ""
-    """Index URL of the mirror, if it is about one."""
     url: str = ""
     size: int | None = None
-    """Bytes; for ``progress``, those that are here."""
     total: int | None = None
-    """Bytes that there will be, where the page says so."""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""
-        return {
-            "kind": self.kind,
-            "text": printable(self.text),
-            "mirror": self.mirror,
-            "url": self.url,
-            "size": self.size,
-            "total": self.total,
-        }
+        return {**asdict(self), "text": printable(self.text)}
 
 
 class EventLog:
-    """Collects the events of one install and passes them on."""
+    """Collects the events of one install, and passes them on."""
 
     def __init__(self, on_event: Callable[[Event], None] | None) -> None:
         self.all: list[Event] = []
@@ -86,10 +78,10 @@ class EventLog:
 
 
 def notify(watch: Callable[..., None] | None, value: object) -> None:
-    """Call the user's function; an exception from it is logged and stops nothing."""
+    """Call the user's function, if there is one; its exceptions are logged, and stop nothing."""
     if watch is None:
         return
     try:
         watch(value)
-    except Exception:  # the user's own; it is logged, and stops nothing  # noqa: BLE001  # the user's own; it is logged, and stops nothing
+    except Exception:  # noqa: BLE001  # it is the user's
         _log.exception("the function that watches %s failed", type(value).__name__)

@@ -1,7 +1,7 @@
-"""How reports look in a notebook: compact tables, with the details to unfold.
+"""Reports in HTML, for notebooks: compact tables, with the details to unfold.
 
-Colours and type are the notebook's own, in its light and dark. Whatever came from the network is
-shown without control characters, and escaped.
+Colours and type are the notebook's own. Text from the network is shown without control characters,
+and escaped.
 """
 
 from __future__ import annotations
@@ -15,22 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from .events import Event
-    from .installed import Installed
+    from .report import Installed
 
 _QUIET: Final = frozenset({"outcome", "page", "file", "unpacked"})
-"""Events of an install that went as it should: they are shown among the details only."""
-
+"""Events of an install that went as it should; only the details show them."""
 _SIGNS: Final = {Support.FULL: "✓", Support.REPAIRED: "✓", Support.NONE: "✗"}
-
 _LEFT: Final = ' style="text-align:left"'
-
 _RIGHT: Final = ' style="text-align:right"'
 
 
 def report_html(
     chosen: Mirror | None, outcomes: Sequence[Outcome], pending: Sequence[Mirror]
 ) -> str:
-    """A row per mirror: whether it works, and why not; unfolded, what was seen and what to do."""
+    """A table of the mirrors: whether each works; unfolded, what was seen and what to do."""
     if not outcomes and not pending:
         return "<p>no mirrors</p>"
     rows = [_outcome_row(each, chosen=each.mirror == chosen) for each in outcomes]
@@ -45,7 +42,7 @@ def install_html(
     outcomes: Sequence[Outcome],
     pending: Sequence[Mirror],
 ) -> str:
-    """What is new and where it came from, and what had to be done; the mirrors to unfold."""
+    """What was installed, from where, and what had to be done; the mirrors to unfold."""
     parts = [_installed(installed)]
     notable = [event for event in events if event.kind not in _QUIET]
     for title, shown in (("what had to be done", notable), ("all that happened", events)):
@@ -57,7 +54,7 @@ def install_html(
 
 
 def progress_html(text: str, done: int, total: int | None) -> str:
-    """A bar, if it is known how long, and a line of text."""
+    """A bar, if the total is known, and a line of text."""
     bar = f'<progress max="{total}" value="{min(done, total)}"></progress> ' if total else ""
     return f'<div role="status">{bar}{_html(text)}</div>'
 

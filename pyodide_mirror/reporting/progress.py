@@ -1,4 +1,4 @@
-"""Shows the events of an install as they happen: in a notebook, a terminal, or any text stream."""
+"""The display of an install's events, in a notebook, a terminal or any text stream."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from .events import Event
 
 _WIDTH = 78
-
 _SHOWN = {
     "outcome": "looked at",
     "chosen": "using",
@@ -29,17 +28,16 @@ _SHOWN = {
 
 class _Display(Protocol):
     def show(self, text: str, event: Event) -> None:
-        """Say this, in the place of what was said before where that can be."""
+        """Show this instead of what was shown before, where that is possible."""
         ...
 
 
 def show_progress(stream: Any = None) -> Callable[[Event], None]:
     """A function for ``on_event`` that shows how an install gets on.
 
-    ``stream``: a text stream to write to; by default the notebook's output where there is one
-    (IPython's or marimo's, no widgets needed), else ``sys.stdout``. A notebook and a terminal see
-    one line that changes, with a bar in a notebook; other streams get a line for each step, and
-    none for the bytes between.
+    ``stream``: a text stream to write to; by default the output of a notebook (IPython's or
+    marimo's, no widgets needed), else ``sys.stdout``. Notebooks and terminals show one line that
+    changes, notebooks with a bar; other streams get a line for each step.
     """
     display = _display(stream)
 
@@ -65,7 +63,7 @@ def _display(stream: Any) -> _Display:
 
 
 def _in_ipython() -> bool:
-    """Whether IPython runs here with a front end that shows more than text."""
+    """Whether IPython runs here in a front end that shows more than text."""
     shell = sys.modules.get("IPython") and sys.modules["IPython"].get_ipython()
     return shell is not None and getattr(shell, "kernel", None) is not None
 

@@ -1,12 +1,12 @@
-"""What a probe, a configuration and an install tell, and how they show themselves.
+"""What a probe, a configuration and an install have found and done.
 
-Whatever came from the network is shown without control characters; ``html`` makes HTML of it.
+Text from the network is shown without control characters; ``html`` has the tables in HTML.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from pyodide_mirror.model import Mirror, Outcome, Support, printable
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from .events import Event
-    from .installed import Installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +33,8 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """As JSON types; headers and credentials of mirrors are never in it."""
         return {
-            "chosen": None if self.chosen is None else self.chosen.index_url,
-            "outcomes": [outcome_to_dict(outcome) for outcome in self.outcomes],
+            "chosen": self.chosen and self.chosen.index_url,
+            "outcomes": [_outcome_to_dict(outcome) for outcome in self.outcomes],
             "pending": [_mirror_to_dict(mirror) for mirror in self.pending],
         }
 
@@ -45,6 +44,11 @@ class Report:
         table = _text_table(("", "mirror", "verdict", "ms", "what was seen"), rows)
         return "\n".join([*table, *self._hints()])
 
+    def _text_row(self, outcome: Outcome) -> tuple[str, ...]:
+        mark = "*" if outcome.mirror == self.chosen else " "
+        milliseconds = f"{outcome.elapsed_ms:.0f}"
+        return mark, outcome.mirror.name, outcome.verdict, milliseconds, outcome.detail
+
     def _hints(self) -> list[str]:
         """Each advice once, with the mirrors it is for."""
         mirrors: dict[str, list[str]] = {}
@@ -52,11 +56,6 @@ class Report:
             if outcome.support is not Support.FULL:
                 mirrors.setdefault(outcome.hint, []).append(printable(outcome.mirror.name))
         return [f"{', '.join(names)}: {hint}" for hint, names in mirrors.items()]
-
-    def _text_row(self, outcome: Outcome) -> tuple[str, ...]:
-        mark = "*" if outcome.mirror == self.chosen else " "
-        milliseconds = f"{outcome.elapsed_ms:.0f}"
-        return mark, outcome.mirror.name, outcome.verdict, milliseconds, outcome.detail
 
     def _repr_mimebundle_(
         self,
@@ -70,14 +69,43 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """A distribution that an install has added or changed.
+
+    ``source``: where it came from. ``mirror``: index URL. ``url``, ``sha256`` (hexadecimal) and
+    ``size`` (bytes) are those of the file; None or empty where they are not known, as for packages
+    of Pyodide's lock file.
+    """
+
+    __module__ = "pyodide_mirror"
+
+    name: str
+    version: str
+    source: Literal["mirror", "cache", "lockfile", "url"]
+    mirror: str = ""
+    url: str = ""
+    sha256: str = ""
+    size: int | None = None
+
+    @property
+    def place(self) -> str:
+        """Where it came from, for people: the mirror's index URL, or the kind of source."""
+        return self.mirror if self.source == "mirror" else self.source
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InstallReport:
     """What an install has done.
 
-    ``installed``: what it added or changed, ``events``: what happened, in order, ``report``: the
+    ``installed``: what it added or changed. ``events``: what happened, in order. ``report``: the
     mirrors.
     """
 
-    __module__ = "pyodide_mirror"  # where users find it
+    __module__ = "pyodide_mirror"
 
     installed: tuple[Installed, ...]
     events: tuple[Event, ...]
@@ -92,15 +120,14 @@ class InstallReport:
         }
 
     def __str__(self) -> str:
-        head = ("installed", "version", "from", "bytes")
-        table = _text_table(head, [self._row(item) for item in self.installed])
         if not self.installed:
-            table = ["nothing to install: everything is there already"]
+            return f"nothing to install: everything is there already\n\n{self.report}"
+        rows = [
+            (each.name, each.version, each.place, "" if each.size is None else f"{each.size:,}")
+            for each in self.installed
+        ]
+        table = _text_table(("installed", "version", "from", "bytes"), rows)
         return "\n".join([*table, "", str(self.report)])
-
-    @staticmethod
-    def _row(item: Installed) -> tuple[str, str, str, str]:
-        return item.name, item.version, item.place, "" if item.size is None else f"{item.size:,}"
 
     def _repr_mimebundle_(
         self,
@@ -110,14 +137,12 @@ class InstallReport:
         from .html import install_html
 
         known = self.report
-        shown = install_html(
-            self.installed, self.events, known.chosen, known.outcomes, known.pending
-        )
+        mirrors = known.chosen, known.outcomes, known.pending
+        shown = install_html(self.installed, self.events, *mirrors)
         return {"text/plain": str(self), "text/html": shown}
 
 
-def outcome_to_dict(outcome: Outcome) -> dict[str, Any]:
-    """A verdict as JSON types; text from the network comes without control characters."""
+def _outcome_to_dict(outcome: Outcome) -> dict[str, Any]:
     return {
         "mirror": _mirror_to_dict(outcome.mirror),
         "reason": str(outcome.reason),
@@ -130,12 +155,7 @@ def outcome_to_dict(outcome: Outcome) -> dict[str, Any]:
 
 
 def _mirror_to_dict(mirror: Mirror) -> dict[str, Any]:
-    return {
-        "index_url": mirror.index_url,
-        "name": mirror.name,
-        "region": mirror.region,
-        "private": mirror.private,
-    }
+    return {name: getattr(mirror, name) for name in ("index_url", "name", "region", "private")}
 
 
 def _text_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The routes of the server, and what goes wrong on them."""
+"""The routes of the server, and its error answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from starlette.responses import (
 from starlette.routing import Route
 
 from pyodide_mirror import __version__
-from pyodide_mirror.model import normalize, split_http_url
+from pyodide_mirror.model import is_project_name, normalize, split_http_url
 
 from . import files, landing
 from .content_negotiation import MediaType, is_unchanged, requested
@@ -39,10 +39,7 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 PREFIXES: Final = ("/simple", "/pypi/simple")
-"""The second one is where people of the well-known Cloudflare snippet have their index."""
-_NAME: Final = re.compile(
-    r"([A-Z0-9]|[A-Z0-9][A-Z0-9._-]{0,198}[A-Z0-9])", re.IGNORECASE
-)  # PEP 508
+"""The second one is that of the well-known Cloudflare snippet."""
 _A_MINUTE: Final = "public, max-age=60"
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 _ASK_AGAIN: Final = "no-cache"
@@ -50,19 +47,23 @@ _UNCACHED: Final = {"cache-control": "no-store"}
 
 
 class App:
-    """Answers requests from a library."""
+    """Answers requests from a repository."""
 
     def __init__(
-        self, library: Repository, own: OwnWheel, settings: Settings, downloads: Downloads
+        self,
+        repository: Repository,
+        own_wheel: OwnWheel,
+        settings: Settings,
+        downloads: Downloads,
     ) -> None:
-        self.library = library
+        self.repository = repository
         self.downloads = downloads
-        self.own = own
+        self.own_wheel = own_wheel
         self.settings = settings
         self._rendering = Rendering()
 
     def build(self) -> Starlette:
-        """The ASGI application, without what makes its answers readable."""
+        """The ASGI application, without CORS."""
         routes = [
             _route("/", self.landing),
             _route("/healthz", self.health),
@@ -77,41 +78,41 @@ class App:
                 _route(prefix, self.with_slash),
                 _route(f"{prefix}/{{project}}", self.with_slash),
             ]
-        routes.append(_route("/{filename}", self.own_wheel))
+        routes.append(_route("/{filename}", self.own_wheel_file))
 
         @asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
             yield
             await self.downloads.close()
-            await self.library.close()
+            await self.repository.close()
 
         app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=_ERRORS)
-        app.router.redirect_slashes = False  # what is not here is elsewhere neither
+        app.router.redirect_slashes = False  # no other path has what this one has not
         return app
 
     # --- pages ----------------------------------------------------------------------------------
 
     async def projects(self, request: Request) -> Response:
-        """The list of projects that are known here."""
-        form = _form(request)
-        names = await self.library.projects()
-        rendered = await asyncio.to_thread(project_list, names, form)
-        return _rendered(request, form, rendered, _ASK_AGAIN)
+        """The list of known projects."""
+        media_type = _media_type(request)
+        names = await self.repository.projects()
+        rendered = await asyncio.to_thread(project_list, names, media_type)
+        return _rendered(request, media_type, rendered, _ASK_AGAIN)
 
     async def project(self, request: Request) -> Response:
         """A project page."""
         name = _project(request)
         if normalize(name) != name:
             return self._moved(request, f"{_prefix(request)}/{normalize(name)}/")
-        form = _form(request)
-        found = await self.library.find(name)
-        rendered = await self._rendering.page(found.page, form, self._base(request))
-        # What is dropped into the folder is to be seen at once.
+        media_type = _media_type(request)
+        found = await self.repository.find(name)
+        rendered = await self._rendering.page(found.page, media_type, self._base(request))
+        # What is put into the folder must be seen at once.
         caching = _A_MINUTE if found.source.immutable else _ASK_AGAIN
-        return _rendered(request, form, rendered, caching)
+        return _rendered(request, media_type, rendered, caching)
 
     async def with_slash(self, request: Request) -> Response:
-        """PEP 503: URLs of pages end in a slash."""
+        """A redirect, because URLs of pages end in a slash (PEP 503)."""
         name = f"{normalize(_project(request))}/" if request.path_params else ""
         return self._moved(request, f"{_prefix(request)}/{name}")
 
@@ -122,54 +123,54 @@ class App:
         digest, filename = request.path_params["digest"], request.path_params["filename"]
         project = normalize(_project(request))
         wanted = filename.removesuffix(".metadata")
-        found, file = await self.library.file(project, wanted, digest)
-        lasting = found.source.immutable and bool(file.sha256)
-        caching = _FOR_EVER if lasting else _ASK_AGAIN
+        found, file = await self.repository.file(project, wanted, digest)
+        never_changes = found.source.immutable and bool(file.sha256)
+        caching = _FOR_EVER if never_changes else _ASK_AGAIN
         if wanted == filename:
-            blob = await self.library.blob(project, found, file)
+            blob = await self.repository.blob(project, found, file)
             return await files.answer(request, file, blob, caching=caching)
         if not filename.endswith(".whl.metadata"):
             raise Missing("only wheels have metadata here")
         body = await found.source.metadata(project, file)
         return _metadata(request, body)
 
-    async def own_wheel(self, request: Request) -> Response:
-        """One of our own wheels, beside the index, where the landing page links to it."""
-        file = self.own.find(request.path_params["filename"])
+    async def own_wheel_file(self, request: Request) -> Response:
+        """One of our own wheels, at the address that the page for people shows."""
+        file = self.own_wheel.find(request.path_params["filename"])
         if file is None:
             raise Missing("no such file here")
-        blob = await self.own.blob(PROJECT, file)
+        blob = await self.own_wheel.blob(PROJECT, file)
         return await files.answer(request, file, blob, caching=_ASK_AGAIN)
 
     # --- for people -----------------------------------------------------------------------------
 
     async def landing(self, request: Request) -> Response:
-        """What this is, with lines to copy."""
-        body = landing.page(self._base(request), self.own.filename, self.library)
+        """The page for people, with lines to copy."""
+        body = landing.page(self._base(request), self.own_wheel.filename, self.repository)
         headers = {"cache-control": _ASK_AGAIN, "content-security-policy": landing.POLICY}
         return HTMLResponse(body, headers=headers)
 
     async def health(self, request: Request) -> Response:
-        """Whether the server works, and what was wrong with its upstreams the last time."""
+        """That the server works, and what was last wrong with each upstream."""
         upstreams = [
-            {"index_url": each.name, "problem": each.problem} for each in self.library.upstreams
+            {"index_url": each.name, "problem": each.problem} for each in self.repository.upstreams
         ]
         document = {"status": "ok", "version": __version__, "upstreams": upstreams}
         return JSONResponse(document, headers=_UNCACHED)
 
-    # --- what they share ------------------------------------------------------------------------
+    # --- shared ---------------------------------------------------------------------------------
 
     def _base(self, request: Request) -> str:
-        """Where the client sees this server, without a slash at the end."""
+        """The URL at which the client sees this server, without a slash at the end."""
         if self.settings.public_url:
             return self.settings.public_url
-        # Starlette's own base_url leaves out where another application has mounted this one.
+        # Starlette's own base_url lacks the path at which another application mounted this one.
         here, below = request.base_url, quote(request.scope.get("root_path", ""))
         url = f"{here.scheme}://{here.netloc}{below}".rstrip("/")
         try:
             split_http_url(url)
         except ValueError as error:
-            raise HTTPException(400, f"the Host header is of no use: {error}") from None
+            raise HTTPException(400, f"the Host header cannot be used: {error}") from None
         return url
 
     def _moved(self, request: Request, path: str) -> Response:
@@ -188,22 +189,24 @@ def _prefix(request: Request) -> str:
 
 def _project(request: Request) -> str:
     name: str = request.path_params["project"]
-    if not _NAME.fullmatch(name):
-        raise Missing("that is no project's name (PEP 508)")
+    if not is_project_name(name):
+        raise Missing("that is not a project's name (PEP 508)")
     return name
 
 
-def _form(request: Request) -> MediaType:
-    form = requested(
+def _media_type(request: Request) -> MediaType:
+    media_type = requested(
         ", ".join(request.headers.getlist("accept")), request.query_params.get("format")
     )
-    if form is None:
+    if media_type is None:
         known = ", ".join(each.value for each in MediaType)
-        raise HTTPException(406, f"pages are to be had as {known}", {"vary": "Accept"})
-    return form
+        raise HTTPException(406, f"pages are served as {known}", {"vary": "Accept"})
+    return media_type
 
 
-def _rendered(request: Request, form: MediaType, rendered: Rendered, caching: str) -> Response:
+def _rendered(
+    request: Request, media_type: MediaType, rendered: Rendered, caching: str
+) -> Response:
     packed = bool(rendered.packed) and _takes_gzip(request)
     etag = f'"{rendered.etag}{"-gzip" if packed else ""}"'
     headers = {"etag": etag, "vary": "Accept, Accept-Encoding", "cache-control": caching}
@@ -211,7 +214,7 @@ def _rendered(request: Request, form: MediaType, rendered: Rendered, caching: st
         return Response(status_code=304, headers=headers)
     if packed:
         headers["content-encoding"] = "gzip"
-    headers["content-type"] = form.content_type
+    headers["content-type"] = media_type.content_type
     return Response(rendered.packed if packed else rendered.body, headers=headers)
 
 
@@ -232,7 +235,7 @@ def _metadata(request: Request, body: bytes) -> Response:
 
 
 def _sentence(text: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
-    """An error's answer: for people, and for no cache."""
+    """The answer for an error: a sentence, which no cache keeps."""
     line = f"{status}: {text[:1].upper()}{text[1:]}.\n"
     return PlainTextResponse(line, status, {**(headers or {}), **_UNCACHED})
 
@@ -247,7 +250,7 @@ async def _broken(_: Request, error: Exception) -> Response:
 
 
 async def _http_error(_: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):  # it is registered for no other
+    if not isinstance(error, HTTPException):  # it is registered for nothing else
         raise error
     detail = "there is nothing at this address" if error.status_code == 404 else error.detail
     return _sentence(detail, error.status_code, error.headers)

@@ -1,4 +1,4 @@
-"""The core metadata of a wheel on disk, from which nothing hostile unfolds."""
+"""The core metadata of a wheel on disk, read so that a hostile archive costs little."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _MAX_ENTRIES: Final = 60_000
 _MAX_DIRECTORY_BYTES: Final = 16 * 1024 * 1024
-# APPNOTE.TXT, 4.3.14 to 4.3.16: the ends of the central directory; the last one has a comment.
+# APPNOTE.TXT, 4.3.14 to 4.3.16: the end of the central directory, in ZIP64 and without.
 _END64: Final = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR: Final = struct.Struct("<4sLQL")
 _END: Final = struct.Struct("<4s4H2LH")
@@ -22,9 +22,9 @@ _END: Final = struct.Struct("<4s4H2LH")
 def read_metadata(wheel: Path) -> bytes:
     """The METADATA of a wheel (PyPA: binary distribution format).
 
-    Raises ValueError, which says in a clause why there is none, and OSError.
+    Raises OSError, and ValueError with a clause that says why there is none.
     """
-    # zipfile reads the whole directory of an archive, however large a stranger has made it.
+    # zipfile reads the whole directory of an archive, however large it is.
     entries, directory = _directory(wheel)
     if entries > _MAX_ENTRIES or directory > _MAX_DIRECTORY_BYTES:
         raise ValueError(f"has a directory of {entries:,} entries and {directory:,} bytes")
@@ -32,14 +32,14 @@ def read_metadata(wheel: Path) -> bytes:
 
 
 def _directory(wheel: Path) -> tuple[int, int]:
-    """How many entries the directory has, and how many bytes, by the record that zipfile takes."""
+    """Number of entries and bytes of the directory, from the record that zipfile uses."""
     with wheel.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - _END64.size - _LOCATOR.size - _END.size - 0xFFFF))
         tail = file.read()
     at = tail.rfind(b"PK\x05\x06")
     if at < 0 or len(tail) - at < _END.size:
-        raise ValueError("is no whole wheel (no end of its directory)")
+        raise ValueError("is not a complete wheel (its directory has no end)")
     _, _, _, _, entries, directory, _, _ = _END.unpack_from(tail, at)
     before = at - _LOCATOR.size - _END64.size
     if before >= 0 and tail.startswith(b"PK\x06\x07", at - _LOCATOR.size):

@@ -1,4 +1,4 @@
-"""The application, put together."""
+"""Builds the application from its settings."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def create_app(
 ) -> ASGIApp:
     """Make the ASGI application that serves a package index at ``/simple/``.
 
-    ``folder``: wheels and sdists; a project that is in it is answered from it alone.
-    ``upstreams``: index URLs that are asked in order for everything else; None is what the
-    environment variable ``PYODIDE_MIRROR_UPSTREAMS`` names, else PyPI; an empty list is offline.
+    ``folder``: wheels and sdists; a project that is in it is served from it alone.
+    ``upstreams``: index URLs that are asked in order for everything else; None takes those of the
+    environment variable ``PYODIDE_MIRROR_UPSTREAMS``, or else PyPI; an empty list is offline.
     ``cache``: the folder for what was fetched; None is one that lasts as long as the application.
     ``cache_size``: bytes that it may hold. ``allow_origins``: the origins whose pages may read the
     answers (Fetch standard, CORS), or ``*``. ``public_url``: where clients see the server, if a
@@ -71,7 +71,7 @@ def build_app(settings: Settings) -> ASGIApp:
         Path(temporary.name) if temporary else settings.cache or Path(), settings.cache_size
     )
     downloads = Downloads(disk)
-    own = OwnWheel(disk)
+    own_wheel = OwnWheel(disk)
     local: list[Source] = [] if settings.folder is None else [Folder(settings.folder)]
     upstreams = [
         Upstream(
@@ -79,6 +79,6 @@ def build_app(settings: Settings) -> ASGIApp:
         )
         for url in settings.upstreams
     ]
-    app = App(Repository([*local, own], upstreams), own, settings, downloads).build()
+    app = App(Repository([*local, own_wheel], upstreams), own_wheel, settings, downloads).build()
     app.state.temporary = temporary  # it is removed with the application
     return CORSMiddleware(app, settings.allow_origins)

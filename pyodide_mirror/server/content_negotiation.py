@@ -1,4 +1,4 @@
-"""Which form of a page a client gets: PEP 691's media types, RFC 9110's rules."""
+"""The choice of a page's media type (PEP 691) by the rules of RFC 9110."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 
 class MediaType(Enum):
-    """A form of a page, by its media type."""
+    """A media type that pages are served as."""
 
     JSON = "application/vnd.pypi.simple.v1+json"
     HTML = "application/vnd.pypi.simple.v1+html"
@@ -20,9 +20,9 @@ class MediaType(Enum):
         return f"{self.value}; charset=utf-8" if self is MediaType.PLAIN_HTML else self.value
 
 
-# What else names a form: PEP 691's "latest", and what hand-written clients ask for.
+# Other names for them: PEP 691's "latest", and what hand-written clients ask for.
 _NAMES: Final = {
-    **{form.value: form for form in MediaType},
+    **{each.value: each for each in MediaType},
     "application/vnd.pypi.simple.latest+json": MediaType.JSON,
     "application/vnd.pypi.simple.latest+html": MediaType.HTML,
     "application/json": MediaType.JSON,
@@ -32,10 +32,10 @@ _MAX_RANGES: Final = 50
 
 
 def requested(accept: str | None, wanted: str | None) -> MediaType | None:
-    """The form to send, or None when none would do (status 406).
+    """The media type to send, or None when the client accepts none (status 406).
 
-    ``accept``: the Accept header. ``wanted``: the query's ``format``, which overrules it (PEP 691,
-    "URL Parameter"); its plus sign often arrives as a space.
+    ``accept``: the Accept header. ``wanted``: the query's ``format``, which takes precedence
+    (PEP 691, "URL Parameter"); its plus sign often arrives as a space.
     """
     if wanted:
         return _NAMES.get(wanted.strip().replace(" ", "+").lower())
@@ -43,13 +43,13 @@ def requested(accept: str | None, wanted: str | None) -> MediaType | None:
         return MediaType.JSON
     qualities = _qualities(accept)
     best: tuple[float, int, MediaType] | None = None
-    for name, form in _NAMES.items():
+    for name, media_type in _NAMES.items():
         quality, precision = _quality_of(name, qualities)
-        if name != form.value and name not in qualities:
-            continue  # a wildcard lets the form through by its own name, if that is not forbidden
-        # What is named exactly goes before what a wildcard lets through; then JSON comes first.
+        if name != media_type.value and name not in qualities:
+            continue  # a wildcard stands for the types' own names, not for the other ones
+        # An exact name goes before a wildcard; after that, JSON comes first.
         if quality > 0 and (best is None or (quality, precision) > best[:2]):
-            best = quality, precision, form
+            best = quality, precision, media_type
     return best[2] if best else None
 
 
@@ -77,7 +77,7 @@ def _quality_of(name: str, qualities: dict[str, float]) -> tuple[float, int]:
 
 
 def is_unchanged(if_none_match: str | None, etag: str) -> bool:
-    """Whether a client's copy is still right (RFC 9110, section 13.1.2: weak comparison)."""
+    """Whether a client's copy is current (RFC 9110, section 13.1.2: weak comparison)."""
     if if_none_match is None:
         return False
     if if_none_match.strip() == "*":

@@ -1,7 +1,7 @@
-"""What every answer must have so that a page may read it, whatever its status.
+"""ASGI middleware for CORS: with it a web page may read every answer, whatever its status.
 
-Outermost of all, for an error's answer counts as much: what has no CORS headers is, to a browser,
-no answer at all, and its reason is lost (Fetch standard, section 4.9, "CORS check").
+It is the outermost layer because errors need it too: an answer without CORS headers is a network
+error to a browser, and its reason is lost (Fetch standard, section 4.9, "CORS check").
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _A_DAY: Final = "86400"
 
 
 class CORSMiddleware:
-    """ASGI middleware: CORS, preflights and methods.
+    """Adds CORS headers, and answers preflights and methods that are not allowed.
 
     ``allow_origins``: origins that may read, or ``("*",)`` for all.
     """
@@ -52,7 +52,7 @@ class CORSMiddleware:
                 if message["status"] >= 400:
                     headers.setdefault("cache-control", "no-store")
             elif message["type"] == "http.response.body" and scope["method"] == "HEAD":
-                # not every server leaves it out
+                # not every server removes it
                 message = {**message, "body": b""}
             await send(message)
 
@@ -70,11 +70,11 @@ class CORSMiddleware:
         return self._app
 
     def around(self, app: ASGIApp) -> CORSMiddleware:
-        """The same around another application."""
+        """The same middleware around another application."""
         return CORSMiddleware(app, ("*",) if self._all else tuple(self._origins))
 
     def add(self, headers: MutableHeaders, asked: Headers) -> None:
-        """Put what a page needs into an answer's headers; ``asked``: those of the request."""
+        """Add the CORS headers to an answer's headers; ``asked``: those of the request."""
         headers["access-control-expose-headers"] = _EXPOSED
         headers["cross-origin-resource-policy"] = "cross-origin"
         headers["x-content-type-options"] = "nosniff"
@@ -90,12 +90,12 @@ class CORSMiddleware:
 
 
 def _preflight(asked: Headers) -> Response:
-    """Allow what was asked for (Fetch standard, section 4.8: CORS-preflight fetch)."""
+    """Allow the headers that are asked for (Fetch standard, section 4.8)."""
     wanted = asked.get("access-control-request-headers", "")
     headers = {
         "allow": _METHODS,
         "access-control-allow-methods": _METHODS,
-        # A star would not cover Authorization.
+        # A star does not cover Authorization.
         "access-control-allow-headers": wanted
         if _HEADER_NAMES.fullmatch(wanted)
         else _USUAL_HEADERS,

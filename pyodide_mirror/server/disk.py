@@ -1,8 +1,8 @@
-"""A folder of cached bytes: bounded, least recently used leave first, whole at any moment.
+"""A bounded folder of cached bytes, from which the least recently used are removed first.
 
-An entry is one file. It is written beside its place and renamed into it, so that a kill at any
-moment leaves whole entries and, at most, unfinished files that nobody reads; those are removed at
-the next start. Several processes may share the folder.
+An entry is one file. It is written in another place and then renamed, so that a kill at any moment
+leaves complete entries and, at most, unfinished files that nobody reads. These are removed at the
+next start. Several processes may share the folder.
 """
 
 from __future__ import annotations
@@ -30,23 +30,24 @@ if TYPE_CHECKING:
 _KEY: Final = re.compile(r"[a-z0-9]{1,16}-[0-9a-f]{64}")
 _UNFINISHED: Final = "unfinished"
 GRACE: Final = 60.0
-"""Seconds in which a used entry stays, whatever the bound says: somebody is about to open it."""
+"""Seconds for which a used entry stays, even above the bound: somebody is about to open it."""
 _FORGOTTEN: Final = 24 * 3600.0
-"""Seconds after which an unfinished file is nobody's, where there are no locks to ask."""
+"""Seconds after which an unfinished file is abandoned, on systems without locks."""
 _LOOK_AGAIN: Final = 600.0
-"""Seconds after which the books are compared with the folder, which others may write to as well."""
+"""Seconds after which the folder is read again, because other processes may write to it."""
 
 
 class Disk:
     """Entries by key: a word, a dash and a SHA-256, such as ``file-ab12…``.
 
-    A file's time of change is that of its last use, so that a restart, and other processes, know.
+    A file's modification time is that of its last use: it outlives a restart, and other processes
+    see it.
     """
 
     def __init__(
         self, folder: Path, max_bytes: int, *, clock: Callable[[], float] = time.time
     ) -> None:
-        """Open the folder, or make it; raises OSError when that cannot be done."""
+        """Open the folder, or make it; raises OSError when that fails."""
         self.folder = folder
         self.max_bytes = max_bytes
         self._clock = clock
@@ -60,9 +61,9 @@ class Disk:
         self._used: dict[str, float] = {}
         self.size = 0
         self.checked: set[str] = set()
-        """Entries whose bytes were compared with their digest, in the life of this process."""
+        """Entries whose digest was checked in the life of this process."""
         self._lock = threading.RLock()
-        """What is known of the entries; files are read and written in threads, too."""
+        """Guards what is known of the entries: files are read and written in threads, too."""
         self._look()
         self.make_room()
 
@@ -78,7 +79,7 @@ class Disk:
         return path
 
     def put(self, key: str, content: bytes) -> Path:
-        """Store bytes under a key, in place of what was there."""
+        """Store bytes under a key; they replace what was there."""
         with self.begin() as unfinished:
             unfinished.write(content)
             unfinished.flush()
@@ -89,7 +90,7 @@ class Disk:
         return Unfinished(self, self._unfinished)
 
     def remove(self, key: str) -> None:
-        """Forget an entry, for it is not what it should be."""
+        """Remove an entry that is not what it should be."""
         with self._lock:
             self._place(key).unlink(missing_ok=True)
             self._drop(key)
@@ -107,7 +108,7 @@ class Disk:
         return path
 
     def make_room(self) -> None:
-        """Have the bound hold: what was used least recently leaves, unless that was just now."""
+        """Remove what was used least recently until the bound holds; what was just used stays."""
         with self._lock:
             for key in list(self._entries):
                 if self.size <= self.max_bytes:
@@ -147,15 +148,15 @@ class Disk:
         except FileNotFoundError:
             self._drop(key)
         except PermissionError:
-            pass  # Windows: somebody reads it; its turn comes again
+            pass  # Windows: somebody reads it; it is tried again later
 
     def _look(self) -> None:
-        """Take in what is there, in the order of its last use."""
+        """Read what is there, in the order of its last use."""
         self._looked = self._clock()
         found = []
         for path in self.folder.glob("*/??/*"):
             key = f"{path.parent.parent.name}-{path.name}"
-            with contextlib.suppress(FileNotFoundError):  # another process removed it just now
+            with contextlib.suppress(FileNotFoundError):  # another process has just removed it
                 if _KEY.fullmatch(key) and path.is_file():
                     found.append((key, path.stat()))
         found.sort(key=lambda entry: entry[1].st_mtime)
@@ -178,7 +179,7 @@ def _lock(file: IO[bytes]) -> None:
 
 
 def _locked_file(folder: Path) -> tuple[Path, IO[bytes]]:
-    """A new file whose lock says that somebody lives who writes it."""
+    """A new file, locked for as long as the process that writes it lives."""
     while True:
         handle, name = tempfile.mkstemp(dir=folder)
         file: IO[bytes] = os.fdopen(handle, "w+b", buffering=0)
@@ -188,15 +189,15 @@ def _locked_file(folder: Path) -> tuple[Path, IO[bytes]]:
                 return Path(name), file
         except BlockingIOError:
             pass
-        # Another process that starts has taken it for an orphan, before it was locked.
+        # Another process, just starting, has taken it for abandoned before it was locked.
         file.close()
         Path(name).unlink(missing_ok=True)
 
 
 class Unfinished:
-    """A file that is being written; what is not committed is removed.
+    """A file that is being written; it is removed unless it is committed.
 
-    ``file`` is open for as long as somebody may want to read what there is of it.
+    ``file`` is open for as long as somebody may want to read what was written.
     """
 
     def __init__(self, disk: Disk, folder: Path) -> None:
@@ -212,20 +213,20 @@ class Unfinished:
         self.close()
 
     def write(self, content: bytes) -> None:
-        """Append; after an OSError nothing was."""
+        """Append; after an OSError nothing was appended."""
         self.file.seek(self._size)
         left = memoryview(content)
-        while left:  # a disk that is nearly full takes some of it
+        while left:  # a disk that is nearly full writes only some of it
             left = left[self.file.write(left) :]
         self._size += len(content)
 
     def read(self, start: int, size: int) -> bytes:
-        """What there is from a place on, ``size`` bytes at most."""
+        """What was written from this position on, at most ``size`` bytes."""
         self.file.seek(start)
         return self.file.read(size)
 
     def flush(self) -> None:
-        """Have its bytes reach the disk: before its name does, lest a power cut leaves none."""
+        """Write its bytes to the disk before its name, so a power cut leaves no empty entry."""
         self.file.truncate(self._size)
         os.fsync(self.file.fileno())
 

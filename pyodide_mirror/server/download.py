@@ -1,8 +1,8 @@
-"""Files on their way in: fetched once, checked, and readable while they arrive.
+"""Downloads: files that are fetched once, checked, and readable while they arrive.
 
-A download runs to its end in the background, whoever leaves; its readers follow it. What is handed
-out before the last byte was checked is all but the last byte, so that nobody who counts takes a
-tampered file for a whole one.
+A download runs to its end in the background, whether or not its readers stay. The last byte is
+held back until the digest has been checked, so that no client takes a tampered file for a complete
+one.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pyodide_mirror.transport import OnceMap
+
 from .disk import GRACE, Disk, Unfinished
 from .upstream_client import UpstreamClient, UpstreamError
 
@@ -26,7 +28,7 @@ _log = logging.getLogger("pyodide_mirror.server")
 _PIECE: Final = 256 * 1024
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 MAX_FILE_BYTES: Final = 16 * 1024**3
-"""No wheel is larger; an upstream that sends more would fill the disk."""
+"""No wheel is larger, and an upstream that sends more would fill the disk."""
 
 
 class _DiskError(Exception):
@@ -35,10 +37,10 @@ class _DiskError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a file can be had: a URL, and the client of the upstream that named it."""
+    """Where a file is: a URL, and the client of the upstream that named it."""
 
     url: str
-    web: UpstreamClient
+    client: UpstreamClient
 
 
 class Download:
@@ -56,7 +58,7 @@ class Download:
         self._unfinished = unfinished
         self._hash = hashlib.sha256()
         self._headers: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._headers.add_done_callback(lambda done: done.exception())  # somebody may have left
+        self._headers.add_done_callback(lambda done: done.exception())  # who waits may have left
         self._moved = asyncio.Event()
         self._error: UpstreamError | None = None
         self._done = False
@@ -76,14 +78,16 @@ class Download:
 
     async def read(self, start: int, end: int | None) -> AsyncIterator[bytes]:
         """The bytes from ``start`` to before ``end`` as they arrive; raises UpstreamError."""
-        if self.path is not None:  # it came to its end before anybody read
+        if self.path is not None:  # it was complete before anybody read
             async for piece in _pieces(self.path, start, self.received if end is None else end):
                 yield piece
             return
         self._readers += 1
         try:
             while end is None or start < end:
-                if self._error is not None:  # what there is proves nothing, and may be closed
+                if (
+                    self._error is not None
+                ):  # nothing proves what there is, and the file may be closed
                     raise self._error
                 stop = min(self._safe(), self.received if end is None else end)
                 if start < stop:
@@ -99,7 +103,7 @@ class Download:
             self._close_if_unused()
 
     async def run(self, places: AsyncIterator[Place], keep: Callable[[Download], Path]) -> None:
-        """Fetch from one place after the other until it is whole, then ``keep`` it."""
+        """Fetch from one place after another until it is complete, then ``keep`` it."""
         try:
             await self._fetch(places)
             await asyncio.to_thread(self._unfinished.flush)
@@ -143,15 +147,15 @@ class Download:
                 return
             problems.append(UpstreamError("the file is not what the index says (SHA-256 differs)"))
             _log.warning("file %s: %s", place.url, problems[-1].detail)
-            break  # readers have most of it already: another copy cannot mend that
+            break  # readers have most of it already: another copy cannot fix that
         detail = "; ".join(dict.fromkeys(problem.detail for problem in problems))
         late = bool(problems) and all(problem.timed_out for problem in problems)
-        raise UpstreamError(detail or "nobody has the file", timed_out=late)
+        raise UpstreamError(detail or "no upstream has the file", timed_out=late)
 
     async def _fetch_from(self, place: Place) -> None:
         headers = {"range": f"bytes={self.received}-"} if self.received else {}
         known = bool(self.sha256)
-        async with place.web.get(place.url, headers, raw=True, known=known) as answer:
+        async with place.client.get(place.url, headers, raw=True, known=known) as answer:
             known_already = self._check_answer(answer.status, answer.headers)
             if not self._headers.done():
                 self._headers.set_result(None)
@@ -167,16 +171,16 @@ class Download:
             raise UpstreamError("more bytes than were announced")
         try:
             self._unfinished.write(piece)
-        except OSError as error:  # not the upstream's fault, as an OSError would be
+        except OSError as error:  # ours, where other OSErrors are the upstream's
             raise _DiskError(str(error)) from error
         self._hash.update(piece)
         self.received += len(piece)
         self._wake()
 
     def _check_answer(self, status: int, headers: Mapping[str, str]) -> int:
-        """How many bytes of the answer are here already, which is one that can be used."""
+        """How many bytes of the answer are here already; UpstreamError if it cannot be used."""
         if self.received:
-            # Another try goes on where the last one stopped; the digest proves that they fit.
+            # Another try resumes where the last one stopped; the digest proves that they fit.
             found = _CONTENT_RANGE.fullmatch(headers.get("content-range", ""))
             resumed = status == 206 and found is not None and int(found[1]) == self.received
             if not self.sha256 or not (resumed or status == 200):
@@ -192,7 +196,7 @@ class Download:
             raise UpstreamError(f"the file has {size} bytes, the index says {self._promised}")
         if size is not None and size > MAX_FILE_BYTES:
             raise UpstreamError("the file is larger than any wheel")
-        # Of no bytes, there is no last one to hold back until the digest is right.
+        # An empty file has no last byte to hold back until the digest is checked.
         if size == 0 and self.sha256 not in {"", self.digest}:
             raise UpstreamError("the file is empty")
         self.size = size
@@ -233,37 +237,35 @@ async def _pieces(path: Path, start: int, end: int) -> AsyncIterator[bytes]:
         while start < end and (piece := file.read(min(_PIECE, end - start))):
             start += len(piece)
             yield piece
-            await asyncio.sleep(0)  # others shall have their turn
+            await asyncio.sleep(0)  # let others have their turn
 
 
 class Downloads:
-    """All downloads that are under way: one for each file, however many ask for it."""
+    """All downloads that are running: one for each file, however many ask for it."""
 
     def __init__(self, disk: Disk) -> None:
         self.disk = disk
         self._running: dict[str, Download] = {}
-        self._checks: dict[str, asyncio.Task[bool]] = {}
+        self._checks: OnceMap[str, bool] = OnceMap()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def stored(self, key: str, sha256: str) -> Path | None:
-        """A whole file from the disk; one that is not what it was when it was stored, is dropped.
+        """A complete file from the disk; a damaged one is removed.
 
-        It is looked at once in the life of this process: disks fail, and people edit.
+        Each is checked once in the life of this process, because disks fail and people edit.
         """
         path = self.disk.get(key)
         if path is None or not sha256 or key in self.disk.checked:
             return path
-        check = self._checks.get(key)
-        if check is None:
-            check = asyncio.ensure_future(asyncio.to_thread(self._check, key, path, sha256))
-            self._checks[key] = check
-            check.add_done_callback(lambda _: self._checks.pop(key, None))
-        return path if await asyncio.shield(check) else None
+        intact = await self._checks.get(
+            key, lambda: asyncio.to_thread(self._check, key, path, sha256)
+        )
+        return path if intact else None
 
     def _check(self, key: str, path: Path, sha256: str) -> bool:
         try:
             intact = _digest(path) == sha256
-        except FileNotFoundError:  # another process removed it just now
+        except FileNotFoundError:  # another process has just removed it
             return False
         if intact:
             self.disk.checked.add(key)
@@ -275,7 +277,7 @@ class Downloads:
     def join(
         self, key: str, places: AsyncIterator[Place], *, sha256: str, size: int | None
     ) -> Download:
-        """The download of a key that is under way, or a new one."""
+        """The running download of a key, or a new one."""
         running = self._running.get(key)
         if running is not None:
             return running
@@ -295,7 +297,7 @@ class Downloads:
             self._running.pop(key, None)
             if not task.cancelled() and task.exception() is not None:
                 _log.error("a download ended unexpectedly", exc_info=task.exception())
-            # What is larger than the cache leaves it, too, once nobody is about to open it.
+            # A file larger than the cache leaves it too, once nobody is about to open it.
             asyncio.get_running_loop().call_later(GRACE + 1, self.disk.make_room)
 
         task.add_done_callback(ended)

@@ -1,4 +1,4 @@
-"""Files as answers: from disk by Starlette, or as they arrive."""
+"""Answers to requests for files: from disk, or while they arrive."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _MEDIA_TYPES: Final = {
 
 
 class _Arriving(StreamingResponse):
-    """A body that may turn out not to be what it should be, when its head is long sent."""
+    """A body that may prove wrong when the head has long been sent."""
 
     async def stream_response(self, send: Send) -> None:
-        """Send what there is; an answer that is never completed tells a client to drop it."""
+        """Send what arrives; an answer that is never completed tells a client to discard it."""
         head = {"type": "http.response.start", "status": self.status_code}
         await send({**head, "headers": self.raw_headers})
         try:
             async for piece in self.body_iterator:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         except UpstreamError as error:
-            _log.warning("a download was cut off, for %s", error)
+            _log.warning("a download was cut off: %s", error)
             return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -74,13 +74,13 @@ def _is_of_ranges(header: str) -> bool:
 
 
 def _ignore_range(request: Request) -> None:
-    """What is no range of bytes, is no error: RFC 9110, section 14.2."""
+    """Drop a header that is not a range of bytes, which is no error (RFC 9110, section 14.2)."""
     scope = request.scope
     scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"range"]
 
 
 def media_type(filename: str) -> str:
-    """The media type of a distribution: never one that a browser would show."""
+    """The media type of a distribution: never one that a browser would display."""
     return _MEDIA_TYPES.get(filename[filename.rfind(".") :], "application/octet-stream")
 
 
@@ -92,7 +92,7 @@ def _arriving(request: Request, download: Download, headers: dict[str, str], kin
         start, end = wanted
         if start >= size:
             return PlainTextResponse(
-                "The range begins behind the file's end.\n",
+                "The range begins after the end of the file.\n",
                 416,
                 {**headers, "content-range": f"bytes */{size}", "cache-control": "no-store"},
             )
@@ -106,9 +106,9 @@ def _arriving(request: Request, download: Download, headers: dict[str, str], kin
 
 
 def _wanted(request: Request, etag: str, size: int | None) -> tuple[int, int] | None:
-    """The one range that was asked for, as start and end; None for the whole file.
+    """The range that is asked for, as start and end; None for the whole file.
 
-    Several ranges, and what is no range of bytes, may be ignored (RFC 9110, section 14.2).
+    Several ranges, and what is not a range of bytes, may be ignored (RFC 9110, section 14.2).
     """
     found = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", "").lower())
     unless = request.headers.get("if-range")

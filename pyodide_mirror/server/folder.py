@@ -1,4 +1,4 @@
-"""A folder of wheels and sdists, as people keep it: what is dropped in is served at once."""
+"""A folder of wheels and sdists; what is put into it is served at once."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("pyodide_mirror.server")
 _SETTLED: Final = 2.0
-"""Seconds after which a folder's time of change tells of every change (clocks of disks tick)."""
+"""Seconds after which a folder's modification time shows every change: such clocks are coarse."""
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!~-]{0,254}")
-"""The names that pages of upstreams may have, too: not hidden, and safe in any path."""
+"""File names as in pages of upstreams: not hidden, and safe in any path."""
 _END_OF_TIME: Final = 253_402_300_800 * 10**9
 """The year 10000, which has no four digits."""
 _Stamp = tuple[int, int, int]
@@ -37,7 +37,7 @@ _Stamp = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What was found out about a file that has not changed since."""
+    """What is known about a file as long as its stamp stays the same."""
 
     stamp: _Stamp
     file: File | None
@@ -47,14 +47,14 @@ class _Known:
 class Folder:
     """A :class:`~pyodide_mirror.server.source.Source` of the files in a folder and its subfolders.
 
-    Hidden files, and what is no wheel or sdist by its name, are not looked at. A wheel that cannot
-    be read, one that is still being copied for instance, is left out until it can.
+    Hidden files, and files that are not named like a wheel or sdist, are ignored. A wheel that
+    cannot be read, such as one that is still being copied, is left out until it can.
     """
 
     immutable = False
 
     def __init__(self, path: Path) -> None:
-        """Raises ValueError when it is no folder that can be read."""
+        """Raises ValueError when it is not a folder that can be read."""
         if not path.is_dir():
             what = "is no folder" if path.exists() else "does not exist"
             raise ValueError(f"the folder {str(path)!r} {what}")
@@ -97,11 +97,11 @@ class Folder:
     def _path(self, project: str, file: File) -> Path:
         path = self._projects.get(project, {}).get(file.filename)
         if path is None or path not in self._known:
-            raise UpstreamError("the file was removed just now")
+            raise UpstreamError("the file has just been removed")
         return path
 
     def _look(self) -> Mapping[str, Mapping[str, Path]]:
-        """What is there, looked at anew when a folder has changed."""
+        """What is there; the folders are walked again only when one has changed."""
         if self._is_fresh():
             return self._projects
         started = time.time()
@@ -123,9 +123,10 @@ class Folder:
         return projects
 
     def _skip(self, error: OSError) -> None:
-        """Leave a subfolder out that cannot be read (lost+found, say), but never the whole folder.
+        """Leave out a subfolder that cannot be read (such as lost+found), never the whole folder.
 
-        What it has would be looked for elsewhere, where anybody may have put something in its name.
+        Its projects would then be taken from an upstream, where anybody may have uploaded
+        something under their names.
         """
         if Path(error.filename) == self.path:
             raise UpstreamError(f"{self.name}: it cannot be read now ({error.strerror})") from error
@@ -146,7 +147,7 @@ class Folder:
     def _describe(self, path: Path) -> File | None:
         try:
             status = path.stat()
-            if not stat.S_ISREG(status.st_mode):  # to open a pipe would take for ever
+            if not stat.S_ISREG(status.st_mode):  # opening a pipe would block
                 self._warn(path, (0, 0, 0), "it is no file")
                 return None
             stamp = status.st_mtime_ns, status.st_size, status.st_ino
@@ -177,27 +178,27 @@ class Folder:
             requires_python=requires_python,
             metadata={"sha256": hashlib.sha256(metadata).hexdigest()} if metadata else None,
             size=stamp[1],
-            upload_time=_iso(stamp[0]),
+            upload_time=upload_time(stamp[0]),
         )
         return _Known(stamp, file, metadata)
 
     def _warn(self, path: Path, stamp: _Stamp, what: str) -> None:
-        """Say once of each state of a file why it is left out."""
+        """Log why a file is left out, once for each state of it."""
         if self._warned.get(path) != stamp:
             self._warned[path] = stamp
             _log.warning("left out for now: %s: %s", path.name, what)
 
 
 def _changed(folder: Path) -> int:
-    """When a folder changed, in nanoseconds; -1 when it is gone."""
+    """A folder's modification time in nanoseconds; -1 when it is gone."""
     try:
         return folder.stat().st_mtime_ns
     except OSError:
         return -1
 
 
-def _iso(nanoseconds: int) -> str:
-    """PEP 700's form of a time; nothing for one that no calendar has."""
+def upload_time(nanoseconds: int) -> str:
+    """A time in the form of PEP 700; empty for one before 1970 or after 9999."""
     if not 0 <= nanoseconds < _END_OF_TIME:
         return ""
     moment = datetime.fromtimestamp(nanoseconds // 1000 / 1e6, UTC)

@@ -1,4 +1,4 @@
-"""What a person sees at the server's address: what this is, and lines to copy."""
+"""The page for people at the server's address: what this is, and lines to copy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ table{border-collapse:collapse}td,th{text-align:left;padding:.2rem 1rem .2rem 0}
 """
 
 
-def page(base: str, own_wheel: str, library: Repository) -> str:
+def page(base: str, own_wheel: str, repository: Repository) -> str:
     """The page for a server that its visitor sees at ``base``."""
     sections = "\n".join(
         f"<h2>{escape(title)}</h2>\n<pre>{escape(lines)}</pre>"
@@ -40,15 +40,15 @@ def page(base: str, own_wheel: str, library: Repository) -> str:
 <p>This is pyodide_mirror {escape(__version__)}. It serves Python packages to Pyodide, pip and uv
 as <a href="{escape(base)}/simple/">{escape(base)}/simple/</a>, with everything a browser asks of
 an index: JSON (PEP 691), CORS, and core metadata (PEP 658).</p>
-{_sources(library)}
+{_sources(repository)}
 {sections}
 </body></html>
 """
 
 
-def _sources(library: Repository) -> str:
-    rows = [(source.name, "served first") for source in library.local]
-    rows += [(each.name, each.problem or "asked in turn") for each in library.upstreams]
+def _sources(repository: Repository) -> str:
+    rows = [(source.name, "served first") for source in repository.local]
+    rows += [(each.name, each.problem or "asked in turn") for each in repository.upstreams]
     cells = "".join(f"<tr><td>{escape(a)}</td><td>{escape(b)}</td></tr>" for a, b in rows)
     return f"<table><tr><th>Packages come from</th><th></th></tr>{cells}</table>"
 
@@ -64,7 +64,7 @@ def _recipes(base: str, own_wheel: str) -> Iterator[tuple[str, str]]:
         ),
     )
     yield (
-        "Pyodide, where nothing else can be reached: begin with our own wheel",
+        "Pyodide, where nothing else can be reached: load our own wheel first",
         _lines(
             "import micropip",
             f"await micropip.install({f'{base}/{own_wheel}'!r})",
@@ -89,7 +89,7 @@ def _lines(*lines: str) -> str:
 
 def _for_pip(index: str) -> Iterator[tuple[str, str]]:
     parts = urlsplit(index)
-    # pip and uv take plain http from this machine only, unless they are told otherwise.
+    # pip and uv refuse plain http from other machines unless an option allows it.
     plain = parts.scheme == "http" and host_kind(index) is not HostKind.LOOPBACK
     host, place = parts.hostname or "", parts.netloc
     yield "pip", f"pip install{f' --trusted-host {host}' if plain else ''} -i {index}/ cowsay"

@@ -1,4 +1,4 @@
-"""Our own wheels as a source, so that a browser that reaches nothing else can begin with us."""
+"""Our own wheels as a source, for browsers that can reach nothing but this server."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ PROJECT = "pyodide-mirror"
 class OwnWheel:
     """A :class:`~pyodide_mirror.server.source.Source` of this very package: one project.
 
-    It has two wheels: pages load the one, and pip and uv the other, which has the command and this
-    server in it. ``filename``: that of the one for pages.
+    It has two wheels: web pages load one, and pip and uv install the other, which has the command
+    and this server in it. ``filename``: that of the wheel for pages.
     """
 
     name = "this server's own wheel"

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from pyodide_mirror.model import File, ProjectPage
 
 _WORTH_PACKING: Final = 1_000
-_MAX_BYTES_KEPT: Final = 64 * 1024 * 1024
+MAX_BYTES_KEPT: Final = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A body, and the same by gzip where that is worth it; both with a strong ETag."""
+    """A body and its gzip form, if that is worth it; both with a strong ETag."""
 
     body: bytes
     packed: bytes
@@ -36,30 +36,31 @@ class Rendered:
 
     @classmethod
     def of(cls, body: bytes) -> Rendered:
-        """Made of a body."""
+        """Made from a body."""
         packed = gzip.compress(body, 5, mtime=0) if len(body) >= _WORTH_PACKING else b""
         return cls(body, packed, hashlib.sha256(body).hexdigest()[:32])
 
 
 class Rendering:
-    """Makes the bodies of pages, and keeps the latest: one of 8,000 files takes a while."""
+    """Makes the bodies of pages, and keeps the last used: one with 8,000 files takes a while."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int = MAX_BYTES_KEPT) -> None:
+        self._max_bytes = max_bytes
         self._kept: OrderedDict[tuple[str, MediaType, str], tuple[ProjectPage, Rendered]] = (
             OrderedDict()
         )
         self._size = 0
         self._lock = asyncio.Lock()
 
-    async def page(self, page: ProjectPage, form: MediaType, base: str) -> Rendered:
-        """A project page, whose files are at this server: ``base`` is its URL without a slash."""
-        key = page.name, form, base
+    async def page(self, page: ProjectPage, media_type: MediaType, base: str) -> Rendered:
+        """A project page with URLs of this server, which is at ``base`` (no slash at its end)."""
+        key = page.name, media_type, base
         found = self._find(key, page)
         if found is None:
-            async with self._lock:  # many may wait for the same one
+            async with self._lock:  # many may wait for the same page
                 found = self._find(key, page)
                 if found is None:
-                    found = await asyncio.to_thread(_render, page, form, base)
+                    found = await asyncio.to_thread(_render, page, media_type, base)
                     self._keep(key, page, found)
         return found
 
@@ -67,7 +68,7 @@ class Rendering:
         kept = self._kept.get(key)
         if kept is None or kept[0] != page:
             return None
-        # With the page as it is now: to compare it with itself takes no time.
+        # Kept with this very page: comparing it with itself next time costs nothing.
         self._kept[key] = page, kept[1]
         self._kept.move_to_end(key)
         return kept[1]
@@ -76,7 +77,7 @@ class Rendering:
         self._drop(key)
         self._kept[key] = page, rendered
         self._size += _weight(rendered)
-        while self._size > _MAX_BYTES_KEPT and len(self._kept) > 1:
+        while self._size > self._max_bytes and len(self._kept) > 1:
             self._drop(next(iter(self._kept)))
 
     def _drop(self, key: tuple[str, MediaType, str]) -> None:
@@ -84,9 +85,9 @@ class Rendering:
             self._size -= _weight(self._kept.pop(key)[1])
 
 
-def project_list(names: Iterable[str], form: MediaType) -> Rendered:
+def project_list(names: Iterable[str], media_type: MediaType) -> Rendered:
     """The list of projects (PEP 691, "Project List")."""
-    if form is MediaType.JSON:
+    if media_type is MediaType.JSON:
         projects = [{"name": name} for name in names]
         document = {"meta": {"api-version": "1.0"}, "projects": projects}
         return Rendered.of(json.dumps(document, separators=(",", ":")).encode())
@@ -95,13 +96,13 @@ def project_list(names: Iterable[str], form: MediaType) -> Rendered:
 
 
 def file_path(file: File, project: str) -> str:
-    """Where a file is on this server."""
+    """The path of a file on this server."""
     return f"/files/{tag_of(file)}/{project}/{quote(file.filename)}"
 
 
-def _render(page: ProjectPage, form: MediaType, base: str) -> Rendered:
+def _render(page: ProjectPage, media_type: MediaType, base: str) -> Rendered:
     shown = replace(page, files=tuple(_local(file, page.name, base) for file in page.files))
-    return Rendered.of(to_json(shown) if form is MediaType.JSON else _html_page(shown))
+    return Rendered.of(to_json(shown) if media_type is MediaType.JSON else _html_page(shown))
 
 
 def _local(file: File, project: str, base: str) -> File:
@@ -126,7 +127,7 @@ def _html(title: str, links: Iterable[str]) -> bytes:
 
 
 def _link(file: File) -> str:
-    """A file as PEP 503, 592 and 714 write it."""
+    """A file's anchor (PEP 503, 592 and 714)."""
     name, digest = _one(file.hashes)
     attributes = {"href": file.url + (f"#{name}={digest}" if name else "")}
     if file.requires_python:
@@ -141,7 +142,7 @@ def _link(file: File) -> str:
 
 
 def _one(digests: object) -> tuple[str, str]:
-    """The digest that HTML has room for: SHA-256, or else the first."""
+    """The one digest that HTML has room for: SHA-256, or else the first."""
     found = dict(digests) if isinstance(digests, dict) else {}
     name = "sha256" if "sha256" in found else next(iter(found), "")
     return name, found.get(name, "")

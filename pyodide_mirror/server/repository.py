@@ -1,7 +1,7 @@
-"""All that one server has: the folder first, then our own wheel, then the upstreams in order.
+"""All projects of one server: the folder's first, then our own wheels, then the upstreams'.
 
-A project that is in the folder is answered from it alone, so that nobody can slip a newer version
-of it in from outside (dependency confusion; PEP 708 was rejected, so it is ours to close).
+A project that is in the folder is served from it alone, so that nobody can add a newer version of
+it from outside (dependency confusion: PEP 708 was rejected, so we must prevent it).
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _log = logging.getLogger("pyodide_mirror.server")
 
 
 class Missing(LookupError):
-    """What nobody has; the text says what."""
+    """Something that no source has; the text says what."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundPage:
-    """A project's page, and who has it."""
+    """A project's page, and the source that has it."""
 
     page: ProjectPage
     source: Source
@@ -48,8 +48,8 @@ class Repository:
     async def find(self, project: str) -> FoundPage:
         """The page of a normalized name.
 
-        Raises :class:`Missing` when nobody has it, and UpstreamError, with what each of the
-        broken upstreams did, when that cannot be said.
+        Raises :class:`Missing` when no source has it, and UpstreamError, with what each broken
+        upstream did, when that is not certain.
         """
         async with aclosing(self._all(project)) as found:
             async for each in found:
@@ -59,7 +59,8 @@ class Repository:
     async def file(self, project: str, filename: str, tag: str = "") -> tuple[FoundPage, File]:
         """A file by its name and its :func:`tag_of`, if given; raises Missing or UpstreamError.
 
-        The upstream whose page named it need not be the first one now: another had hung, or hangs.
+        The upstream whose page listed it may no longer be the first: another had hung then, or
+        hangs now.
         """
         changed = False
         async with aclosing(self._all(project)) as found:
@@ -81,7 +82,7 @@ class Repository:
                 yield FoundPage(page, source)
                 return
         problems: list[UpstreamError] = []
-        # One that hung a moment ago is asked last: another may have it at once.
+        # One that hung a moment ago is asked last: another may answer at once.
         for upstream in sorted(self.upstreams, key=lambda each: each.rests):
             try:
                 page = await upstream.page(project)
@@ -98,13 +99,13 @@ class Repository:
             raise UpstreamError(detail, timed_out=all(each.timed_out for each in problems))
 
     async def blob(self, project: str, found: FoundPage, file: File) -> Stored | Download:
-        """The file itself; another upstream stands in only with the same name and SHA-256."""
+        """The file itself; another upstream's is used only if it has the same name and SHA-256."""
         if isinstance(found.source, Upstream):
             return await found.source.blob_from(file, self._places(project, found.source, file))
         return await found.source.blob(project, file)
 
     async def projects(self) -> list[str]:
-        """Normalized names that can be told without asking an upstream."""
+        """Normalized names of the projects that are known without a request."""
         names: set[str] = set()
         for source in (*self.local, *self.upstreams):
             names.update(await source.projects())

@@ -1,4 +1,4 @@
-"""``pyodide-mirror serve``: the server as a program of its own."""
+"""The server as a program: ``pyodide-mirror serve``."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterator
 
-_HEADERS_DUE: Final = 20.0
+HEADERS_DUE: Final = 20.0
 """Seconds in which a client must have sent the head of its request."""
 _LONGEST_HEAD: Final = 64 * 1024
-_MAX_CONNECTIONS: Final = 2_000
-_READ_WITHIN: Final = 120.0
-"""Seconds in which a client must take what the server has ready for it: 256 KB at most."""
+MAX_CONNECTIONS: Final = 2_000
+READ_WITHIN: Final = 120.0
+"""Seconds in which a client must read what the server has ready for it: 256 KB at most."""
 _LINGER: Final = 2.0
 _TOO_LONG: Final = f"The head of the request has more than {_LONGEST_HEAD:,} bytes."
 _BUSY: Final = PlainTextResponse(
@@ -38,15 +38,15 @@ _BUSY: Final = PlainTextResponse(
     503,
     {"retry-after": "5", "cache-control": "no-store"},
 )
-_GRACE: Final = 5
-"""Seconds that answers under way have at the end."""
+GRACE: Final = 5
+"""Seconds in which unfinished answers may end when the server stops."""
 
 
 def run_server(given: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM; the arguments are those of ``cli``. Returns the exit code."""
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO)
     try:
-        wanted = make(
+        settings = make(
             given.folder,
             upstreams=[] if given.offline else given.upstream or None,
             cache=given.cache or platformdirs.user_cache_path("pyodide-mirror", appauthor=False),
@@ -55,29 +55,29 @@ def run_server(given: argparse.Namespace) -> int:
             public_url=given.public_url or "",
             timeout=given.timeout,
         )
-        app = build_app(wanted)
-        listening = _listen(given.host, given.port)
+        app = build_app(settings)
+        listening = listen(given.host, given.port)
     except (ValueError, OSError) as error:
         print(f"pyodide-mirror serve: {error}", file=sys.stderr)
         return 2
     config = uvicorn.Config(
         app,
-        http=_Patient,
+        http=_Protocol,
         ws="none",
         log_config=_logging(),
         server_header=False,
-        limit_concurrency=_MAX_CONNECTIONS,
-        timeout_graceful_shutdown=_GRACE,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_graceful_shutdown=GRACE,
         proxy_headers=False,
     )
     _raise_file_limit()
     with listening:
-        _Server(config, _shown(wanted.public_url, listening)).run(sockets=[listening])
+        _Server(config, _shown(settings.public_url, listening)).run(sockets=[listening])
     return 0
 
 
 class _Server(uvicorn.Server):
-    """Says where it is as soon as it is there."""
+    """Prints its address as soon as it listens."""
 
     def __init__(self, config: uvicorn.Config, url: str) -> None:
         super().__init__(config)
@@ -85,7 +85,7 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """A stop that was asked for is no failure: uvicorn would raise the signal once more."""
+        """End normally after a signal, which uvicorn would raise once more."""
         with super().capture_signals():
             yield
             self._captured_signals.clear()
@@ -96,10 +96,10 @@ class _Server(uvicorn.Server):
             print(f"Serving {self._url}/simple/ (Ctrl-C ends it)", flush=True)
 
 
-class _Patient(HttpToolsProtocol):
-    """uvicorn's protocol, but patience has an end, and a page can read what is refused.
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's protocol with time limits, and with refusals that a web page can read.
 
-    Who connects must say in time what it wants, and take in time what it gets.
+    A client must send its request in time, and read its answer in time.
     """
 
     _due: asyncio.TimerHandle | None = None
@@ -110,7 +110,7 @@ class _Patient(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._wait(_HEADERS_DUE)
+        self._wait(HEADERS_DUE)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -120,7 +120,7 @@ class _Patient(HttpToolsProtocol):
         if self._refused:
             return
         super().data_received(data)
-        # The parser holds what is unfinished, also while another answer is under way.
+        # The parser keeps an unfinished head, even while another answer is being sent.
         if self._in_head and not self._refused:
             self._head_size += len(data)
             if self._head_size > _LONGEST_HEAD:
@@ -138,17 +138,17 @@ class _Patient(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Called where the parser ends with an error."""
         if not self._refused:
-            self._refuse(400, "This is no proper HTTP.")
+            self._refuse(400, "This is not valid HTTP.")
 
     def on_response_complete(self) -> None:
-        more = bool(self.pipeline)  # the next request is here already: its answer begins
+        more = bool(self.pipeline)  # the next request is already here, and is answered now
         super().on_response_complete()
         if not more and not self.transport.is_closing():
-            self._wait(_HEADERS_DUE)
+            self._wait(HEADERS_DUE)
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._stalled = self.loop.call_later(_READ_WITHIN, self.transport.abort)
+        self._stalled = self.loop.call_later(READ_WITHIN, self.transport.abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -165,7 +165,7 @@ class _Patient(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def _refuse(self, status: int, sentence: str) -> None:
-        """Answer for the parser, and hear no more."""
+        """Answer what the parser refused, and read nothing more."""
         self._refused = True
         if self.pipeline:
             self.transport.abort()
@@ -173,7 +173,7 @@ class _Patient(HttpToolsProtocol):
             self.cycle.keep_alive = False  # its answer is the last
         else:
             self.transport.write(_refusal(status, sentence, self.app))
-            # Closed at once, with bytes of the client unread, the answer might never reach it.
+            # If it were closed now, with input unread, the answer might never reach the client.
             self.transport.write_eof()
             self._wait(_LINGER)
 
@@ -209,8 +209,8 @@ def _refusal(status: int, sentence: str, app: object) -> bytes:
     return b"\r\n".join([*lines, b"", body])
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket; OSError says what to do."""
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; OSError says what to do if there is none."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -219,7 +219,7 @@ def _listen(host: str, port: int) -> socket.socket:
         raise OSError(f"--host {host}: {error.strerror}") from None
     listening = socket.socket(family, kind, protocol)
     try:
-        if sys.platform != "win32":  # there it would let two servers share a port
+        if sys.platform != "win32":  # where it would let two servers share a port
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
         listening.listen(2048)
@@ -232,13 +232,13 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _raise_file_limit() -> None:
-    """Each client takes a socket, and often a file; the usual 1,024 are too few."""
+    """Allow more open files: each client takes a socket and often a file; 1,024 are too few."""
     try:
         import resource
     except ModuleNotFoundError:
         return  # Windows has no such limit
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 4 * _MAX_CONNECTIONS
+    wanted = 4 * MAX_CONNECTIONS
     soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
@@ -252,7 +252,7 @@ def _shown(public_url: str, listening: socket.socket) -> str:
 
 
 def _logging() -> dict[str, Any]:
-    """One line a request to stdout, as uvicorn writes it; what goes wrong to stderr."""
+    """One line per request to stdout, as uvicorn writes it; problems to stderr."""
     logging_config: dict[str, Any] = {**uvicorn.config.LOGGING_CONFIG}
     logging_config["loggers"] = {
         **logging_config["loggers"],

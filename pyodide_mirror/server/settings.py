@@ -1,4 +1,4 @@
-"""What a server is told to do, checked before it begins."""
+"""The settings of a server, checked before it starts."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _check_allowed(text: str) -> str:
 
 
 def check_public_url(text: str) -> str:
-    """The URL under which clients see the server; ValueError says what is wrong."""
+    """The URL at which clients see the server; ValueError says what is wrong."""
     parts = _split(text, "public URL")
     if "?" in text or "#" in text:
         raise ValueError(f"{text!r} is no public URL: it has a query or a fragment")

@@ -1,7 +1,8 @@
-"""What a source of projects is: a folder, an upstream, or our own wheel."""
+"""The interface of a source of projects: a folder, an upstream, or our own wheels."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
 
     from .download import Download
 
-MAX_METADATA_BYTES = 4 * 1024 * 1024
 UNVERIFIED = "unverified"
-"""Stands for a digest where the page gives none."""
+"""The tag of a file whose page gives no digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +35,20 @@ class Stored:
 
 
 class Source(Protocol):
-    """Something that has projects. The URLs of its files mean something to itself only."""
+    """Something that has projects. The URLs of its files have a meaning for itself only."""
 
     name: str
     immutable: bool
-    """Whether a file of a given name and digest stays what it is, for ever."""
+    """Whether a file of a given name and digest never changes."""
 
     async def page(self, project: str) -> ProjectPage | None:
         """The page of a normalized name; None when it has no such project.
 
-        Raises :class:`~pyodide_mirror.server.upstream_client.UpstreamError` when it cannot say.
+        Raises :class:`~pyodide_mirror.server.upstream_client.UpstreamError` when it cannot tell.
         """
 
     async def projects(self) -> Iterable[str]:
-        """Normalized names of the projects that it can name without asking anybody."""
+        """Normalized names of the projects that it knows without a request."""
 
     async def blob(self, project: str, file: File) -> Stored | Download:
         """A file of one of its pages; raises UpstreamError."""
@@ -57,12 +57,19 @@ class Source(Protocol):
         """The core metadata of a wheel of one of its pages (PEP 658); raises UpstreamError."""
 
     async def close(self) -> None:
-        """Let go of what it holds."""
+        """Release what it holds."""
 
 
 def tag_of(file: File) -> str:
-    """What stands for a file's content in its URL here, which so never changes its content."""
+    """The part of a file's URL here that stands for its content: other content, other URL."""
     return file.sha256[:16] or UNVERIFIED
+
+
+def file_key(file: File) -> str:
+    """The key of a file in the disk cache: its digest, or else that of its URL."""
+    if file.sha256:
+        return f"file-{file.sha256}"
+    return f"url-{hashlib.sha256(file.url.encode()).hexdigest()}"
 
 
 def parse_filename(filename: str) -> tuple[str, str] | None:
@@ -80,7 +87,7 @@ def parse_filename(filename: str) -> tuple[str, str] | None:
 
 
 def with_versions(page: ProjectPage) -> ProjectPage:
-    """The page with PEP 700's list of versions; from the names of the files where it has none."""
+    """The page with PEP 700's list of versions, made from the file names if it has none."""
     if page.versions:
         return page
     found = (parse_filename(file.filename) for file in page.files)

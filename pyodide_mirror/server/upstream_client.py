@@ -1,7 +1,8 @@
-"""Requests to one upstream and its file hosts, which lead nowhere else.
+"""The HTTP client for one upstream and its file hosts.
 
-What a page or a redirect names is a stranger's wish. It is followed to public addresses; into a
-private network only where the upstream itself is in one. Nothing of a client's request passes on.
+URLs in pages and redirects are not trusted. They are followed to public addresses, and into a
+private network only if the upstream itself is in one (no server-side request forgery). Nothing of a
+client's request is passed on.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _MAX_HOPS: Final = 5
 _CONNECTIONS: Final = 64
-"""For pages, and as many for files."""
+"""For pages; as many again for files."""
 _AGENT: Final = f"pyodide-mirror/{__version__}"
-_REACH: Final = {HostKind.PUBLIC: 0, HostKind.PRIVATE: 1, HostKind.LOOPBACK: 2}
+_DISTANCE: Final = {HostKind.PUBLIC: 0, HostKind.PRIVATE: 1, HostKind.LOOPBACK: 2}
 
 
 class UpstreamError(Exception):
@@ -46,23 +47,22 @@ class UpstreamError(Exception):
 
 
 class Refused(OSError):
-    """A host that this upstream may not send us to."""
+    """A host to which this upstream may not send us."""
 
 
 class UpstreamClient:
     """An HTTP client for one upstream.
 
-    ``login``: user name and password, for the upstream's own origin only; other hosts get what
-    the user's ``.netrc`` has for them. ``timeout``: seconds until an answer begins, and between
-    two pieces.
-    Proxies are taken from the environment, except for an upstream on this machine.
+    ``login``: user name and password, for the upstream's own origin only; other hosts get those of
+    the user's ``.netrc``. ``timeout``: seconds until an answer begins, and between two pieces of
+    it. Proxies are taken from the environment, except for an upstream on this machine.
     """
 
     def __init__(self, index_url: str, *, login: tuple[str, str] | None, timeout: float) -> None:
         self.index_url = index_url
         self.timeout = timeout
         self._login = _basic(*login) if login else None
-        self._reach = _Reach(index_url)
+        self._reach = Reach(index_url)
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._turns = {raw: asyncio.Semaphore(_CONNECTIONS) for raw in (False, True)}
 
@@ -73,16 +73,18 @@ class UpstreamClient:
         """Ask for a URL and follow redirects; any status but a redirect comes back.
 
         ``raw``: the bytes as they are, whatever their Content-Encoding. ``known``: the digest of
-        what comes is known, so that it may come by plain http from an https upstream, too.
-        Raises :class:`UpstreamError`; also from the block, when the body breaks off.
+        the answer is known, so that even an https upstream may send it by plain http.
+        Raises :class:`UpstreamError`; in the block as well, when the body breaks off.
         """
         try:
             async with contextlib.AsyncExitStack() as stack:
-                # To wait for one's turn takes as long as it takes; to get an answer does not.
+                # Waiting for a turn may take any time; waiting for an answer may not.
                 await stack.enter_async_context(self._turns[raw])
                 for _ in range(_MAX_HOPS + 1):
                     self._check(url, known=known)
-                    async with asyncio.timeout(self.timeout):  # a head may come in drops
+                    async with asyncio.timeout(
+                        self.timeout
+                    ):  # for the whole head, however slowly its bytes come
                         answer = await stack.enter_async_context(self._ask(url, headers, raw=raw))
                     if answer.status not in REDIRECTS or "location" not in answer.headers:
                         yield answer
@@ -91,7 +93,7 @@ class UpstreamClient:
                     answer.close()
                 raise UpstreamError(f"more than {_MAX_HOPS} redirects")
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-            raise _explained(error, url, self.timeout) from error
+            raise explained(error, url, self.timeout) from error
 
     async def close(self) -> None:
         """Close the connections."""
@@ -107,7 +109,7 @@ class UpstreamClient:
         if login := self._login_for(url):
             sent["authorization"] = login
         return self._session(raw=raw).get(
-            yarl.URL(url, encoded=True),  # as it was written: a %2B stays one
+            yarl.URL(url, encoded=True),  # as it was written: %2B stays %2B
             headers=sent,
             proxy=proxy,
             allow_redirects=False,
@@ -117,7 +119,7 @@ class UpstreamClient:
         if self._login is not None and origin(url) == origin(self.index_url):
             return self._login
         if self.index_url.startswith("https:") and urlsplit(url).scheme != "https":
-            return None  # a file may come in the clear; a password never goes so
+            return None  # a file may come unencrypted, but no password is sent so
         return _from_netrc(url)
 
     def _check(self, url: str, *, known: bool) -> None:
@@ -127,15 +129,15 @@ class UpstreamClient:
         self._reach.check_name(url)
 
     def _session(self, *, raw: bool) -> aiohttp.ClientSession:
-        # Made at the first request, inside the loop that serves: WSGI bridges know no start-up.
+        # Made at the first request, in the loop that serves: WSGI bridges have no start-up event.
         if raw not in self._sessions:
             self._sessions[raw] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    limit=_CONNECTIONS, resolver=_Resolver(self._reach), use_dns_cache=False
+                    limit=_CONNECTIONS, resolver=ReachResolver(self._reach), use_dns_cache=False
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=not raw,
-                # Not trust_env: that would send the default login of .netrc to any file host.
+                # trust_env would send the default login of .netrc to any file host.
                 trust_env=False,
                 requote_redirect_url=False,
                 timeout=aiohttp.ClientTimeout(
@@ -145,44 +147,46 @@ class UpstreamClient:
         return self._sessions[raw]
 
 
-class _Reach:
-    """How far into private networks an upstream may send us: as far as it stands there itself."""
+class Reach:
+    """How far into private networks an upstream may send us: as far as it is in one itself."""
 
     def __init__(self, index_url: str) -> None:
         self._host = (urlsplit(index_url).hostname or "").rstrip(".")
-        self._reach = _REACH[host_kind(index_url)]
+        self._distance = _DISTANCE[host_kind(index_url)]
         self._trusted = {self._host}
 
     def trust(self, host: str) -> None:
-        """Let a proxy of the environment be asked, wherever it stands."""
+        """Allow a proxy of the environment, whatever its address."""
         self._trusted.add(host)
 
     def check_name(self, url: str) -> None:
-        """Raise :class:`Refused` for a host that is out of reach by its name."""
+        """Raise :class:`Refused` for a host whose name is out of reach."""
         host = (urlsplit(url).hostname or "").rstrip(".")
-        if host != self._host and _REACH[host_kind(url)] > self._reach:
+        if host != self._host and _DISTANCE[host_kind(url)] > self._distance:
             raise Refused(f"{host}: a private host, named by a public upstream")
 
     def allowed(self, host: str, addresses: list[ResolveResult]) -> list[ResolveResult]:
-        """The addresses of a host that may be asked; raises :class:`Refused` when there is none."""
-        kinds = [_REACH[_kind(each["host"])] for each in addresses]
+        """The addresses of a host that are in reach; raises :class:`Refused` when there is none."""
+        kinds = [_DISTANCE[_kind(each["host"])] for each in addresses]
         if host.rstrip(".") == self._host:
-            # The user named it: a company's index often has a public name and a private address.
-            self._reach = max([self._reach, *kinds])
+            # The user chose it: a company's index often has a public name and a private address.
+            self._distance = max([self._distance, *kinds])
         if host.rstrip(".") in self._trusted:
             return addresses
-        found = [each for each, kind in zip(addresses, kinds, strict=True) if kind <= self._reach]
+        found = [
+            each for each, kind in zip(addresses, kinds, strict=True) if kind <= self._distance
+        ]
         if not found:
             raise Refused(f"{host}: a private address, named by a public upstream")
         return found
 
 
-class _Resolver(AbstractResolver):
-    """The system's resolver, which tells only of addresses in reach (so nothing can rebind)."""
+class ReachResolver(AbstractResolver):
+    """The system's resolver, limited to addresses in reach (so DNS rebinding has no effect)."""
 
-    def __init__(self, reach: _Reach) -> None:
+    def __init__(self, reach: Reach, system: AbstractResolver | None = None) -> None:
         self._reach = reach
-        self._system = aiohttp.ThreadedResolver()
+        self._system = system or aiohttp.ThreadedResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -207,7 +211,7 @@ def _basic(user: str, password: str) -> str:
 
 
 def _from_netrc(url: str) -> str | None:
-    """What the user's ``.netrc`` (or the file that ``NETRC`` names) has for the URL's host."""
+    """The login that the user's ``.netrc`` (or the file in ``NETRC``) has for the URL's host."""
     return _netrc_logins().get(urlsplit(url).hostname or "")
 
 
@@ -220,13 +224,13 @@ def _netrc_logins() -> dict[str, str]:
         raise UpstreamError(f"the .netrc cannot be read ({type(error).__name__})") from error
     logins = {}
     for host, (user, _, password) in found.hosts.items():
-        if host != "default":  # it would hand a password to any file host
+        if host != "default":  # it would send a password to any file host
             logins[host] = _basic(user or "", password or "")
     return logins
 
 
 def _proxy_for(url: str) -> str | None:
-    """The environment's proxy for a URL, as urllib finds it; none for this machine itself."""
+    """The environment's proxy for a URL, as urllib finds it; none for this machine."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     if host_kind(url) is HostKind.LOOPBACK or proxy_bypass(host):
@@ -234,8 +238,8 @@ def _proxy_for(url: str) -> str | None:
     return getproxies().get(parts.scheme)
 
 
-def _explained(error: BaseException, url: str, timeout: float) -> UpstreamError:
-    """What was seen, without anything that a URL may hide."""
+def explained(error: BaseException, url: str, timeout: float) -> UpstreamError:
+    """What happened, without any secret that a URL may contain."""
     host = "the upstream" if "@" in url else urlsplit(url).hostname or "the upstream"
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorDNSError) else error
     match cause:

@@ -1,9 +1,6 @@
-"""The cache: files by their SHA-256 and the pages that list them, so that nothing is fetched twice.
+"""The cache: files by their SHA-256, and the pages that list them, for all mirrors.
 
-It is shared by all mirrors, for a file is what its digest says, wherever it came from. Here are its
-rules, which need no browser; ``_browser_store.py`` has the shelf in IndexedDB.
-
-Any script of the page's origin may write to what a browser keeps. So a file is served only after
+Any script of the page's origin may write to a browser's storage. So a file is served only after
 its digest was found right; a page is only as good as the origin's other scripts, and goes through
 the same strict parser as one from the network.
 """
@@ -14,12 +11,14 @@ import asyncio
 import json
 import logging
 import time
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from hashlib import sha256 as _sha256
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 from zlib import crc32
 
+from .choice import read_flat_json
 from .lru_index import DIGEST, PAGE_URL, Change, LruIndex, recent_keys
 
 if TYPE_CHECKING:
@@ -28,13 +27,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MAX_BYTES: Final = 200_000_000
-
-MEMORY_BYTES: Final = 50_000_000
-"""The bound where only the process's memory can keep something."""
-
+_MEMORY_BYTES: Final = 50_000_000
+"""The limit in the process's memory."""
 _LONGEST_HEAD: Final = 8192
-
-_MOST_BRACKETS: Final = 8
 
 Where = Literal["indexeddb", "memory", "off"]
 
@@ -43,9 +38,8 @@ Where = Literal["indexeddb", "memory", "off"]
 class CachedPage:
     """A project page as it was read.
 
-    ``body``: UTF-8 JSON, cut down already. ``url``: the one that answered, after redirects.
-    ``fetched``: when, in seconds since the epoch; 0 when it claims to come from the future, and
-    must be taken for old.
+    ``body``: UTF-8 JSON, cut down already. ``url``: the final one, after redirects. ``fetched``:
+    seconds since the epoch; 0, which is old, if it claims to come from the future.
     """
 
     body: bytes
@@ -61,27 +55,20 @@ class CachedPage:
 
     @classmethod
     def from_bytes(cls, content: bytes, key: str) -> CachedPage | None:
-        """Read what anybody may have written; None if it is damaged, or not the page of ``key``."""
+        """Read what any script may have written; None if it is damaged or not ``key``'s page."""
         checksum, _, rest = content.partition(b"\n")
         head, _, body = rest.partition(b"\n")
-        if checksum != _checksum(key, rest) or len(head) > _LONGEST_HEAD:
+        if checksum != _checksum(key, rest):
             return None
-        if head.count(b"[") + head.count(b"{") > _MOST_BRACKETS:
-            return None  # deep nesting would overflow the stack
-        try:
-            match json.loads(head):
-                case [float() as fetched, str() as content_type, str() as url] if (
-                    0 <= fetched < inf
-                ):
-                    fetched = fetched if fetched <= time.time() else 0.0
-                    return cls(body, content_type, url, fetched)
-        except (ValueError, RecursionError):
-            pass
+        with suppress(ValueError):
+            match read_flat_json(head.decode(), _LONGEST_HEAD):
+                case [float(fetched), str(content_type), str(url)] if 0 <= fetched < inf:
+                    return cls(body, content_type, url, fetched if fetched <= time.time() else 0.0)
         return None
 
 
 def _checksum(key: str, rest: bytes) -> bytes:
-    # Against damage and mistaken entries; who means harm can do without.
+    # Against damage and mistaken entries, not against attackers.
     return b"%08x" % crc32(rest, crc32(key.encode()))
 
 
@@ -89,7 +76,7 @@ def _checksum(key: str, rest: bytes) -> bytes:
 class CacheInfo:
     """What the cache holds: numbers of files and pages, and bytes of both together.
 
-    ``max_bytes``: its bound. ``where``: ``"off"`` when nothing is kept at all.
+    ``max_bytes``: its limit. ``where``: ``"off"`` when nothing is cached.
     """
 
     __module__ = "pyodide_mirror"  # where users find it
@@ -102,7 +89,7 @@ class CacheInfo:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return asdict(self)
 
     def __str__(self) -> str:
         if self.where == "off":
@@ -112,32 +99,32 @@ class CacheInfo:
 
 
 class CacheBackendError(Exception):
-    """The shelf cannot be used on this page."""
+    """The backend cannot be used on this page."""
 
 
 class CacheBackend(Protocol):
-    """Keeps bytes by key, the most recently used ones up to ``max_bytes``."""
+    """Stores bytes by key, the most recently used ones up to ``max_bytes``.
+
+    ``read``, ``sizes`` and ``clear`` raise :class:`CacheBackendError`.
+    """
 
     max_bytes: int
     where: Where
 
     async def read(self, key: str, sha256: str = "") -> bytes | None:
-        """The content, if it has this digest, where one is given. What has not is dropped.
-
-        Raises :class:`CacheBackendError`.
-        """
+        """The content; what does not have the digest, where one is given, is dropped."""
         ...
 
     def change(self, key: str, change: Change) -> None:
-        """Change an entry, in the background; that it was used may wait for :meth:`flush`."""
+        """Change an entry in the background; ``"used"`` may wait for :meth:`flush`."""
         ...
 
     def read_ahead(self, keys: Iterable[str]) -> None:
-        """Begin to read what will be wanted; it is held until :meth:`flush`."""
+        """Begin to read what will be wanted; it is in memory until :meth:`flush`."""
         ...
 
     def flush(self) -> None:
-        """Begin to make all changes, and hold nothing any longer."""
+        """Begin to make all changes, and free what was read ahead."""
         ...
 
     async def settled(self) -> None:
@@ -145,18 +132,18 @@ class CacheBackend(Protocol):
         ...
 
     async def sizes(self) -> Mapping[str, int]:
-        """The bytes of each entry. Raises :class:`CacheBackendError`."""
+        """The bytes of each entry."""
         ...
 
     async def clear(self) -> None:
-        """Remove everything. Raises :class:`CacheBackendError`."""
+        """Remove everything."""
         ...
 
 
 class MemoryBackend:
-    """:class:`CacheBackend` for as long as the process lives; changes at once."""
+    """:class:`CacheBackend` in the process's memory; it changes at once."""
 
-    def __init__(self, max_bytes: int = MEMORY_BYTES, where: Where = "memory") -> None:
+    def __init__(self, max_bytes: int = _MEMORY_BYTES, where: Where = "memory") -> None:
         self.max_bytes = max_bytes
         self.where = where
         self._content: dict[str, bytes] = {}
@@ -199,24 +186,22 @@ class MemoryBackend:
 
 
 class Cache:
-    """Keeps files and pages on a shelf, and on one in memory from when that cannot be used.
+    """Files and pages in a backend, or in memory from when that cannot be used.
 
     No method raises for what the browser does not allow.
     """
 
     def __init__(self, backend: CacheBackend) -> None:
         self._backend = backend
-        self._keys: set[str] | None = None
-        """What was there when it was looked at."""
-        self._saved: set[str] = set()
-        """What has been kept since."""
+        self._keys: set[str] | None = None  # at the first look
+        self._saved: set[str] = set()  # since then
         self._looking = asyncio.Lock()
         self._warming: asyncio.Task[bool] | None = None
 
     def warm(self) -> None:
         """Begin to find out what is there, so that asking for what is not there costs nothing.
 
-        What another tab keeps later is not seen, and fetched once more.
+        What another tab saves later is not seen, and fetched once more.
         """
         if self._keys is None and self._warming is None:
             self._warming = asyncio.ensure_future(self._has(""))
@@ -230,7 +215,7 @@ class Cache:
         return await self._read(f"file:{sha256}", sha256) if DIGEST.fullmatch(sha256) else None
 
     async def save_file(self, sha256: str, data: bytes) -> None:
-        """Keep a file that the caller has verified; returns before it is written."""
+        """Save a file that the caller has verified; returns before it is written."""
         if DIGEST.fullmatch(sha256):
             self._save(f"file:{sha256}", data)
 
@@ -246,17 +231,17 @@ class Cache:
         return page
 
     async def save_page(self, url: str, page: CachedPage) -> None:
-        """Keep a page instead of the one before; returns before it is written."""
+        """Save a page instead of the one before; returns before it is written."""
         if PAGE_URL.fullmatch(url):
             key = f"page:{url}"
             self._save(key, page.to_bytes(key))
 
     def flush(self) -> None:
-        """Begin to write down what was read, too: nobody is in a hurry any more."""
+        """Begin to write everything, also what was used."""
         self._backend.flush()
 
     async def info(self) -> CacheInfo:
-        """What is in it, once all is written."""
+        """What it holds, once all is written."""
         await self._backend.settled()
         try:
             sizes = await self._backend.sizes()
@@ -264,8 +249,8 @@ class Cache:
             self._fall_back(error)
             sizes = {}
         files = sum(key.startswith("file:") for key in sizes)
-        held = files, len(sizes) - files, sum(sizes.values())
-        return CacheInfo(*held, self._backend.max_bytes, self._backend.where)
+        total, backend = sum(sizes.values()), self._backend
+        return CacheInfo(files, len(sizes) - files, total, backend.max_bytes, backend.where)
 
     async def clear(self) -> None:
         """Remove everything."""
@@ -277,7 +262,7 @@ class Cache:
             self._fall_back(error)
 
     async def settled(self) -> None:
-        """Wait until all that was to be kept is written, or given up."""
+        """Wait until all that was saved is written, or given up."""
         await self._backend.settled()
 
     def _save(self, key: str, content: bytes) -> None:
@@ -313,8 +298,8 @@ class Cache:
     def _fall_back(self, error: CacheBackendError) -> None:
         if self._backend.where == "indexeddb":
             _log.debug("the cache is in memory only: %s", error)
-            self._backend = MemoryBackend(min(MEMORY_BYTES, self._backend.max_bytes))
+            self._backend = MemoryBackend(min(_MEMORY_BYTES, self._backend.max_bytes))
 
 
 NO_CACHE: Final = Cache(MemoryBackend(0, "off"))
-"""Keeps nothing."""
+"""A cache that stores nothing."""

@@ -1,21 +1,20 @@
-"""What is remembered across page loads: the mirror that was chosen, and when."""
+"""The mirror that was chosen, and when, remembered across page loads."""
 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Generator
 
 FRESH: Final = timedelta(days=30)
-"""How long a remembered choice is put in front of the other mirrors."""
-
+"""How long a remembered choice is put before the other mirrors."""
 _LONGEST: Final = 4096
-
-_MOST_BRACKETS: Final = 8
+_MAX_BRACKETS: Final = 8
 
 T = TypeVar("T")
 
@@ -28,7 +27,7 @@ class Choice:
     date: datetime
 
     def is_fresh(self, now: datetime) -> bool:
-        """Whether it still says something; a date in the future is not to be trusted."""
+        """Whether it is recent; a date in the future is not trusted."""
         return timedelta(0) <= now - self.date <= FRESH
 
     def to_json(self) -> str:
@@ -37,25 +36,19 @@ class Choice:
 
     @classmethod
     def from_json(cls, text: object) -> Choice | None:
-        """Read what any page of this origin may have written; None if it is not ours."""
-        if not isinstance(text, str) or len(text) > _LONGEST:
-            return None
-        if text.count("[") + text.count("{") > _MOST_BRACKETS:
-            return None  # deep nesting would overflow the stack
-        try:
-            record = json.loads(text)
+        """Read what any script of this origin may have written; None if it is no choice."""
+        with suppress(ValueError, KeyError, TypeError, OverflowError):
+            record = read_flat_json(text, _LONGEST) if isinstance(text, str) else {}
             index_url, date = record["index_url"], datetime.fromisoformat(record["date"])
-            if not isinstance(index_url, str) or date.tzinfo is None:
-                return None
-            return cls(index_url, date.astimezone(UTC))
-        except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
-            return None
+            if isinstance(index_url, str) and date.tzinfo is not None:
+                return cls(index_url, date.astimezone(UTC))
+        return None
 
 
 class ChoiceStore(Protocol):
-    """Keeps one choice.
+    """Stores one choice.
 
-    Each method starts its work when it is called and is done when its result is awaited. None
+    Each method starts its work when it is called; who awaits its result waits for the end. None
     raises: where nothing can be stored nothing is remembered, and a warning is logged.
     """
 
@@ -73,28 +66,38 @@ class ChoiceStore(Protocol):
 
 
 class MemoryStore:
-    """Remembers for as long as the process lives."""
+    """:class:`ChoiceStore` in the process's memory."""
 
     def __init__(self) -> None:
         self._choice: Choice | None = None
 
     def load(self) -> Awaitable[Choice | None]:
-        """The remembered choice, or None."""
+        """See :class:`ChoiceStore`."""
         return _Done(self._choice)
 
     def save(self, choice: Choice) -> Awaitable[None]:
-        """Remember this one instead of the one before."""
+        """See :class:`ChoiceStore`."""
         self._choice = choice
         return _Done(None)
 
     def forget(self) -> Awaitable[None]:
-        """Remember nothing."""
+        """See :class:`ChoiceStore`."""
         self._choice = None
         return _Done(None)
 
 
+def read_flat_json(text: str, max_length: int) -> Any:
+    """Parse JSON that any script may have written.
+
+    Raises ValueError, also for long text, and for nested one, which would overflow the stack.
+    """
+    if len(text) > max_length or text.count("[") + text.count("{") > _MAX_BRACKETS:
+        raise ValueError("too long, or too deep")
+    return json.loads(text)
+
+
 class _Done(Generic[T]):
-    """Awaitable that has its value already; needs no event loop."""
+    """An awaitable that has its value already, and needs no event loop."""
 
     def __init__(self, value: T) -> None:
         self._value = value

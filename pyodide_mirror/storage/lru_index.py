@@ -9,48 +9,42 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MAX_ENTRIES: Final = 4_000
-
 _SHARE: Final = 4
-"""What is larger than this part of the bound would push out too much else."""
-
+"""What is larger than this part of the limit would push out too much else."""
 _SMALL: Final = 262_144
-
 _AHEAD_BYTES: Final = 2_000_000
-"""Of the small entries as many are read ahead; what is larger is worth a transaction of its own."""
-
+"""Bytes of small entries that are read ahead; a larger one is worth its own transaction."""
 _LONGEST_INDEX: Final = 10_000_000
 
 DIGEST: Final = re.compile("[0-9a-f]{64}")
-
 PAGE_URL: Final = re.compile("https?://[^\\s\x00-\x20\x7f-\x9f\ud800-\udfff]{1,2000}")
-
 _LINE: Final = re.compile(f"([0-9]{{1,12}}) (file:{DIGEST.pattern}|page:{PAGE_URL.pattern})")
 
 Change = bytes | Literal["used", "drop"]
-"""What happens to an entry: this is its content, it was used, or it has to go."""
+"""What happens to an entry: its new content, it was used, or it is dropped."""
 
 
 class LruIndex:
-    """The entries of a shelf and their sizes in bytes, the least recently used one first."""
+    """The entries of a backend and their sizes in bytes, the least recently used one first."""
 
     def __init__(self) -> None:
         self.sizes: dict[str, int] = {}
 
     @classmethod
     def from_text(cls, text: object) -> LruIndex:
-        """Read what anybody may have written; what is not ours is an empty one.
+        """Read what any script may have written; what is not ours is an empty index.
 
         A line per entry, and no JSON, whose nesting could overflow the stack.
         """
-        order = cls()
+        index = cls()
         if not isinstance(text, str) or len(text) > _LONGEST_INDEX:
-            return order
+            return index
         for line in text.split("\n"):
             entry = _LINE.fullmatch(line)
             if not entry:
                 return cls()
-            order.sizes[entry[2]] = int(entry[1])
-        return order
+            index.sizes[entry[2]] = int(entry[1])
+        return index
 
     def to_text(self) -> str:
         """For :meth:`from_text`."""
@@ -66,13 +60,13 @@ class LruIndex:
             del self.sizes[key]
 
     def unindexed(self, present: Iterable[Any]) -> list[Any]:
-        """What has content and is no entry: it was dropped, or others have put it there."""
+        """The keys of content without an entry: it was dropped, or others have put it there."""
         return [key for key in present if not (isinstance(key, str) and key in self.sizes)]
 
     def apply(self, changes: Mapping[str, Change], max_bytes: int) -> None:
-        """Make the changes, then forget the least recently used until the bound is kept.
+        """Make the changes, then forget the least recently used entries that exceed the limit.
 
-        What is too large is dropped: the older one, too, whose place it would take.
+        Content that is too large is dropped, and so is the older one that it would replace.
         """
         for key, change in changes.items():
             size = self.sizes.pop(key, None)
@@ -87,13 +81,13 @@ class LruIndex:
 
 
 def recent_keys(sizes: Mapping[str, int]) -> list[str]:
-    """The keys of the small entries that were used last: what is installed again needs them all."""
+    """The keys of the small entries that were used last: another install needs them all."""
     found, total = [], 0
     for key, size in reversed([*sizes.items()]):
-        total += size if size <= _SMALL else 0
-        if total > _AHEAD_BYTES:
-            break
         if size <= _SMALL:
+            total += size
+            if total > _AHEAD_BYTES:
+                break
             found.append(key)
     return found
 
@@ -104,7 +98,7 @@ def max_entry_bytes(max_bytes: int) -> int:
 
 
 def byte_limit(max_bytes: int, held: int, free: float | None) -> int:
-    """The bound in bytes where this much is free, if that is known: never more than half of it.
+    """The limit in bytes, at most half of what is free, if that is known.
 
     ``held``: what the cache has already; it counts as free.
     """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     )
     from .client import RetryingClient, request_to, send
     from .cpython import CorsTransport
-    from .messages import TRANSIENT, TRY_LATER, Failure, FailureKind, Request, Response
+    from .messages import TRANSIENT, Failure, FailureKind, Request, Response
     from .once_map import OnceMap
 
 __getattr__, __dir__, __all__ = hand_on(__name__)

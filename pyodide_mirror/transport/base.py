@@ -1,4 +1,4 @@
-"""What makes requests: one Protocol, and what its implementations share."""
+"""The protocol of what makes requests, and what its implementations share."""
 
 from __future__ import annotations
 
@@ -22,10 +22,7 @@ class Progress(Protocol):
     """Is told how a request gets on. It must not raise."""
 
     def headers(self, status: int, length: int | None) -> None:
-        """The status and headers of the final answer are here.
-
-        ``length``: Content-Length in bytes, a hint only, for the body may have been encoded.
-        """
+        """The final answer's status, and its Content-Length: a hint, as the body may be encoded."""
 
     def received(self, size: int) -> None:
         """``size`` more bytes of the body are here."""
@@ -48,16 +45,16 @@ class Transport(Protocol):
     page: PageFacts
 
     async def fetch(self, request: Request, progress: Progress = NO_PROGRESS) -> Response:
-        """Answer with the whole body, or raise :class:`TransportError`.
+        """Answer with the whole body, after redirects, or raise :class:`TransportError`.
 
-        Redirects are followed. A cancelled fetch leaves no request behind. An opaque request is
-        answered with status 0 and no body.
+        A cancelled fetch leaves no request behind. An opaque request is answered with status 0
+        and no body.
         """
         ...
 
 
 def too_large(limit: int) -> TransportError:
-    """The error for a body over the request's cap of ``limit`` bytes."""
+    """The error for a body of more than ``limit`` bytes."""
     return TransportError(FailureKind.TOO_LARGE, f"more than {limit:,} bytes")
 
 
@@ -68,7 +65,7 @@ def timed_out(seconds: float, received: int | None) -> TransportError:
 
 
 def cut_off(received: int) -> TransportError:
-    """The error for a body that ends too early."""
+    """The error for a body that ends after ``received`` bytes, too early."""
     return TransportError(FailureKind.CUT_OFF, Failure.cut_off(received).detail)
 
 
@@ -76,11 +73,11 @@ def cut_off(received: int) -> TransportError:
 class PageFacts:
     """What is known of the page (or worker) that the requests come from.
 
-    ``origin``: its serialized origin, ``""`` outside a browser, where no rule of the web applies.
-    ``host_kind``: where the page itself comes from. ``isolated``: it is cross-origin isolated, so
-    that opaque requests may be blocked by its own embedder policy. ``tells_policies``: the browser
-    says so when the page's Content-Security-Policy stops a request. ``local_network`` and
-    ``loopback_network``: the state of the permission, ``""`` where the browser knows none.
+    ``origin``: serialized, ``""`` outside a browser, where no rule of the web applies.
+    ``host_kind``: where the page itself comes from. ``isolated``: cross-origin isolated, so that
+    its own embedder policy may block opaque requests. ``tells_policies``: the browser reports when
+    the page's Content-Security-Policy stops a request. ``local_network``, ``loopback_network``:
+    state of the permission, ``""`` where the browser knows none.
     """
 
     origin: str = ""

@@ -1,4 +1,4 @@
-"""A client that waits for a mirror that is busy, and the requests that are made to mirrors."""
+"""The requests that are made to mirrors, and a client that waits for a busy one."""
 
 from __future__ import annotations
 
@@ -27,15 +27,14 @@ def request_to(
     credentials: Credentials | None = None,
     **options: Any,
 ) -> Request:
-    """A request to a mirror, or for one of its files, with what the mirror wants to be sent.
+    """A request to a mirror, or for one of its files.
 
     ``accept``: the Accept header of a request for a page. ``credentials``: instead of the mirror's
     own mode. ``options``: the other fields of :class:`Request`.
     """
-    headers = {**mirror.headers_for(url), **({"accept": accept} if accept else {})}
     return Request(
         url=url,
-        headers=headers,
+        headers={**mirror.headers_for(url), **({"accept": accept} if accept else {})},
         credentials=credentials or mirror.credentials_for(url),
         lean=bool(accept),
         **options,
@@ -70,7 +69,7 @@ class RetryingClient:
             if pause <= request.timeout:
                 self._on_retry(request.url, pause)
                 await asyncio.sleep(pause)
-                response = await send(self._transport, request, progress)
+                return await send(self._transport, request, progress)
         return response
 
 

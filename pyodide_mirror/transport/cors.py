@@ -1,4 +1,4 @@
-"""The Fetch standard's rules for a GET request that a page makes. Pure: heads in, decisions out.
+"""The Fetch standard's rules for a GET request that a page makes, without any I/O.
 
 Section numbers are those of the Fetch standard (fetch.spec.whatwg.org). Left out is what a single
 request cannot meet: the preflight cache, cookies, HSTS.
@@ -12,21 +12,22 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urljoin, urlsplit
 
-from pyodide_mirror.model import HostKind, hide_user_info, host_kind, origin, split_http_url
+from pyodide_mirror.model import (
+    HostKind,
+    hide_user_info,
+    host_kind,
+    is_http_token,
+    origin,
+    split_http_url,
+)
 
 from .base import PageFacts, TransportError
 from .messages import FailureKind, Request
 
 _MAX_REDIRECTS: Final = 20
-
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})  # 2.2.3, "redirect status"
-
 _ALLOW_ORIGIN: Final = "Access-Control-Allow-Origin"
-
-_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-
 _NON_WILDCARD: Final = "authorization"  # 2.2.2, "CORS non-wildcard request-header name"
-
 # 2.2.2, "CORS-unsafe request-header byte" and the rules of "CORS-safelisted request-header".
 _SAFE: Final = {
     "accept": re.compile(r"[^\x00-\x08\x0a-\x1f\"():<>?@\[\\\]{}\x7f]*"),
@@ -34,22 +35,18 @@ _SAFE: Final = {
     "content-language": re.compile(r"[0-9A-Za-z *,.;=-]*"),
     "range": re.compile(r"bytes=\d+-\d*"),
 }
-
 _FORBIDDEN: Final = re.compile(  # 2.2.2, "forbidden request-header"
     r"(proxy-|sec-).*|accept-(charset|encoding)|access-control-request-.*|connection|cookie2?"
     r"|content-length|date|dnt|expect|host|keep-alive|origin|referer|set-cookie|te|trailer"
     r"|transfer-encoding|upgrade|via"
 )
-
 _READABLE: Final = frozenset(  # 2.2.2, "CORS-safelisted response-header name"
     {
         *("cache-control", "content-language", "content-length", "content-type", "expires"),
         *("last-modified", "pragma"),
     }
 )
-
 _NEVER_READABLE: Final = frozenset({"set-cookie", "set-cookie2"})
-
 _BAD_PORTS: Final = frozenset(  # 2.9, "port blocking"
     {
         *(1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101),
@@ -86,11 +83,11 @@ class ResponseHead:
         """The lower-case names that a header lists, or None if it is not a list of names."""
         items = [item.strip(" \t") for item in ",".join(self.get_all(name)).split(",")]
         found = {item.lower() for item in items if item}
-        return found if all(map(_TOKEN.fullmatch, found)) else None
+        return found if all(map(is_http_token, found)) else None
 
 
 class FetchPolicy:
-    """One request on its way through redirects: what is sent at each hop, what may be read.
+    """What one request sends at each hop of its redirects, and what of the answers may be read.
 
     Methods raise :class:`TransportError` where the standard says "network error", with the fact.
     """
@@ -162,7 +159,7 @@ class FetchPolicy:
         self._check_cors(head, where)
 
     def redirect(self, head: ResponseHead) -> bool:
-        """Go on to where the answer points, if it is a redirect (4.5)."""
+        """Follow the answer, if it is a redirect, and say whether it was one (4.5)."""
         locations = head.get_all("location")
         if head.status not in _REDIRECTS or not locations:
             return False

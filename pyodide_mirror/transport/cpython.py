@@ -1,4 +1,4 @@
-"""The transport for CPython: urllib's HTTP, with the rules that a browser would apply.
+"""The transport for CPython: urllib's HTTP under the rules that a browser applies.
 
 What a browser only calls "failed to fetch" is known here, so every failure says what was seen.
 """
@@ -26,10 +26,8 @@ from .cors import FetchPolicy, ResponseHead
 from .messages import FailureKind, Request, Response
 
 _PIECE: Final = 65_536
-
 _CHUNK: Final = 1_048_576
 """Bytes that are unpacked at once, at most."""
-
 _EVERY_REQUEST: Final = {
     # Some mirrors turn away what does not look like a browser.
     "user-agent": "Mozilla/5.0 (compatible; pyodide-mirror)",
@@ -40,7 +38,7 @@ _EVERY_REQUEST: Final = {
 
 
 class CorsTransport:
-    """:class:`~pyodide_mirror.transport.Transport` for CPython, as if from the page's scripts.
+    """:class:`~pyodide_mirror.transport.Transport` for CPython, as from a page's scripts.
 
     Without an origin there is no page, and so no CORS. Cookies are never sent; credentials mode
     ``include`` only makes the rules stricter. The environment's proxies are used as urllib does,
@@ -68,7 +66,7 @@ class CorsTransport:
             result: Response | Exception
             try:
                 result = worker.read(FetchPolicy(request, self.page))
-            except Exception as error:  # it is raised again where it is awaited  # noqa: BLE001  # it is raised again where it is awaited
+            except Exception as error:  # noqa: BLE001  # it is raised again where it is awaited
                 result = error
             with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(settle, result)
@@ -135,8 +133,15 @@ class _Worker:
         try:
             answer = self._opener(url).open(request, timeout=self.request.timeout)
         except (OSError, UnicodeError, http.client.HTTPException) as error:
-            raise _network(error) from error
+            raise self._timed_out(error) or _network(error) from error
         return cast("http.client.HTTPResponse", answer)  # of our handlers
+
+    def _timed_out(self, error: Exception) -> TransportError | None:
+        """The same as from the loop's limit, which a busy loop may notice after the socket's."""
+        cause = error.reason if isinstance(error, URLError) else error
+        if isinstance(cause, TimeoutError) and cause.errno is None:  # else the system's own
+            return timed_out(self.request.timeout, self.received)
+        return None
 
     def _opener(self, url: str) -> OpenerDirector:
         """Urllib without its redirects, errors and cookies: those are decided by the policy."""
@@ -169,7 +174,7 @@ class _Worker:
                     self._tell(self._on_received, len(chunk))
             decoder.finish()
         except (OSError, EOFError, http.client.HTTPException) as error:
-            raise cut_off(self.received) from error
+            raise self._timed_out(error) or cut_off(self.received) from error
         except zlib.error as error:
             what = f"the answer is not what its Content-Encoding says ({error})"
             raise TransportError(FailureKind.CUT_OFF, what) from error
@@ -183,7 +188,7 @@ class _Worker:
             self.limit.reschedule(self.loop.time() + self.request.timeout)
 
     def _tell(self, listener: Callable[..., None], *arguments: object) -> None:
-        """Progress is told in the loop's thread, like everything else."""
+        """Call a method of the progress, in the loop's thread like everything else."""
         with suppress(RuntimeError):  # the loop is closed
             self.loop.call_soon_threadsafe(listener, *arguments)
 
@@ -203,7 +208,7 @@ class _Http(HTTPHandler):
 
 
 class _Https(HTTPSHandler):
-    """The same for TLS, with the default verification."""
+    """The same handler for TLS, with the default verification."""
 
     def __init__(self, note: _Note) -> None:
         super().__init__()

@@ -19,10 +19,9 @@ class Request:
 
     ``opaque``: the Fetch standard's ``no-cors`` mode; the answer only proves that there is one.
     ``timeout``: seconds for headers and body together; with ``stall`` for the first byte, and then
-    from each byte to the next. ``max_bytes``: the largest body accepted.
-    ``lean``: it is a project page, of which only what micropip can use is wanted, where leaving
-    out the rest is cheap. ``digest``: the body's SHA-256 is wanted, where the browser has it for
-    less than Python.
+    from each byte to the next. ``max_bytes``: the largest body accepted. ``lean``: it is a project
+    page, of which only what micropip can use is wanted, if leaving out the rest is cheap.
+    ``digest``: the body's SHA-256 is wanted, if the browser computes it faster than Python.
     """
 
     url: str
@@ -38,16 +37,18 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """An answer with its whole body. ``url`` is the final one; header names are lower-case."""
+    """An answer with its whole body.
+
+    ``url`` is the final one; header names are lower-case. ``digest``: the body's SHA-256, or
+    ``""``. ``checked``: it is a lean page of which each entry is as it must be.
+    """
 
     url: str
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     digest: str = ""
-    """The body's SHA-256, if it was asked for and had for less."""
     checked: bool = False
-    """It is a lean page of which each entry is as it must be."""
 
     @property
     def sha256(self) -> str:
@@ -63,22 +64,22 @@ class Response:
     def is_short(self) -> bool:
         """Whether less came than Content-Length says.
 
-        Only a hint where something else is wrong: with a Content-Encoding, which pages cannot
-        see, it may be so of a complete body. WebKit reports a cut-off body in no other way.
+        A hint, for where something else is wrong: of a body with a Content-Encoding, which pages
+        cannot see, it may be so, too. WebKit reports a cut-off body in no other way.
         """
         length = self.headers.get("content-length", "")
         return length.isdecimal() and len(self.body) < int(length)
 
 
 class FailureKind(StrEnum):
-    """How a request failed, as far as the client can tell."""
+    """How a request failed, as far as the client knows."""
 
     NETWORK = "network"
     """No readable answer; a browser does not say why (Fetch standard: network error)."""
     UNREACHABLE = "unreachable"
-    """No answer, and the detail says why. Only our CPython transport knows."""
+    """No answer, and the detail says why, as only the transport for CPython can."""
     CORS = "cors"
-    """Answered, but not readable, and the detail says why. Only our CPython transport knows."""
+    """Answered, but not readable; also of CPython's transport only."""
     TIMEOUT = "timeout"
     CSP = "csp"
     OFFLINE = "offline"
@@ -101,10 +102,8 @@ class Failure:
 
 TRY_LATER: Final = frozenset({429, 503})
 """Statuses that ask to come again later (RFC 6585, section 4; RFC 9110, section 15.6.4)."""
-
 TRANSIENT: Final = TRY_LATER | {500, 502, 504}
-"""Statuses that may be another one a moment later (RFC 9110, section 15.6).
+"""Statuses that may be gone a moment later: a server often has one upstream, and so asks again.
 
-A page that has another mirror goes there at once, and only waits for those that ask it to. A server
-often has one upstream alone, so it asks once more after any of these.
+A page that has another mirror goes there at once, and only waits for those that ask it to.
 """

@@ -16,8 +16,8 @@ T = TypeVar("T")
 class OnceMap(Generic[K, T]):
     """Runs work once for each key, and gives its result to all who ask meanwhile.
 
-    The work belongs to the map: who asked first may be cancelled, and the others still get the
-    result. ``remember``: results, and errors, are also given to those who ask later.
+    The work belongs to the map: if who asked first is cancelled, the others still get the result.
+    ``remember``: results, and errors, are also given to those who ask later.
     """
 
     def __init__(self, *, remember: bool = False) -> None:
@@ -35,8 +35,9 @@ class OnceMap(Generic[K, T]):
     def has_failed(self, key: K) -> bool:
         """Whether the work for this key is remembered to have ended with an error."""
         task = self._tasks.get(key)
-        ended = task is not None and task.done() and not task.cancelled()
-        return task is not None and ended and task.exception() is not None
+        if task is None or not task.done() or task.cancelled():
+            return False
+        return task.exception() is not None
 
     def stop(self) -> list[asyncio.Future[T]]:
         """Cancel what still runs, and forget it; returns what was cancelled."""
@@ -48,6 +49,6 @@ class OnceMap(Generic[K, T]):
 
     def _ended(self, key: K, task: asyncio.Future[T]) -> None:
         if not task.cancelled():
-            task.exception()  # asyncio logs an error that nobody looks at, and nobody may be left
+            task.exception()  # asyncio logs an error that nobody has looked at
         if self._tasks.get(key) is task and (task.cancelled() or not self._remember):
             del self._tasks[key]

@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import ThreadedResolver
-from aiohttp.abc import ResolveResult
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from pyodide_mirror.server.upstream_client import (
+    Reach,
+    ReachResolver,
     Refused,
     UpstreamClient,
     UpstreamError,
-    _Reach,
-    _Resolver,
 )
 from tests.abuse.hostile import HOSTILE, PASSWORD, SCRIPT, Hostile
 from tests.abuse.tries import TRIES, Try
@@ -214,10 +214,10 @@ def test_slow_readers_take_no_memory_and_get_all_in_the_end(tmp_path: Path, cold
 
 _IMPATIENT = """
 import sys
-from pyodide_mirror.server import command
-command._HEADERS_DUE = command._READ_WITHIN = 0.5
-command._MAX_CONNECTIONS = 30
-from pyodide_mirror.cli.main import main
+from pyodide_mirror.server import run
+run.HEADERS_DUE = run.READ_WITHIN = 0.5
+run.MAX_CONNECTIONS = 30
+from pyodide_mirror.cli import main
 sys.exit(main())
 """
 
@@ -339,7 +339,7 @@ def test_a_folder_of_odd_things_serves_what_is_sound(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- names and their addresses
 
 
-class _System:
+class _System(AbstractResolver):
     """A system's resolver that knows what the test says."""
 
     def __init__(self, **addresses: str) -> None:
@@ -352,12 +352,13 @@ class _System:
             for each in addresses
         ]
 
+    async def close(self) -> None:
+        """Nothing is open."""
 
-def _resolver(index_url: str, **addresses: str) -> tuple[_Reach, _Resolver]:
-    reach = _Reach(index_url)
-    resolver = _Resolver(reach)
-    resolver._system = _System(**addresses)  # type: ignore[assignment]
-    return reach, resolver
+
+def _resolver(index_url: str, **addresses: str) -> tuple[Reach, ReachResolver]:
+    reach = Reach(index_url)
+    return reach, ReachResolver(reach, _System(**addresses))
 
 
 @pytest.mark.parametrize(
@@ -417,17 +418,17 @@ async def test_a_public_name_with_a_private_address_is_never_connected_to(
     monkeypatch.setattr(ThreadedResolver, "resolve", lambda _, *where: system.resolve(*where))
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    web = UpstreamClient("http://index.example/simple", login=None, timeout=TIMEOUT)
+    client = UpstreamClient("http://index.example/simple", login=None, timeout=TIMEOUT)
     try:
         with pytest.raises(UpstreamError, match="private address"):
-            async with web.get(f"http://files.example:{asked.port}/x", {}):
+            async with client.get(f"http://files.example:{asked.port}/x", {}):
                 raise AssertionError
         assert asked.connections == 0
         # The index itself was named by the user, whatever its address.
-        async with web.get(f"http://index.example:{asked.port}/simple/x/", {}) as answer:
+        async with client.get(f"http://index.example:{asked.port}/simple/x/", {}) as answer:
             assert answer.status == 200
     finally:
-        await web.close()
+        await client.close()
         asked.close()
 
 
@@ -436,17 +437,17 @@ async def test_below_an_https_index_plain_http_carries_only_what_a_digest_proves
     known: bool,
 ) -> None:
     asked = Server(lambda _: Response(body=b"x"))
-    web = UpstreamClient(f"https://{LOOPBACK}/simple", login=None, timeout=TIMEOUT)
+    client = UpstreamClient(f"https://{LOOPBACK}/simple", login=None, timeout=TIMEOUT)
     try:
         url = f"http://{LOOPBACK}:{asked.port}/x"
         if known:
-            async with web.get(url, {}, known=True) as answer:
+            async with client.get(url, {}, known=True) as answer:
                 assert await answer.read() == b"x"
         else:
             with pytest.raises(UpstreamError, match="plain http"):
-                async with web.get(url, {}):
+                async with client.get(url, {}):
                     raise AssertionError
     finally:
-        await web.close()
+        await client.close()
         asked.close()
     assert asked.connections == int(known)

@@ -4,11 +4,13 @@
 """
 
 import argparse
+import ast
 import contextlib
 import io
 import itertools
 import os
 import re
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from pyodide_mirror import MIRRORS, Reason, cli
 from pyodide_mirror.mirrors import MIRRORS_AS_OF, PYPI_URL
 
 ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "pyodide_mirror"
 READMES = ("README.md", "README.zh-CN.md", "README.es.md")
 _PARSER = MarkdownIt("commonmark").enable("table")
 _NOT_RUN = re.compile(r"<!--\s*not run:\s*(?P<why>.*?)\s*-->", re.DOTALL)
@@ -141,6 +144,37 @@ def broken_links(name: str) -> list[str]:
 # --- what is made from the code -----------------------------------------------------------------
 
 
+def layers() -> list[list[str]]:
+    """Return the rooms, those that import the others first, as import-linter's contract has them.
+
+    Rooms of one layer do not import each other.
+    """
+    contracts = tomllib.loads(read("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    (order,) = (each["layers"] for each in contracts if each["type"] == "layers")
+    return [layer.split(" | ") for layer in order]
+
+
+def rooms() -> str:
+    """Return the table of rooms: what each is, as its docstring says, and its modules."""
+    rows = ["| | room | what it is | modules |", "|---|---|---|---|"]
+    for number, layer in enumerate(layers(), 1):
+        for room in layer:
+            folder = PACKAGE / room
+            source = folder / "__init__.py" if folder.is_dir() else PACKAGE / f"{room}.py"
+            docstring = ast.get_docstring(ast.parse(source.read_text("utf-8"))) or ""
+            sentence = docstring.partition("\n")[0].replace("``", "`")
+            name = f"{room}/" if folder.is_dir() else room
+            modules = " ".join(f"`{module}`" for module in modules_of(folder))
+            rows.append(f"| {number} | `{name}` | {sentence} | {modules} |")
+    return "\n".join(rows)
+
+
+def modules_of(folder: Path) -> list[str]:
+    """Return the modules of a room: Python's without their suffix, and JavaScript's."""
+    python = [path.stem for path in folder.glob("*.py") if path.stem != "__init__"]
+    return sorted([*python, *(path.name for path in folder.glob("*.js"))])
+
+
 def reasons() -> str:
     """Return the table of reasons."""
     rows = ["| verdict | support | what it means | what to do |", "|---|---|---|---|"]
@@ -202,6 +236,7 @@ class Part:
 
 
 PARTS = (
+    Part("CONTRIBUTING.md", "rooms", rooms),
     Part("docs/reasons.md", "reasons", reasons),
     Part("docs/mirrors.md", "mirrors", mirrors),
     *(

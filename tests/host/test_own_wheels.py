@@ -1,11 +1,10 @@
-"""The wheel that pages load: a valid one, small, and the same whenever it is made."""
+"""Our own wheels: valid, each under a name that is its own, and the same whenever they are made."""
 
 import base64
 import csv
 import email
 import hashlib
 import io
-import json
 import os
 import subprocess
 import sys
@@ -13,76 +12,124 @@ import sysconfig
 import zipfile
 from collections.abc import Mapping
 from email.message import Message
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.tags import sys_tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
-from pyodide_mirror.page_wheel import of_wheel
 
-from pyodide_mirror import __version__
-from pyodide_mirror.own_wheels import page_wheel
+from pyodide_mirror import __version__, own_wheels
+from pyodide_mirror.own_wheels import (
+    PAGE_PLATFORMS,
+    main,
+    page_wheel,
+    pure_wheel,
+    wheel_name,
+    whole_wheel,
+)
 from tests.support import provision
 
 SITE = sysconfig.get_path("purelib")
-HOST_ONLY = {"server", "edge", "cli.py", "options.py", "jupyterlite.py", "site_wheels.py"} | {
-    *("__main__.py", "_cors.py", "_fetch.py", "browser_wheel.py")
-}
+SOURCE = provision.ROOT / "pyodide_mirror"
+HOST_ONLY = ("__main__.py", "own_wheels.py", "cli/", "edge/", "jupyterlite/", "server/")
+HOST_ONLY += ("transport/cors.py", "transport/cpython.py")
+MAX_PAGE_BYTES = 124_000
+WHEELS = {"page": page_wheel(), "whole": whole_wheel()}
+
+Wheel = tuple[str, bytes]
 
 
-def contents(wheel: bytes) -> dict[str, bytes]:
-    with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
+@pytest.fixture(params=WHEELS)
+def wheel(request: pytest.FixtureRequest) -> Wheel:
+    """File name and content of each of the two."""
+    return WHEELS[request.param]
+
+
+def contents(wheel: Wheel) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(wheel[1])) as archive:
         assert archive.testzip() is None
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def metadata(files: Mapping[str, bytes]) -> Message:
-    [found] = (content for name, content in files.items() if name.endswith("/METADATA"))
+def modules(wheel: Wheel) -> dict[str, bytes]:
+    """Its files of the package by their path in that."""
+    prefix = "pyodide_mirror/"
+    files = contents(wheel)
+    return {name.removeprefix(prefix): files[name] for name in files if name.startswith(prefix)}
+
+
+def described(files: Mapping[str, bytes], name: str) -> Message:
+    [found] = (content for path, content in files.items() if path.endswith(f".dist-info/{name}"))
     return email.message_from_bytes(found)
 
 
-@pytest.fixture(params=["installed", "built"], scope="module")
-def wheel(request: pytest.FixtureRequest) -> tuple[str, bytes]:
-    """Made of what is installed, as the server does; or of a whole wheel."""
-    return page_wheel() if request.param == "installed" else of_wheel(provision.project_wheel())
+# --- names --------------------------------------------------------------------------------------
 
 
-def test_its_name_says_what_it_is(wheel: tuple[str, bytes]) -> None:
-    name, version, _, tags = parse_wheel_filename(wheel[0])
-    assert (name, str(version)) == ("pyodide-mirror", __version__)
-    assert {str(tag) for tag in tags} == {"py3-none-any"}
+def test_a_name_says_what_the_wheel_is_and_for_whom() -> None:
+    platforms = {"page": set(PAGE_PLATFORMS), "whole": {"any"}}
+    for kind, (filename, _) in WHEELS.items():
+        name, version, _, tags = parse_wheel_filename(filename)
+        assert (name, str(version)) == ("pyodide-mirror", __version__), kind
+        assert {str(tag) for tag in tags} == {f"py3-none-{each}" for each in platforms[kind]}, kind
 
 
-def test_each_file_is_in_its_record_and_nothing_else_is(wheel: tuple[str, bytes]) -> None:
-    files = contents(wheel[1])
+def test_the_build_tag_is_made_of_the_content(wheel: Wheel) -> None:
+    name, content = wheel
+    assert parse_wheel_filename(name)[2] == (0, f"x{hashlib.sha256(content).hexdigest()[:12]}")
+    assert wheel_name("a-1.0", content) != wheel_name("a-1.0", content + b"\0")
+
+
+def test_pip_on_this_machine_takes_the_whole_one_and_never_the_one_for_pages() -> None:
+    ours = set(sys_tags())
+    tags = {kind: parse_wheel_filename(name)[3] for kind, (name, _) in WHEELS.items()}
+    assert not ours & tags["page"]
+    assert ours & tags["whole"]
+
+
+# --- contents -----------------------------------------------------------------------------------
+
+
+def test_each_file_is_in_its_record_and_nothing_else_is(wheel: Wheel) -> None:
+    files = contents(wheel)
     [record] = (name for name in files if name.endswith(".dist-info/RECORD"))
     rows = list(csv.reader(io.StringIO(files[record].decode())))
-    assert sorted(row[0] for row in rows) == sorted(files)
-    for name, digest, size in rows:
-        if name == record:
-            assert (digest, size) == ("", "")
-            continue
+    assert [row[0] for row in rows] == list(files)
+    for name, digest, size in rows[:-1]:
         found = base64.urlsafe_b64encode(hashlib.sha256(files[name]).digest()).decode()
         assert digest == f"sha256={found.rstrip('=')}"
         assert size == str(len(files[name]))
-    assert list(files)[-1] == record
+    assert rows[-1] == [record, "", ""]
 
 
-def test_it_holds_what_pages_need_and_no_more(wheel: tuple[str, bytes]) -> None:
-    names = contents(wheel[1])
-    inside = {name.split("/")[1] for name in names if name.startswith("pyodide_mirror/")}
-    [bundle] = (content for name, content in names.items() if name.endswith("/modules.json"))
-    inside |= {f"{name}.py" for name in json.loads(bundle)}
-    assert {"__init__.py", "py.typed", "_browser.py", "session.py"} <= inside
-    assert not inside & HOST_ONLY
+def test_the_whole_one_has_every_file_of_the_package_as_it_is() -> None:
+    files = [path for path in SOURCE.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    assert modules(WHEELS["whole"]) == {
+        path.relative_to(SOURCE).as_posix(): path.read_bytes() for path in files
+    }
+
+
+def test_the_one_for_pages_has_the_same_files_but_for_those_of_the_host() -> None:
+    whole = modules(WHEELS["whole"])
+    assert modules(WHEELS["page"]) == {
+        path: content for path, content in whole.items() if not path.startswith(HOST_ONLY)
+    }
+    for part in HOST_ONLY:
+        assert any(path.startswith(part) for path in whole), part
+
+
+def test_nothing_else_is_in_it(wheel: Wheel) -> None:
+    names = contents(wheel)
+    info = f"pyodide_mirror-{__version__}.dist-info"
+    assert {name.split("/")[0] for name in names} == {"pyodide_mirror", info}
     assert not any("__pycache__" in name or name.endswith("/") for name in names)
-    folders = {name.split("/")[0] for name in names}
-    assert folders == {"pyodide_mirror", f"pyodide_mirror-{__version__}.dist-info"}
 
 
-def test_its_metadata_asks_for_what_a_browser_needs(wheel: tuple[str, bytes]) -> None:
-    files = contents(wheel[1])
-    found = metadata(files)
+def test_the_metadata_of_the_one_for_pages_is_what_a_browser_needs() -> None:
+    files = contents(WHEELS["page"])
+    found = described(files, "METADATA")
     assert canonicalize_name(found["Name"]) == "pyodide-mirror"
     assert found["Version"] == __version__
     assert found["Requires-Python"] == ">=3.11"
@@ -90,18 +137,31 @@ def test_its_metadata_asks_for_what_a_browser_needs(wheel: tuple[str, bytes]) ->
     assert {each.name for each in needed} == {"micropip", "packaging"}
     assert all(each.marker is None for each in needed)
     assert found.get_all("Provides-Extra") is None
-    [kind] = (content for name, content in files.items() if name.endswith("/WHEEL"))
-    assert email.message_from_bytes(kind).items() == [
-        ("Wheel-Version", "1.0"),
-        ("Generator", "pyodide-mirror"),
-        ("Root-Is-Purelib", "true"),
-        ("Tag", "py3-none-any"),
-    ]
+    assert not any(name.endswith("/entry_points.txt") for name in files)
+
+
+def test_the_whole_one_has_the_commands_and_extras_of_what_is_installed() -> None:
+    files = contents(WHEELS["whole"])
+    assert set(described(files, "METADATA").get_all("Provides-Extra") or []) == {
+        *("jupyterlite", "serve")
+    }
+    info = f"pyodide_mirror-{__version__}.dist-info"
+    entry_points = files[f"{info}/entry_points.txt"].decode()
+    assert "pyodide-mirror = pyodide_mirror.cli:main" in entry_points
+    assert "pyodide-mirror = pyodide_mirror.jupyterlite:PyodideMirrorAddon" in entry_points
+
+
+def test_its_tags_and_licence_are_in_it(wheel: Wheel) -> None:
+    files = contents(wheel)
+    found = described(files, "WHEEL")
+    assert (found["Wheel-Version"], found["Root-Is-Purelib"]) == ("1.0", "true")
+    tags = parse_wheel_filename(wheel[0])[3]
+    assert set(found.get_all("Tag") or []) == {str(tag) for tag in tags}
     licence = f"pyodide_mirror-{__version__}.dist-info/licenses/LICENSE"
     assert files[licence] == (provision.ROOT / "LICENSE").read_bytes()
 
 
-def test_files_are_ones_that_all_may_read(wheel: tuple[str, bytes]) -> None:
+def test_files_are_ones_that_all_may_read(wheel: Wheel) -> None:
     with zipfile.ZipFile(io.BytesIO(wheel[1])) as archive:
         for member in archive.infolist():
             assert member.external_attr >> 16 == 0o100644
@@ -109,181 +169,135 @@ def test_files_are_ones_that_all_may_read(wheel: tuple[str, bytes]) -> None:
             assert member.create_system == 3
 
 
-def test_it_is_the_same_whenever_it_is_made() -> None:
-    assert page_wheel.__wrapped__() == page_wheel.__wrapped__()
-    whole = provision.project_wheel()
-    assert of_wheel(whole) == of_wheel(whole)
-
-
-def test_the_zipfile_module_finds_no_fault(wheel: tuple[str, bytes], tmp_path: Path) -> None:
-    path = tmp_path / wheel[0]
-    path.write_bytes(wheel[1])
-    done = subprocess.run(
-        [sys.executable, "-m", "zipfile", "-t", str(path)],
+def test_the_same_modules_make_the_same_bytes_in_another_python_as_well() -> None:
+    code = "from pyodide_mirror.own_wheels import page_wheel, whole_wheel; import hashlib"
+    code += "; print([(n, hashlib.sha256(c).hexdigest()) for n, c in [page_wheel(), whole_wheel()]])"
+    printed = subprocess.run(
+        [sys.executable, "-c", code],
         check=True,
         capture_output=True,
         text=True,
-    )
-    assert done.stdout == "Done testing\n"
+        env={**os.environ, "PYTHONHASHSEED": "1"},
+    ).stdout
+    digests = [(name, hashlib.sha256(content).hexdigest()) for name, content in WHEELS.values()]
+    assert printed.strip() == str(digests)
+    files = {"b.py": b"1", "a.py": b"2"}
+    turned = dict(reversed(files.items()))
+    assert pure_wheel("x-1.dist-info", files) == pure_wheel("x-1.dist-info", turned)
 
 
-def run(python: Path | str, code: str, *paths: Path | str) -> str:
-    """Run code with folders of packages before all others."""
-    found = os.pathsep.join(map(str, (*paths, SITE)))
-    done = subprocess.run(
-        [str(python), "-c", code],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=paths[0],  # not here, where the source is
-        env={**os.environ, "PYTHONPATH": found},
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def test_the_one_for_pages_is_small() -> None:
+    assert len(WHEELS["page"][1]) < MAX_PAGE_BYTES
 
 
-def pip(*arguments: str) -> None:
+# --- installed ----------------------------------------------------------------------------------
+
+
+def pip(*arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run pip, which asks nobody."""
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-m", "pip", "--isolated", "--disable-pip-version-check", *arguments],
         check=False,
         capture_output=True,
         text=True,
         env={**os.environ, "PIP_CONFIG_FILE": os.devnull},
     )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_pip_installs_it_and_it_can_be_imported(wheel: tuple[str, bytes], tmp_path: Path) -> None:
-    path = tmp_path / wheel[0]
-    path.write_bytes(wheel[1])
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "v")], check=True)
-    python = tmp_path / "v" / "bin" / "python"
-    pip("--python", str(python), "install", "--no-index", "--no-deps", str(path))
-    [site] = (tmp_path / "v").glob("**/site-packages")
-    printed = run(
-        python,
-        "import pyodide_mirror, importlib.metadata as m; print(pyodide_mirror.__file__);"
-        " print(m.version('pyodide-mirror')); [getattr(pyodide_mirror, n) for n in"
-        " pyodide_mirror.__all__]",
-        site,
-    )
-    assert printed.splitlines() == [
-        str(site / "pyodide_mirror" / "__init__.py"),
-        __version__,
-    ]
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the project as people install it: not editable, and slimmed."""
-    folder = tmp_path_factory.mktemp("installed")
-    wheel = str(provision.project_wheel())
-    pip("install", "--no-index", "--no-deps", "--no-compile", "--target", str(folder), wheel)
-    return folder
-
-
-MAKE = """
-import sys, pyodide_mirror.browser_wheel as b
-name, content = b.own_wheel()
-sys.stdout.reconfigure(encoding="latin-1", newline="")
-print(b.__file__, name, content.decode("latin-1"), sep="\\n", end="")
+USE = """
+import sys, pyodide_mirror, importlib.metadata as metadata
+for name in pyodide_mirror.__all__:
+    getattr(pyodide_mirror, name)
+print(pyodide_mirror.__file__, metadata.version("pyodide-mirror"))
 """
 
 
-def test_from_what_people_install_it_is_small_and_what_a_build_makes(installed: Path) -> None:
+def run(folder: Path, *arguments: str) -> str:
+    """Run Python with a folder of packages before all others."""
     done = subprocess.run(
-        [sys.executable, "-c", MAKE],
-        check=True,
+        [sys.executable, *arguments],
+        check=False,
         capture_output=True,
-        cwd=installed,  # not here, where the source is
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(installed), SITE])},
+        text=True,
+        cwd=folder,  # not here, where the source is
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), SITE])},
     )
-    where, name, content = done.stdout.split(b"\n", 2)
-    assert Path(where.decode()).is_relative_to(installed)
-    assert len(content) < 64_000
-    built_name, built = of_wheel(provision.project_wheel())
-    assert name.decode() == built_name
-    assert contents(content).keys() == contents(built).keys()
-    for path, each in contents(built).items():
-        if not path.endswith("/RECORD"):  # another order
-            assert contents(content)[path] == each, path
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
-def test_the_command_writes_it_into_a_folder(tmp_path: Path) -> None:
-    whole = provision.project_wheel()
-    subprocess.run(
-        [sys.executable, "-m", "pyodide_mirror.browser_wheel", str(whole), str(tmp_path)],
-        check=True,
-    )
-    name, content = of_wheel(whole)
-    assert (tmp_path / name).read_bytes() == content
+def test_pip_installs_the_whole_one_and_it_works(tmp_path: Path) -> None:
+    path = tmp_path / WHEELS["whole"][0]
+    path.write_bytes(WHEELS["whole"][1])
+    folder = tmp_path / "installed"
+    done = pip("install", "--no-index", "--no-deps", "--target", str(folder), str(path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert run(folder, "-c", USE).split() == [
+        str(folder / "pyodide_mirror" / "__init__.py"),
+        __version__,
+    ]
+    # What is installed from it makes the same wheels: they are not worn by copying.
+    run(folder, "-m", "pyodide_mirror.own_wheels", str(tmp_path))
+    assert modules((path.name, path.read_bytes())) == modules(WHEELS["whole"])
+    [made] = tmp_path.glob("pyodide_mirror-*pyemscripten*.whl")
+    assert modules((made.name, made.read_bytes())) == modules(WHEELS["page"])
 
 
-def test_without_an_installation_it_says_so(installed: Path, tmp_path: Path) -> None:
-    (tmp_path / "pyodide_mirror").symlink_to(installed / "pyodide_mirror")
+def test_pip_refuses_the_one_for_pages_and_its_modules_work_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / WHEELS["page"][0]
+    path.write_bytes(WHEELS["page"][1])
+    done = pip("install", "--no-index", "--no-deps", "--target", str(tmp_path / "no"), str(path))
+    assert done.returncode != 0
+    assert "is not a supported wheel on this platform" in done.stdout + done.stderr
+    folder = tmp_path / "unpacked"
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(folder)
+    where = folder / "pyodide_mirror" / "__init__.py"
+    assert run(folder, "-c", USE).split() == [str(where), __version__]
+
+
+# --- the command --------------------------------------------------------------------------------
+
+
+def test_the_command_writes_the_one_for_pages_and_prints_its_path(tmp_path: Path) -> None:
     printed = subprocess.run(
-        [sys.executable, "-S", "-c", "import sys; sys.path.append(sys.argv[1])\n" + LONELY, SITE],
+        [sys.executable, "-m", "pyodide_mirror.own_wheels", str(tmp_path)],
         check=True,
         capture_output=True,
         text=True,
-        env={"PYTHONPATH": str(tmp_path)},
     ).stdout
-    assert printed == "No package metadata was found for pyodide-mirror\n"
+    name, content = WHEELS["page"]
+    assert printed == f"{tmp_path / name}\n"
+    assert (tmp_path / name).read_bytes() == content
 
 
-LONELY = """
-import importlib.metadata
-real = importlib.metadata.Distribution.discover
-importlib.metadata.Distribution.discover = lambda *_, **__: iter(())
-from pyodide_mirror.own_wheels import page_wheel
-try:
-    page_wheel()
-except importlib.metadata.PackageNotFoundError as error:
-    print(error)
-"""
-
-
-def test_modules_in_one_file_are_like_modules_in_files(
-    wheel: tuple[str, bytes], tmp_path: Path
+def test_bad_usage_of_the_command_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with zipfile.ZipFile(io.BytesIO(wheel[1])) as archive:
-        archive.extractall(tmp_path)
-    folder = tmp_path / "pyodide_mirror"
-    assert {path.name for path in folder.iterdir()} == {
-        *("__init__.py", "bundle.py", "modules.json", "py.typed")
+    (tmp_path / "file").touch()
+    cases = {
+        "the following arguments are required: FOLDER": [],
+        f"{tmp_path / 'absent'} is not a folder": [str(tmp_path / "absent")],
+        f"{tmp_path / 'file'} is not a folder": [str(tmp_path / "file")],
+        "unrecognized arguments: more": [str(tmp_path), "more"],
     }
-    sources = json.loads((folder / "modules.json").read_text())
-    found = json.loads(run(sys.executable, BUNDLED, tmp_path))
-    assert found["file"] == str(folder / "urls.py")
-    assert found["function"] in sources["urls"]
-    *_, (file, number, text) = found["traceback"]
-    assert file == found["file"]
-    assert sources["urls"].splitlines()[number - 1].strip() == text
-    assert found["missing"] == "No module named 'pyodide_mirror.server'"
-    assert (found["new"], found["bundles"]) == ("new", 1)
+    for sentence, arguments in cases.items():
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == 2, sentence
+        shown = capsys.readouterr()
+        assert (shown.out, sentence in shown.err) == ("", True), shown.err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-BUNDLED = """
-import inspect, json, pathlib, sys, traceback
-from pyodide_mirror import Mirror, urls
-found = {"file": urls.__file__, "function": inspect.getsource(urls.check_index_url)}
-try:
-    Mirror("nonsense")
-except ValueError as error:
-    frames = traceback.extract_tb(error.__traceback__)
-    found["traceback"] = [(frame.filename, frame.lineno, frame.line) for frame in frames]
-try:
-    import pyodide_mirror.server
-except ModuleNotFoundError as error:
-    found["missing"] = str(error)
-# Another version takes the first one's place, as after an uninstall.
-file = pathlib.Path(urls.__file__).with_name("modules.json")
-file.write_text(json.dumps({"urls": "new = 'new'"}))
-for name in [name for name in sys.modules if name.startswith("pyodide_mirror")]:
-    del sys.modules[name]
-from pyodide_mirror import urls
-found["new"] = urls.new
-found["bundles"] = sum(type(each).__name__ == "Bundle" for each in sys.meta_path)
-print(json.dumps(found))
-"""
+def test_without_an_installation_the_command_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def nowhere(name: str) -> None:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(own_wheels, "distribution", nowhere)
+    monkeypatch.setattr(own_wheels, "page_wheel", page_wheel.__wrapped__)
+    assert main([str(tmp_path)]) == 1
+    assert "No package metadata was found for pyodide-mirror" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

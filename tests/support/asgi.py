@@ -51,8 +51,14 @@ async def ask(
     method: str = "GET",
     root_path: str = "",
     scheme: str = "http",
+    into: Answer | None = None,
+    leaves: bool = False,
 ) -> Answer:
-    """Send one request; ``target`` is a path below the root path, and a query perhaps."""
+    """Send one request; ``target`` is a path below the root path, and a query perhaps.
+
+    ``into``: the answer to fill, which shows what came before an error. ``leaves``: the client has
+    left, which the application learns from an OSError when it sends.
+    """
     path, _, query = target.partition("?")
     sent = {"host": "mirror.example", **(headers or {})}
     scope = {
@@ -69,7 +75,7 @@ async def ask(
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 80),
     }
-    answer, asked = Answer(), False
+    answer, asked = into or Answer(), False
     pieces: list[bytes] = []
 
     async def receive() -> MutableMapping[str, Any]:
@@ -80,6 +86,8 @@ async def ask(
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(message: MutableMapping[str, Any]) -> None:
+        if leaves:
+            raise OSError("the client has left")
         if message["type"] == "http.response.start":
             answer.status = message["status"]
             for name, value in message["headers"]:
@@ -88,8 +96,10 @@ async def ask(
             pieces.append(message.get("body", b""))
             answer.complete = not message.get("more_body", False)
 
-    await app(scope, receive, send)
-    answer.body = b"".join(pieces)
+    try:
+        await app(scope, receive, send)
+    finally:
+        answer.body = b"".join(pieces)
     return answer
 
 
@@ -106,7 +116,7 @@ class Origin:
 
     async def heard(self, count: int = 1) -> None:
         """Wait for so many requests."""
-        async with asyncio.timeout(10), self._came:
+        async with asyncio.timeout(30), self._came:
             await self._came.wait_for(lambda: len(self.requests) >= count)
 
     async def note(self, request: web.BaseRequest) -> None:
@@ -155,7 +165,7 @@ def entry(wheel: Wheel = WHEEL, /, **fields: Any) -> dict[str, Any]:
 
 
 def document(*files: dict[str, Any], **fields: Any) -> bytes:
-    """A JSON page of the project ``x``, with one wheel unless files are given."""
+    """A JSON page of the project ``x``; its only file is ``WHEEL``, unless others are given."""
     made = {"meta": {"api-version": "1.0"}, "name": "x", "files": list(files) or [entry()]}
     return json.dumps(made | fields).encode()
 

@@ -5,7 +5,6 @@ the exit code is 1. ``--fix`` formats the files, and fixes what can be fixed saf
 """
 
 import argparse
-import json
 import subprocess
 import sys
 from pathlib import Path

@@ -3,7 +3,6 @@ import csv
 import hashlib
 import io
 import json
-import re
 import shutil
 import sys
 import venv
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pyodide_mirror.jupyterlite.site_wheels import rebuilt_wheel
+from pyodide_mirror.own_wheels import page_wheel
 from tests.jupyterlite import sites
 from tests.support import provision
 from tests.support.wheels import make_wheel
@@ -79,15 +79,15 @@ def told(output: Path) -> dict[str, Any]:
     """The arguments that the start-up file gives to `prepare`."""
     found: dict[str, Any] = {}
 
-    class Kernel:
+    class Notebook:
         prepare = found.update
 
     program = startup(output).replace(
-        "from pyodide_mirror import kernel as _pyodide_mirror", "_pyodide_mirror = kernel"
+        "from pyodide_mirror import notebook as _pyodide_mirror", "_pyodide_mirror = notebook"
     )
-    names: dict[str, Any] = {"kernel": Kernel}
+    names: dict[str, Any] = {"notebook": Notebook}
     exec(program, names)  # noqa: S102  # as IPython does
-    assert names.keys() == {"kernel", "__builtins__"}
+    assert names.keys() == {"notebook", "__builtins__"}
     return found
 
 
@@ -157,16 +157,17 @@ def test_every_wheel_is_what_its_record_says(plain: Path) -> None:
             assert not any("__pycache__" in name or "INSTALLER" in name for name in names)
 
 
-def test_pip_takes_the_wheels(plain: Path, tmp_path: Path) -> None:
-    found = [str(path) for path in (plain / "pypi").glob("*.whl")]
+def test_pip_takes_the_wheels_but_for_ours_which_is_for_pages(plain: Path, tmp_path: Path) -> None:
+    (ours,) = (plain / "pypi").glob("pyodide_mirror-*.whl")
+    found = [str(path) for path in (plain / "pypi").glob("*.whl") if path != ours]
     sites.pip_install(
         Path(sys.executable), "--no-deps", "--no-index", "--target", str(tmp_path), *found
     )
     assert (tmp_path / "comm" / "__init__.py").is_file()
     assert (tmp_path / "packaging" / "tags.py").is_file()
-    modules = json.loads((tmp_path / "pyodide_mirror" / "modules.json").read_text())
-    assert {"kernel", "notebook"} <= modules.keys()
-    assert "jupyterlite" not in modules
+    assert (tmp_path / "etc/ipython/startup/00-pyodide-mirror.py").is_file()
+    assert len(found) == 3
+    assert (ours.name, ours.read_bytes()) == page_wheel()
 
 
 def test_jupyter_lite_check_passes(plain: Path) -> None:
@@ -202,14 +203,14 @@ def test_changed_mirrors_leave_nothing_stale(tmp_path: Path) -> None:
 def test_a_changed_package_has_another_name_and_leaves_nothing_stale(tmp_path: Path) -> None:
     changed = tmp_path / "changed"
     shutil.copytree(sites.package(), changed)
-    with (changed / "pyodide_mirror" / "notebook.py").open("a") as module:
+    with (changed / "pyodide_mirror" / "notebook" / "startup.py").open("a") as module:
         module.write("\nCHANGED = True\n")
     folder = write_site(tmp_path / "site")
     before = wheels(build(folder))
     output = build(folder, environ={"PYTHONPATH": str(changed)})
     assert_nothing_stale(output)
     (gone,) = before - wheels(output)
-    assert re.fullmatch(r"pyodide_mirror-[^-]+-0x[0-9a-f]{12}-py3-none-any\.whl", gone)
+    assert gone == page_wheel()[0]
 
 
 def settled_site(folder: Path) -> Path:
@@ -421,8 +422,8 @@ def test_an_editable_install_builds_a_site_that_has_the_package(tmp_path: Path) 
     (ours,) = (output / "pypi").glob("pyodide_mirror-*.whl")
     assert f"-{version('pyodide-mirror')}-" in ours.name
     with zipfile.ZipFile(ours) as archive:
-        source = (provision.ROOT / "pyodide_mirror" / "notebook.py").read_text("utf-8")
-        assert json.loads(archive.read("pyodide_mirror/modules.json"))["notebook"] == source
+        source = (provision.ROOT / "pyodide_mirror" / "notebook" / "startup.py").read_bytes()
+        assert archive.read("pyodide_mirror/notebook/startup.py") == source
 
 
 def editable(folder: Path) -> Path:

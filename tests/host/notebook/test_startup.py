@@ -3,7 +3,15 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
+
+import pytest
+
+from tests.support.wheels import CANARY
+from tests.zoo.zoo import Zoo
+
+Started = Callable[..., dict[str, Any]]
 
 START = """
 import asyncio, inspect, json, sys, types
@@ -30,76 +38,108 @@ plain = micropip.install
 shell = Shell()
 sys.modules["IPython"] = types.SimpleNamespace(get_ipython=lambda: shell)
 before = set(sys.modules)
-from pyodide_mirror import kernel
-kernel.prepare(
-    mirrors=["http://127.0.0.1:9/simple", {"index_url": "http://127.0.0.1:9/b", "name": "B"}],
-    canary="tiny",
-)
+from pyodide_mirror import notebook
+notebook.prepare(mirrors=json.loads(sys.argv[1]), canary=sys.argv[2])
 found = {"loaded": sorted(set(sys.modules) - before)}
 
 def mirrors():
     import pyodide_mirror
-    later = pyodide_mirror._session._later
-    return [later.question.canary, *(each.name for each in later.question.mirrors.mirrors)]
+    report = asyncio.run(pyodide_mirror.configure())
+    return [report.chosen.name, *(each.mirror.name for each in report.outcomes[1:])]
 """
-SETTINGS = ["tiny", "127.0.0.1:9", "B"]
+OWN = "http://127.0.0.1:9/own"  # a user's own index URL is not ours to change
+CALL = ["it", False, OWN]
 
 
-def started(*lines: str) -> dict[str, Any]:
-    program = "\n".join([START, *lines, "print(json.dumps(found))"])
-    done = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True
-    )
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+@pytest.fixture
+def started(zoo: Zoo) -> Started:
+    """A function that starts a kernel of a site with two mirrors, and then runs these lines."""
+    site = [{"index_url": zoo.url("closed-port"), "name": "B"}, zoo.url("healthy")]
+
+    def start(*lines: str) -> dict[str, Any]:
+        program = "\n".join([START, *lines, "print(json.dumps(found))"])
+        done = subprocess.run(
+            [sys.executable, "-c", program, json.dumps(site), CANARY],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    return start
 
 
-def test_nothing_but_the_hook_is_loaded_and_micropip_looks_as_before() -> None:
+def host(zoo: Zoo) -> str:
+    """The name of the site's mirror that works; it has the canary that the site names alone."""
+    return zoo["healthy"].here.removeprefix("http://")
+
+
+def test_nothing_but_the_hook_is_loaded_and_micropip_looks_as_before(started: Started) -> None:
     found = started(
         "found['signature'] = str(inspect.signature(micropip.install))",
         "found['plain'] = str(inspect.signature(plain))",
         "found['self'] = micropip.install.__self__ is manager",
         "found['magics'] = [list(key) for key in shell.magics]",
     )
-    assert found["loaded"] == ["pyodide_mirror", "pyodide_mirror.hook", "pyodide_mirror.kernel"]
+    assert found["loaded"] == [
+        "pyodide_mirror",
+        "pyodide_mirror._lazy",
+        "pyodide_mirror._micropip",
+        "pyodide_mirror._micropip.hook",
+        "pyodide_mirror.notebook",
+        "pyodide_mirror.notebook.ipython",
+        "pyodide_mirror.notebook.startup",
+    ]
     assert found["signature"] == found["plain"]
     assert found["self"]
     assert found["magics"] == [["line", "mirror"]]
 
 
-def test_the_first_install_configures_as_the_site_says_and_is_made() -> None:
+def test_the_first_install_is_made_and_the_site_s_mirrors_stay_known(
+    started: Started, zoo: Zoo
+) -> None:
     found = started(
-        # A user's own index URL is not ours to change.
-        "asyncio.run(micropip.install('it', index_urls='http://127.0.0.1:9/own'))",
+        f"asyncio.run(micropip.install('it', index_urls={OWN!r}))",
         "found['calls'], found['mirrors'] = calls, mirrors()",
     )
-    assert found["calls"] == [["it", False, "http://127.0.0.1:9/own"]]
-    assert found["mirrors"] == SETTINGS
+    assert found["calls"] == [CALL]
+    assert found["mirrors"] == [host(zoo), "B"]
 
 
-def test_the_package_itself_and_the_magic_know_the_site_s_mirrors_as_well() -> None:
+def test_the_package_itself_and_the_magic_know_the_site_s_mirrors_as_well(
+    started: Started, zoo: Zoo
+) -> None:
     found = started(
         "import pyodide_mirror",
         "found['status'] = pyodide_mirror.status()",
         "found['mirrors'] = mirrors()",
     )
     assert found["status"] is None
-    assert found["mirrors"] == SETTINGS
+    assert found["mirrors"] == [host(zoo), "B"]
     assert started(
         "import contextlib, io",
         "with contextlib.redirect_stdout(io.StringIO()) as printed:",
         "    found['shown'] = shell.magics['line', 'mirror']('')",
-        "found['printed'], found['mirrors'] = printed.getvalue(), mirrors()",
+        "    found['mirrors'] = mirrors()",
+        "    found['now'] = str(shell.magics['line', 'mirror']('').chosen.name)",
+        "found['printed'] = printed.getvalue().splitlines()",
         "del found['loaded']",
     ) == {
         "shown": None,
-        "printed": "pyodide_mirror: no mirror is chosen yet, the first install does that;"
-        " await pyodide_mirror.probe() looks at all of them\n",
-        "mirrors": SETTINGS,
+        "mirrors": [host(zoo), "B"],
+        "now": host(zoo),
+        "printed": [
+            "pyodide_mirror: no mirror is chosen yet, the first install does that;"
+            " await pyodide_mirror.probe() looks at all of them"
+        ],
     }
 
 
-def test_reset_takes_the_kernel_s_hook_away_and_a_wrapper_around_it_stays() -> None:
+def test_reset_takes_the_kernel_s_hook_away_and_a_wrapper_around_it_stays(
+    started: Started,
+) -> None:
     found = started(
         "import pyodide_mirror",
         "pyodide_mirror.reset()",
@@ -115,8 +155,7 @@ def test_reset_takes_the_kernel_s_hook_away_and_a_wrapper_around_it_stays() -> N
         "    await hooked(*arguments, **options)",
         "micropip.install = install",
         "for _ in range(2):",
-        "    asyncio.run(micropip.install('it', index_urls='http://127.0.0.1:9/own'))",
+        f"    asyncio.run(micropip.install('it', index_urls={OWN!r}))",
         "found['calls'] = calls",
     )
-    call = ["it", False, "http://127.0.0.1:9/own"]
-    assert found["calls"] == ["wrapped", call, "wrapped", call]
+    assert found["calls"] == ["wrapped", CALL, "wrapped", CALL]

@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import json
-import sys
 import threading
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -33,8 +32,8 @@ BARE = File(filename="x-y-0.9.tar.gz", url="https://files.example/bare", hashes=
 PAGE = ProjectPage(name="x-y", files=(BARE, FULL), versions=("0.9", "1.0+local"))
 
 
-async def rendered(page: ProjectPage, form: MediaType) -> Rendered:
-    return await Rendering().page(page, form, BASE)
+async def rendered(page: ProjectPage, media_type: MediaType) -> Rendered:
+    return await Rendering().page(page, media_type, BASE)
 
 
 class Anchors(HTMLParser):
@@ -88,20 +87,21 @@ async def test_version_1_1_is_said_only_where_all_sizes_are_known() -> None:
     assert found["meta"] == {"api-version": "1.1"}
 
 
-@pytest.mark.parametrize(("metadata", "shown"), [({}, True), ({"sha256": B}, {"sha256": B})])
-async def test_promised_metadata_is_promised(metadata: dict[str, str], shown: object) -> None:
-    page = replace(PAGE, files=(replace(FULL, metadata=metadata),))
-    [file] = json.loads((await rendered(page, MediaType.JSON)).body)["files"]
-    assert file["core-metadata"] == shown
+async def test_promised_metadata_is_promised() -> None:
+    cases: list[tuple[dict[str, str], object]] = [({}, True), ({"sha256": B}, {"sha256": B})]
+    for metadata, shown in cases:
+        page = replace(PAGE, files=(replace(FULL, metadata=metadata),))
+        [file] = json.loads((await rendered(page, MediaType.JSON)).body)["files"]
+        assert file["core-metadata"] == shown, metadata
 
 
 # --- HTML ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", [MediaType.HTML, MediaType.PLAIN_HTML])
-async def test_html_says_the_same(form: MediaType) -> None:
-    found = await rendered(PAGE, form)
-    read = parse_page(found.body, form.content_type, f"{BASE}/simple/x-y/", "x-y")
+@pytest.mark.parametrize("media_type", [MediaType.HTML, MediaType.PLAIN_HTML])
+async def test_html_says_the_same(media_type: MediaType) -> None:
+    found = await rendered(PAGE, media_type)
+    read = parse_page(found.body, media_type.content_type, f"{BASE}/simple/x-y/", "x-y")
     assert [file.filename for file in read.files] == [BARE.filename, FULL.filename]
     bare, full = read.files
     assert full.url == f"{BASE}/files/{A[:16]}/x-y/x_y-1.0%2Blocal-py3-none-any.whl"
@@ -125,34 +125,39 @@ async def test_all_that_strangers_write_is_escaped_in_html() -> None:
     assert anchor["data-yanked"] == HOSTILE
 
 
-@pytest.mark.parametrize(
-    ("yanked", "shown"), [(False, None), (True, ""), ("", ""), ("broken", "broken")]
-)
-async def test_a_yanked_file_is_marked_with_its_reason(
-    yanked: str | bool, shown: str | None
-) -> None:
-    page = replace(PAGE, files=(replace(FULL, yanked=yanked),))
-    [anchor] = Anchors((await rendered(page, MediaType.HTML)).body.decode()).anchors
-    assert anchor.get("data-yanked") == shown
+async def anchor_of(file: File) -> dict[str, str | None]:
+    """The only link of a page with this file."""
+    found = await rendered(replace(PAGE, files=(file,)), MediaType.HTML)
+    [anchor] = Anchors(found.body.decode()).anchors
+    return anchor
 
 
-@pytest.mark.parametrize(
-    ("hashes", "fragment"),
-    [({"sha256": A}, f"sha256={A}"), ({"md5": "c" * 32, "sha512": "d" * 128}, f"md5={'c' * 32}")],
-)
-async def test_a_digest_stands_in_the_fragment(hashes: dict[str, str], fragment: str) -> None:
-    page = replace(PAGE, files=(replace(FULL, hashes=hashes),))
-    [anchor] = Anchors((await rendered(page, MediaType.HTML)).body.decode()).anchors
-    assert str(anchor["href"]).partition("#")[2] == fragment
+async def test_a_yanked_file_is_marked_with_its_reason() -> None:
+    cases: list[tuple[str | bool, str | None]] = [
+        (False, None),
+        (True, ""),
+        ("", ""),
+        ("broken", "broken"),
+    ]
+    for yanked, shown in cases:
+        anchor = await anchor_of(replace(FULL, yanked=yanked))
+        assert anchor.get("data-yanked") == shown, yanked
 
 
-@pytest.mark.parametrize(("metadata", "shown"), [(None, None), ({}, "true")])
-async def test_metadata_is_promised_in_an_attribute(
-    metadata: dict[str, str] | None, shown: str | None
-) -> None:
-    page = replace(PAGE, files=(replace(FULL, metadata=metadata),))
-    [anchor] = Anchors((await rendered(page, MediaType.HTML)).body.decode()).anchors
-    assert anchor.get("data-core-metadata") == shown
+async def test_a_digest_stands_in_the_fragment() -> None:
+    for hashes, fragment in (
+        ({"sha256": A}, f"sha256={A}"),
+        ({"md5": "c" * 32, "sha512": "d" * 128}, f"md5={'c' * 32}"),
+    ):
+        anchor = await anchor_of(replace(FULL, hashes=hashes))
+        assert str(anchor["href"]).partition("#")[2] == fragment, hashes
+
+
+async def test_metadata_is_promised_in_an_attribute() -> None:
+    cases: list[tuple[dict[str, str] | None, str | None]] = [(None, None), ({}, "true")]
+    for metadata, shown in cases:
+        anchor = await anchor_of(replace(FULL, metadata=metadata))
+        assert anchor.get("data-core-metadata") == shown, metadata
 
 
 # --- the list of projects -----------------------------------------------------------------------
@@ -165,9 +170,9 @@ def test_the_list_of_projects_is_exact_json() -> None:
     }
 
 
-@pytest.mark.parametrize("form", [MediaType.HTML, MediaType.PLAIN_HTML])
-def test_the_list_of_projects_links_to_their_pages(form: MediaType) -> None:
-    anchors = Anchors(project_list(["a", "b-c"], form).body.decode()).anchors
+@pytest.mark.parametrize("media_type", [MediaType.HTML, MediaType.PLAIN_HTML])
+def test_the_list_of_projects_links_to_their_pages(media_type: MediaType) -> None:
+    anchors = Anchors(project_list(["a", "b-c"], media_type).body.decode()).anchors
     assert [anchor["href"] for anchor in anchors] == ["a/", "b-c/"]
 
 
@@ -197,13 +202,13 @@ def test_the_etag_is_of_the_content() -> None:
 
 async def test_a_page_is_made_once_for_many(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
-    render = pages._render
+    to_json = pages.to_json
 
-    def counted(page: ProjectPage, form: MediaType, base: str) -> Rendered:
+    def counted(page: ProjectPage) -> bytes:
         made.append(threading.get_ident())
-        return render(page, form, base)
+        return to_json(page)
 
-    monkeypatch.setattr(pages, "_render", counted)
+    monkeypatch.setattr(pages, "to_json", counted)
     rendering = Rendering()
     asked = [rendering.page(PAGE, MediaType.JSON, BASE) for _ in range(50)]
     found = await asyncio.gather(*asked)
@@ -225,58 +230,54 @@ async def test_an_equal_page_is_not_made_anew_and_compared_in_full_only_once() -
     rendering = Rendering()
     first = await rendering.page(PAGE, MediaType.JSON, BASE)
     equal = replace(PAGE, files=tuple(replace(file) for file in PAGE.files))
-    assert await rendering.page(equal, MediaType.JSON, BASE) is first
-    [(kept, _)] = rendering._kept.values()
-    assert kept is equal
+    compared: list[object] = []
+
+    class Noted(tuple[File, ...]):
+        __slots__ = ()
+        __hash__ = tuple.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            compared.append(other)
+            return tuple.__eq__(self, other) is True
+
+    equal = replace(equal, files=Noted(equal.files))
+    for _ in range(3):
+        assert await rendering.page(equal, MediaType.JSON, BASE) is first
+    assert len(compared) == 1, "after that it is the same object"
 
 
 async def test_each_form_and_each_address_has_its_own() -> None:
     rendering = Rendering()
     bodies = {
-        (await rendering.page(PAGE, form, base)).body
-        for form in (MediaType.JSON, MediaType.HTML)
+        (await rendering.page(PAGE, media_type, base)).body
+        for media_type in (MediaType.JSON, MediaType.HTML)
         for base in (BASE, "http://other.example")
     }
     assert len(bodies) == 4
 
 
-async def test_what_is_kept_is_bounded_and_the_least_recently_used_leaves(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_what_is_kept_is_bounded_and_the_least_recently_used_leaves() -> None:
     one = await rendered(PAGE, MediaType.JSON)
-    monkeypatch.setattr(pages, "_MAX_BYTES_KEPT", 3 * (len(one.body) + len(one.packed)) + 100)
-    rendering = Rendering()
-    for letter in "abcadefa":
-        await rendering.page(replace(PAGE, name=f"{letter}-y"), MediaType.JSON, BASE)
-    assert [name for name, _, _ in rendering._kept] == ["e-y", "f-y", "a-y"]
-    assert rendering._size == sum(
-        len(kept.body) + len(kept.packed) for _, kept in rendering._kept.values()
-    )
+    rendering = Rendering(3 * (len(one.body) + len(one.packed)) + 100)
+
+    async def made(letter: str) -> Rendered:
+        return await rendering.page(replace(PAGE, name=f"{letter}-y"), MediaType.JSON, BASE)
+
+    first = {letter: await made(letter) for letter in "abc"}
+    assert await made("a") is first["a"]
+    later = {letter: await made(letter) for letter in "def"}
+    assert await made("f") is later["f"]
+    assert await made("e") is later["e"]
+    assert await made("d") is later["d"]
+    assert await made("a") is not first["a"]
+    assert await made("f") is not later["f"], "it was used least recently"
+    assert await made("d") is later["d"]
 
 
-async def test_a_page_larger_than_the_bound_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "_MAX_BYTES_KEPT", 1)
-    rendering = Rendering()
-    assert json.loads((await rendering.page(PAGE, MediaType.JSON, BASE)).body)["name"] == "x-y"
-    assert len(rendering._kept) == 1
-
-
-async def test_the_loop_is_free_while_a_large_page_is_made() -> None:
-    files = tuple(replace(FULL, filename=f"x_y-{n}-py3-none-any.whl") for n in range(8_000))
-    page = replace(PAGE, files=files)
-    ticks = 0
-
-    async def tick() -> None:
-        nonlocal ticks
-        while True:
-            ticks += 1
-            await asyncio.sleep(0)
-
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(0.001)
-    ticking = asyncio.ensure_future(tick())
-    found = await Rendering().page(page, MediaType.JSON, BASE)
-    ticking.cancel()
-    sys.setswitchinterval(interval)
-    assert len(json.loads(found.body)["files"]) == 8_000
-    assert ticks > 10
+async def test_a_page_larger_than_the_bound_is_served_and_kept_alone() -> None:
+    rendering = Rendering(1)
+    found = await rendering.page(PAGE, MediaType.JSON, BASE)
+    assert json.loads(found.body)["name"] == "x-y"
+    assert await rendering.page(PAGE, MediaType.JSON, BASE) is found
+    await rendering.page(PAGE, MediaType.HTML, BASE)
+    assert await rendering.page(PAGE, MediaType.JSON, BASE) is not found

@@ -118,7 +118,7 @@ def test_what_is_wrong_is_told_in_a_line(
 def test_without_the_extra_it_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['uvicorn'] = None\n"
-        "from pyodide_mirror.cli.main import main\n"
+        "from pyodide_mirror.cli import main\n"
         "raise SystemExit(main(['serve', '--offline']))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
@@ -166,7 +166,7 @@ def test_a_password_of_the_environment_is_used_and_shown_nowhere(tmp_path: Path)
         assert SECRET not in running.output
 
 
-MAIN = "from pyodide_mirror.cli.main import main; raise SystemExit(main(sys.argv[1:]))"
+MAIN = "from pyodide_mirror.cli import main; raise SystemExit(main(sys.argv[1:]))"
 
 
 def test_a_public_url_is_shown_and_used(tmp_path: Path) -> None:
@@ -181,12 +181,12 @@ def test_a_public_url_is_shown_and_used(tmp_path: Path) -> None:
 # The port is nowhere to be seen then: the one line names the public URL.
 KNOWN_PORT = (
     "-c",
-    "import sys; import pyodide_mirror.server.command as c; real = c._listen\n"
+    "import sys; from pyodide_mirror.server import run; real = run.listen\n"
     "def listen(host, port):\n"
     "    found = real(host, port)\n"
     "    print('port', found.getsockname()[1], flush=True)\n"
     "    return found\n"
-    "c._listen = listen\n" + MAIN,
+    "run.listen = listen\n" + MAIN,
 )
 
 
@@ -253,7 +253,7 @@ def test_a_download_under_way_may_end_first(
 def test_a_download_that_does_not_end_is_cut_off(
     stop: signal.Signals, upstream: Upstream, tmp_path: Path
 ) -> None:
-    hasty = ("-c", "import sys; import pyodide_mirror.server.command as c; c._GRACE = 0.3\n" + MAIN)
+    hasty = ("-c", "import sys; from pyodide_mirror.server import run; run.GRACE = 0.3\n" + MAIN)
     with (
         upstream.held() as held,
         serving(None, [upstream.url], cache=tmp_path, program=hasty) as running,

@@ -21,7 +21,7 @@ AT_ONCE = 12
 
 
 @asynccontextmanager
-async def library(url: str, folder: Path) -> AsyncIterator[Repository]:
+async def repository(url: str, folder: Path) -> AsyncIterator[Repository]:
     downloads = Downloads(Disk(folder, 1 << 30))
     opened = Repository([], [Upstream(UpstreamClient(url, login=None, timeout=TIMEOUT), downloads)])
     try:
@@ -35,7 +35,7 @@ async def delivered(name: str, zoo: Zoo, folder: Path, limit: asyncio.Semaphore)
     """What a client of the server gets of the tree behind an animal: "all", or what is wrong."""
     animal = ANIMALS[name]
     versions = INSTALLED | {"zoo-root": animal.root_version}
-    async with limit, library(zoo.url(name), folder / name) as mirror:
+    async with limit, repository(zoo.url(name), folder / name) as mirror:
         for project, version in versions.items():
             filename = f"{project.replace('-', '_')}-{version}-py3-none-any.whl"
             try:

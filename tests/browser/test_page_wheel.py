@@ -1,0 +1,112 @@
+"""Every supported Pyodide takes the wheel for pages: by its URL, and by its name from our server."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from pyodide_mirror.own_wheels import page_wheel, whole_wheel
+from tests.browser.test_versions import VERSIONS
+from tests.support import provision
+from tests.support.engines import ENGINES, Engine
+from tests.support.own_server import Serving, serving
+from tests.support.pages import PageServer
+
+# One engine is enough: what differs is Python's side.
+pytestmark = pytest.mark.engines("chromium")
+
+
+@pytest.fixture(scope="module", params=[*VERSIONS, provision.PYODIDE_VERSION])
+def version(request: pytest.FixtureRequest) -> str:
+    """The version of Pyodide."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Serving]:
+    """A server of ours that has our own wheels, and nothing else."""
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def _bare(version: str, engine: str) -> Iterator[Engine]:
+    with PageServer(provision.pyodide_dist(version)) as pages:  # without our wheel
+        page = ENGINES[engine](pages)
+        try:
+            yield page
+        finally:
+            page.quit()
+
+
+FORGET = """
+import importlib, sys
+from importlib.metadata import distributions
+import micropip
+
+if any(one.name == "pyodide-mirror" for one in distributions()):
+    micropip.uninstall("pyodide-mirror")
+for name in [name for name in sys.modules if name.startswith("pyodide_mirror")]:
+    del sys.modules[name]
+importlib.invalidate_caches()
+"""
+
+
+@pytest.fixture
+def bare(_bare: Engine) -> Iterator[Engine]:
+    """A page with that Pyodide, without pyodide_mirror."""
+    yield _bare
+    _bare.run(FORGET)
+
+
+INSTALLED = """
+import importlib, json
+from importlib.metadata import distribution, distributions
+from importlib.util import find_spec
+
+before = [one.name for one in distributions() if one.name == "pyodide-mirror"]
+{install}
+importlib.invalidate_caches()
+import pyodide_mirror
+
+wheel = distribution("pyodide-mirror").read_text("WHEEL").splitlines()
+json.dumps({{
+    "before": before,
+    "tags": [line.rpartition("-")[2] for line in wheel if line.startswith("Tag:")],
+    "server": find_spec("pyodide_mirror.server") is not None,
+    "status": pyodide_mirror.status(),
+}})
+"""
+
+
+def installed(page: Engine, install: str) -> None:
+    """Install by this code, and see that it is the wheel for pages that is there then."""
+    found = json.loads(page.run_async(INSTALLED.format(install=install)))
+    tags = page_wheel()[0].removesuffix(".whl").rpartition("-")[2].split(".")
+    assert found == {"before": [], "tags": tags, "server": False, "status": None}
+
+
+def test_micropip_takes_it_by_its_url(bare: Engine, server: Serving) -> None:
+    url = f"{server.url}/{page_wheel()[0]}"
+    installed(bare, f"import micropip\nawait micropip.install({url!r})")
+
+
+def test_load_package_takes_it_by_its_url(bare: Engine, server: Serving) -> None:
+    url = f"{server.url}/{page_wheel()[0]}"
+    installed(bare, f"import pyodide_js\nawait pyodide_js.loadPackage({url!r})")
+
+
+def test_by_its_name_micropip_picks_it_and_not_the_whole_one(bare: Engine, server: Serving) -> None:
+    urls = [server.index_url]
+    listed = bare.run_async(f"""
+        from pyodide.http import pyfetch
+        accept = {{"Accept": "application/vnd.pypi.simple.v1+json"}}
+        page = await (await pyfetch({urls[0] + "/pyodide-mirror/"!r}, headers=accept)).json()
+        sorted(file["filename"] for file in page["files"])
+    """)
+    assert list(listed) == sorted([page_wheel()[0], whole_wheel()[0]])
+    installed(
+        bare,
+        f"import micropip\nawait micropip.install('pyodide-mirror', index_urls={urls!r})",
+    )

@@ -18,6 +18,8 @@ ENGINES = (
 )
 # What shares a browser, or a module's fixtures, stays in one process; see tests/conftest.py.
 IN_PARALLEL = ("-n", "auto", "--dist", "loadgroup")
+# The tests that `coverage` runs: not those of JavaScript, of the demonstration and of other hosts.
+MEASURED = ("pure", "host", "abuse", "conformance", "edge", "zoo", "docs", "browser")
 
 
 def install(session: nox.Session, *groups: str) -> None:
@@ -92,6 +94,25 @@ def tests_browser(session: nox.Session, engine: str) -> None:
     install(session, "test")
     ground(session)
     session.run("pytest", "-q", "tests/browser", f"--engine={engine}", *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Measure how much of the package the tests run, in CPython and in engines together.
+
+    Arguments after ``--`` are the engines.
+    """
+    install(session, "test")
+    ground(session)
+    data = str((session.cache_dir / "coverage").resolve())
+    env = {"COVERAGE_FILE": data, "COVERAGE_OF_PAGES": data}
+    engines = ",".join(session.posargs or ("chromium", "firefox", "node"))
+    folders = [f"tests/{folder}" for folder in MEASURED]
+    arguments = ["-q", f"--engine={engines}", *IN_PARALLEL, *folders]
+    session.run("coverage", "erase", env=env)
+    session.run("coverage", "run", "-m", "pytest", *arguments, env=env)
+    session.run("coverage", "combine", "-q", env=env)
+    session.run("coverage", "report", env=env)
 
 
 @nox.session

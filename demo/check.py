@@ -1,4 +1,4 @@
-"""Does the page keep its promises? Asked of it in a headless Chromium."""
+"""Checks in a headless Chromium whether the page keeps its promises."""
 
 import base64
 import json
@@ -95,7 +95,7 @@ _OVERFLOWS = "return document.documentElement.scrollWidth > innerWidth"
 
 
 class Demo:
-    """The page in a browser, and what it has been found to break so far."""
+    """The page in a browser, and the promises that it has broken so far."""
 
     def __init__(self, driver: Chrome) -> None:
         """Take a browser that logs its requests."""

@@ -1,4 +1,4 @@
-"""The page's Python. It runs in Pyodide and speaks JSON with the page's JavaScript."""
+"""The page's Python: it runs in Pyodide and exchanges JSON with the page's JavaScript."""
 
 import json
 import platform
@@ -18,7 +18,7 @@ Tell = Callable[[str], object]
 _outcomes: dict[str, Outcome] = {}
 """The newest verdicts, by index URL."""
 _installs: list[str] = []
-"""What came of each install, as text."""
+"""The result of each install, as text."""
 
 
 def about() -> str:
@@ -50,7 +50,7 @@ def _shown(mirror: Mirror) -> dict[str, Any]:
 async def probe(settings: str, tell: Tell) -> str:
     """Probe the mirrors of the settings; ``tell`` is called with each verdict as it arrives.
 
-    The result is about these and all that were probed before and not forgotten.
+    The result is the best of these and of those probed before, unless forgotten.
     """
     given = json.loads(settings)
 
@@ -100,35 +100,18 @@ async def install(settings: str, requirement: str, tell: Tell) -> str:
 
 
 def report() -> str:
-    """Return the verdicts, and what came of the installs, as text."""
+    """Return the verdicts and the results of the installs, as text."""
     return "\n\n".join([str(_report()), *_installs])
 
 
 def draw(sizes: str, width: int, palette: str) -> str:
     """Draw kilobytes by package as an SVG image of that width in pixels, by pygal."""
-    # Not there before the page has installed it, and never on the host.
+    # Only there once the page has installed it, and never on the host.
     import pygal  # type: ignore[import-not-found]
-    from pygal.style import Style  # type: ignore[import-not-found]
 
     packages = sorted(json.loads(sizes).items(), key=lambda package: package[1])
-    colors = json.loads(palette)
-    font = "system-ui, sans-serif"
-    style = Style(
-        background="transparent",
-        plot_background="transparent",
-        foreground=colors["text"],
-        foreground_strong=colors["text"],
-        foreground_subtle=colors["text"],
-        opacity=1,
-        colors=(colors["bar"],),
-        value_colors=(colors["text"],),
-        font_family=font,
-        value_font_family=font,
-        label_font_size=13,
-        value_font_size=13,
-    )
     chart = pygal.HorizontalBar(
-        style=style,
+        style=_style(json.loads(palette)),
         # The number stands beside the end of its bar, and not across it.
         css=("file://style.css", "file://graph.css", f"inline:{_BESIDE}"),
         width=width,
@@ -155,8 +138,28 @@ def draw(sizes: str, width: int, palette: str) -> str:
 _BESIDE = "{{ id }}.text-overlay text { text-anchor: start; transform: translateX(8px); }"
 
 
+def _style(colors: dict[str, str]) -> Any:
+    from pygal.style import Style  # type: ignore[import-not-found]
+
+    font = "system-ui, sans-serif"
+    return Style(
+        background="transparent",
+        plot_background="transparent",
+        foreground=colors["text"],
+        foreground_strong=colors["text"],
+        foreground_subtle=colors["text"],
+        opacity=1,
+        colors=(colors["bar"],),
+        value_colors=(colors["text"],),
+        font_family=font,
+        value_font_family=font,
+        label_font_size=13,
+        value_font_size=13,
+    )
+
+
 def drawn_by() -> str:
-    """Return what draws, and its version."""
+    """Return the name and version of the library that draws."""
     return f"pygal {version('pygal')}"
 
 
@@ -165,19 +168,19 @@ def _mirrors(settings: dict[str, Any]) -> list[Mirror]:
 
 
 def _report() -> Report:
-    """All verdicts, and the mirror that the page names as the one to use."""
+    """All verdicts, and the best mirror, which the page recommends."""
     ranked = rank(_outcomes.values())
     usable = (outcome.mirror for outcome in ranked if tier(outcome) < UNUSABLE)
     return Report(next(usable, None), ranked)
 
 
 def _best_first(mirrors: list[Mirror]) -> list[Mirror]:
-    """The mirrors in the order of their verdicts: the one that the page names is to be used."""
+    """The mirrors in the order of their verdicts, the one that the page recommends first."""
     urls = [outcome.mirror.index_url for outcome in _report().outcomes]
     places = {url: place for place, url in enumerate(urls)}
     return sorted(mirrors, key=lambda mirror: places.get(mirror.index_url, len(places)))
 
 
 def _told(done: InstallReport) -> str:
-    table = str(done).partition("\n\n")[0]  # what follows are the mirrors, which stand above
+    table = str(done).partition("\n\n")[0]  # the mirrors follow, which are shown above
     return "\n".join([table, *(f"  {event.kind}: {event.text}" for event in done.events)])

@@ -1,4 +1,4 @@
-"""One healthy mirror of real wheels, and five bad ones: animals of the zoo with other stock."""
+"""The mirrors of the demonstration: a healthy one and five bad ones, all with real wheels."""
 
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ class Promise:
     reason: str
 
 
-# The healthy one comes last: all the others are passed on the way to it.
+# The healthy one comes last, so that all the others are tried before it.
 PROMISES = (
     Promise("No CORS", "no-cors", "cors"),
     Promise("HTML, no CORS", "html-no-cors", "cors"),
@@ -72,7 +72,7 @@ def _read_wheel(path: Path) -> Wheel:
 
 @dataclass(frozen=True)
 class Stocked(Animal):
-    """An animal that sells other stock than the zoo's; in all else as it was."""
+    """An animal of the zoo with other stock, and otherwise as it was."""
 
     stock: Stock = field(default_factory=lambda: MappingProxyType({}))
 

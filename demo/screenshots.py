@@ -186,8 +186,8 @@ def take(
 ) -> list[Path]:
     """Let an engine open the page, use its prompt, and take its pictures; return their paths.
 
-    Raises `tests.support.browsers.MissingBrowser`; RuntimeError when the page fails or is wider than
-    its window.
+    Raises `tests.support.browsers.MissingBrowser`, and RuntimeError when the page fails or is wider
+    than its window.
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = []

@@ -30,7 +30,7 @@ class _Handler(SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # for connections that stay open
     disable_nagle_algorithm = True  # with it on, each response waits some 40 ms for an ACK
     wbufsize = 64 * 1024  # headers and a small body leave in one packet
-    # The registry of the machine knows these for sure as little as a browser forgives them.
+    # The machine's own registry may have other types, and browsers insist on these.
     extensions_map = {  # noqa: RUF012  # the base class has it so
         **SimpleHTTPRequestHandler.extensions_map,
         ".css": "text/css; charset=utf-8",
@@ -42,11 +42,11 @@ class _Handler(SimpleHTTPRequestHandler):
     }
 
     def list_directory(self, path: Any) -> None:
-        """Show no folder: what is served is a page and its parts."""
+        """Refuse to list a folder."""
         self.send_error(HTTPStatus.NOT_FOUND)
 
     def end_headers(self) -> None:
-        """Let the browser keep what it has got, but ask each time whether it is still right."""
+        """Let the browser cache everything, but ask each time whether it is still right."""
         self.send_header("Cache-Control", "no-cache")
         super().end_headers()
 
@@ -68,6 +68,6 @@ class _Server(ThreadingHTTPServer):
         _Handler(request, client_address, self, directory=str(self._folder))
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of connections that the browser ended; of anything else, what it was."""
+        """Report errors, except for connections that the browser ended."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)

@@ -16,9 +16,8 @@ _FILES = (
     *("parts.js", "prompt.js", "prompt.py", "texts.js", "texts.json"),
 )
 _OWN_HOME = "pyodide/"
-"""A folder beside the page is asked first: it needs no other host."""
-# All of them are jsDelivr, by different content delivery networks: where one is blocked, another
-# may not be.
+"""The folder beside the page comes first, because it needs no other host."""
+# All are jsDelivr, through different CDNs: where one is blocked, another may not be.
 _JSDELIVR = ("cdn.jsdelivr.net", "fastly.jsdelivr.net", "gcore.jsdelivr.net")
 HOMES = (
     _OWN_HOME,
@@ -27,7 +26,7 @@ HOMES = (
 )
 """Where the page looks for Pyodide, in this order."""
 _BYTES = 12_143_855
-"""Of the two files of Pyodide that the page shows the progress of, in this version."""
+"""Size of the two files of this version of Pyodide whose progress the page shows."""
 _NEEDED = ("micropip", "packaging")
 _CORE = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
 _POLICY = "<!-- policy -->"
@@ -35,12 +34,12 @@ _POLICY = "<!-- policy -->"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """What the page is to be.
+    """The page's files and settings.
 
-    ``wheel``: file name and content of our wheel for browsers. ``homes``: where Pyodide may come
-    from, absolute or relative to the page. ``settings``: more of what the page reads at its start:
+    ``wheel``: file name and content of our wheel for pages. ``homes``: where Pyodide may come
+    from, absolute or relative to the page. ``settings``: what else the page reads at its start:
     ``mirrors`` (``name`` and ``url`` of each, else the built-in table), ``timeout`` in seconds,
-    ``package`` (what the field holds) and ``auto`` (whether that is installed unasked).
+    ``package`` (the content of the field) and ``auto`` (whether it is installed unasked).
     """
 
     wheel: tuple[str, bytes]
@@ -48,7 +47,7 @@ class Site:
     settings: Mapping[str, Any]
 
     def write(self, folder: Path) -> None:
-        """Write the files into a folder, which is made where there is none. Raises OSError."""
+        """Write the files into a folder, which is made if need be. Raises OSError."""
         folder.mkdir(parents=True, exist_ok=True)
         for name in _FILES:
             shutil.copyfile(_PAGE / name, folder / name)
@@ -61,17 +60,17 @@ class Site:
 
 
 def check_home(home: str) -> str:
-    """Return a place for Pyodide as pages want it, ending in a slash; ValueError for another."""
+    """Return an address of Pyodide with a slash at its end; ValueError when it is none."""
     parts = urlsplit(home)
     absolute = parts.scheme in {"http", "https"} and bool(parts.hostname)
-    # It becomes a part of a policy, in which these mean something.
+    # It becomes part of the page's policy, in which these characters have a meaning.
     if (parts.scheme and not absolute) or any(c in home for c in " \t\n;,'\"<>?#@\\"):
         raise ValueError(f"not a place for Pyodide: {home!r}")
     return home if home.endswith("/") else f"{home}/"
 
 
 def copy_pyodide(dist: Path, folder: Path) -> None:
-    """Copy of a Pyodide distribution what the page needs, to stand beside it. Raises OSError."""
+    """Copy what the page needs of a Pyodide distribution into its folder. Raises OSError."""
     lock = json.loads((dist / "pyodide-lock.json").read_text("utf-8"))
     lock["packages"] = {name: lock["packages"][name] for name in _NEEDED}
     target = folder / _OWN_HOME
@@ -82,10 +81,10 @@ def copy_pyodide(dist: Path, folder: Path) -> None:
 
 
 def _policy(homes: Iterable[str]) -> str:
-    """The page's Content-Security-Policy: scripts from itself and these places alone.
+    """The page's Content-Security-Policy: scripts only from itself and these places.
 
-    Mirrors are anywhere, so requests are not bound; what they answer is never run or shown as
-    markup. Python's fast way through large pages needs ``unsafe-eval`` and does without.
+    Mirrors may be anywhere, so requests are not limited; answers are never run or shown as markup.
+    Python's fast way through large pages would need ``unsafe-eval`` and is not used here.
     """
     elsewhere = [home for home in homes if urlsplit(home).scheme]
     directives = (

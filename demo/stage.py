@@ -1,4 +1,4 @@
-"""Everything the page needs: our wheel, Pyodide, real wheels, the mirrors and the web server."""
+"""Starts all that the page needs: our wheel, Pyodide, real wheels, mirrors and a web server."""
 
 import tempfile
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ from demo.server import serve_folder
 from demo.site import Site
 from tests.support import provision
 
-# Pyodide has neither; the canary of the probes is on every mirror.
+# Pyodide has none of them. The first is the canary of the probes.
 WHEELS = ("iniconfig", "pygal", "importlib-metadata<10", "textual")
 TIMEOUT = 3.0
-"""Seconds a mirror has for one request; a second or two show that the page waits for it."""
+"""Seconds a mirror has for one request: long enough to see that the page waits for it."""
 
 
 @contextmanager

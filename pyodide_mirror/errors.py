@@ -12,18 +12,15 @@ if TYPE_CHECKING:
 
 
 class MirrorError(Exception):
-    """The root of what this package raises about mirrors; bad arguments are not among it."""
+    """The base of all errors about mirrors; bad arguments are TypeError or ValueError."""
 
     __module__ = "pyodide_mirror"  # where users find it
 
 
 class NoUsableMirror(MirrorError):
-    """None of the mirrors can be used from here.
+    """None of the mirrors can be used from here; ``report`` says why, and so does the text."""
 
-    ``report`` says of each one why; the text of the exception is that report's table.
-    """
-
-    __module__ = "pyodide_mirror"  # where users find it
+    __module__ = "pyodide_mirror"
 
     def __init__(self, report: Report) -> None:
         super().__init__(report)
@@ -36,10 +33,10 @@ class NoUsableMirror(MirrorError):
 class IncompleteInstall(MirrorError):
     """Something that is required could not be installed.
 
-    ``missing`` holds the requirements by name, ``report`` what was looked at.
+    ``missing``: the requirements by name. ``report``: the mirrors that were looked at.
     """
 
-    __module__ = "pyodide_mirror"  # where users find it
+    __module__ = "pyodide_mirror"
 
     def __init__(self, missing: Iterable[str], report: Report | None = None) -> None:
         self.missing = tuple(missing)
@@ -51,9 +48,9 @@ class IncompleteInstall(MirrorError):
 
 
 class DigestMismatch(MirrorError):
-    """A file does not have the SHA-256 that the mirror's page gives for it."""
+    """A file does not have the SHA-256 that the index gives for it."""
 
-    __module__ = "pyodide_mirror"  # where users find it
+    __module__ = "pyodide_mirror"
 
     def __init__(
         self, filename: str, expected: str, got: str, mirrors: Iterable[Mirror] = ()

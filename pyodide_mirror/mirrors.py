@@ -1,8 +1,8 @@
-"""The table of known mirrors. Data only.
+"""The table of known mirrors.
 
-What is known of them comes from documentation, issue threads and mailing lists of 2021 to 2026;
-every line may have changed since, which is why the package probes. PyPI's address has one source
-of truth, micropip; it is read here before anything of ours can have changed it.
+The notes come from documentation, issue threads and mailing lists of 2021 to 2026; everything may
+have changed since, which is why the package probes. PyPI's address is micropip's, read before
+anything of ours can have changed it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,8 @@ from micropip.package_index import DEFAULT_INDEX_URLS
 from pyodide_mirror.model import Mirror
 
 PYPI_URL: Final[str] = DEFAULT_INDEX_URLS[0]
-
 MIRRORS_AS_OF: Final = "2026-11-20"
-
-_CN = "China"
-
+_CN: Final = "China"
 MIRRORS: Final[tuple[Mirror, ...]] = (
     Mirror(PYPI_URL, name="PyPI", region="worldwide", note="JSON, CORS; files on another host"),
     Mirror(

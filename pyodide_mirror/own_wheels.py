@@ -50,15 +50,16 @@ _DATE: Final = (2020, 2, 2, 0, 0, 0)
 
 
 @functools.cache
-def page_wheel() -> tuple[str, bytes]:
+def page_wheel(platforms: tuple[str, ...] = PAGE_PLATFORMS) -> tuple[str, bytes]:
     """File name and content of the wheel for pages.
 
+    With other ``platforms`` it is another file. Where pip or uv may find it, "any" must not be one.
     Raises PackageNotFoundError when the package is run without being installed.
     """
     metadata = _metadata().partition("\n\n")[0]
     fields = [line for line in metadata.splitlines() if not _PAGES_NEED_NOT.match(line)]
     modules = {path: content for path, content in _modules() if not _is_host_only(path)}
-    return _own_wheel(modules, {"METADATA": "\n".join([*fields, ""])}, PAGE_PLATFORMS)
+    return _own_wheel(modules, {"METADATA": "\n".join([*fields, ""])}, platforms)
 
 
 @functools.cache

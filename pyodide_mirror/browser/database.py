@@ -1,4 +1,4 @@
-"""IndexedDB databases."""
+"""The use of IndexedDB databases."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .ffi import Rejected
 
 T = TypeVar("T")
 
-# Seconds for what may wait for other pages, or for ever: browsers' databases do hang.
 PATIENCE: Final = 5.0
-
-LONG_PATIENCE: Final = 60.0  # nothing waits for what is written
+"""Seconds for what may wait for other pages, or for ever: browsers' databases do hang."""
+LONG_PATIENCE: Final = 60.0
+"""Seconds for writing, for which nothing waits."""
 
 
 def has_databases() -> bool:
@@ -29,7 +29,7 @@ def has_databases() -> bool:
 async def open_database(name: str, stores: list[str]) -> Any:
     """Open a database, with these stores if it is new.
 
-    Raises JsException, Rejected, or TimeoutError when others do not let go of it.
+    Raises JsException, Rejected, or TimeoutError when another page blocks it.
     """
     js_request = js.indexedDB.open(name, 1)
 
@@ -43,7 +43,7 @@ async def open_database(name: str, stores: list[str]) -> Any:
         async with asyncio.timeout(PATIENCE):
             await wait_for_event(js_request, "success", "error")
     except BaseException:
-        # It may be opened yet, when nobody waits any more: then it must not stay so.
+        # It may be opened later, and must not stay open.
         js_close = create_once_callable(lambda _js_event: js_request.result.close())
         js_request.addEventListener("success", js_close)
         raise
@@ -52,7 +52,7 @@ async def open_database(name: str, stores: list[str]) -> Any:
 
 
 async def wait_for_event(js_target: Any, good: str, bad: str) -> None:
-    """Wait for one event of an IndexedDB object; the bad one raises its error."""
+    """Wait for one of two events of an IndexedDB object; the bad one raises its error."""
 
     def start(js_resolve: Any, _js_reject: Any) -> None:
         for name in (good, bad):

@@ -1,7 +1,4 @@
-"""Requests by the browser's ``fetch``.
-
-Names that start with ``js_`` are JavaScript objects, here and in all of this room.
-"""
+"""The transport of a browser: requests by its ``fetch``."""
 
 from __future__ import annotations
 
@@ -36,17 +33,14 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_FAILED: Final = -1
-
-_TOO_MUCH: Final = -2
-"""What ``fast.js`` answers instead of a status."""
-
+_FAILED: Final = -1  # what fast.js answers instead of a status
+_TOO_LARGE: Final = -2
 _LEAN_FROM: Final = 16_384
 """Bytes from which a page is worth a detour through JavaScript."""
 _DIGEST_FROM: Final = 65_536
 """Bytes from which the browser's digest is faster than Python's."""
-_TELL_MS: Final = 50.0
-"""Milliseconds between two words about a body that arrives."""
+_PROGRESS_MS: Final = 50.0
+"""Milliseconds between two reports of a body's progress."""
 
 
 class FetchTransport:
@@ -76,12 +70,11 @@ class FetchTransport:
                         return Response(url=request.url, status=0)
                     raise reader.failure(error, blocked.csp) from None
         finally:
-            # Ends what is left of the request; without effect on one that is complete.
-            js_controller.abort()
+            js_controller.abort()  # without effect on a complete request
 
 
 class _Reader:
-    """One request, and how far its answer has come."""
+    """One request, and how much of its answer has arrived."""
 
     def __init__(self, request: Request, progress: Progress) -> None:
         self.request = request
@@ -104,24 +97,24 @@ class _Reader:
             return await self._read_slowly(js_options)
         js_want = to_js_object(
             maxBytes=request.max_bytes,
-            every=_TELL_MS,
+            every=_PROGRESS_MS,
             lean=request.lean,
             leanFrom=_LEAN_FROM,
             digest=request.digest,
             digestFrom=_DIGEST_FROM,
             live=True,
         )
-        js_tell: list[Any] = [create_proxy(self._on_head), create_proxy(self._on_more)]
+        js_callbacks: list[Any] = [create_proxy(self._on_head), create_proxy(self._on_more)]
         try:
-            js_answer = await js_fast.request(request.url, js_options, js_want, *js_tell)
+            js_answer = await js_fast.request(request.url, js_options, js_want, *js_callbacks)
         finally:
-            js_want.live = False  # a cancelled request may go on for a moment, and must not call
-            for js_proxy in js_tell:
+            js_want.live = False  # a cancelled request goes on for a moment, and must not call
+            for js_proxy in js_callbacks:
                 js_proxy.destroy()
         return self._response(*js_answer)
 
     def _response(self, status: int, *parts: Any) -> Response:
-        if status == _TOO_MUCH:
+        if status == _TOO_LARGE:
             raise too_large(self.request.max_bytes)
         if status == _FAILED:
             raise Rejected(*parts)
@@ -148,28 +141,31 @@ class _Reader:
             self.limit.reschedule(asyncio.get_running_loop().time() + self.request.timeout)
 
     async def _read_slowly(self, js_options: Any) -> Response:
-        """The same, without JavaScript of our own."""
+        """Read the answer without ``fast.js``."""
         js_response = await settle(js.fetch, None, self.request.url, js_options)
         if self.request.opaque:
             return Response(url=self.request.url, status=0)
         headers = {str(name).lower(): str(value) for name, value in js_response.headers}
         self._on_head(js_response.status, headers.get("content-length", ""))
-        chunks: list[bytes] = []
+        body = bytearray()
         js_reader = js_response.body.getReader() if js_response.body else None
         while js_reader is not None:
             js_result = await settle(js_reader.read, js_reader)
             if js_result.done:
                 break
-            chunks.append(js_result.value.to_bytes())
-            if (self.received or 0) + len(chunks[-1]) > self.request.max_bytes:
+            body += js_result.value.to_bytes()
+            if len(body) > self.request.max_bytes:
                 raise too_large(self.request.max_bytes)
-            self._on_more(len(chunks[-1]))
-        url = str(js_response.url) or self.request.url
-        status, body = js_response.status, b"".join(chunks)
-        return Response(url=url, status=status, headers=headers, body=body)
+            self._on_more(len(body) - (self.received or 0))
+        return Response(
+            url=str(js_response.url) or self.request.url,
+            status=js_response.status,
+            headers=headers,
+            body=bytes(body),
+        )
 
     def failure(self, error: Rejected, directive: str) -> TransportError:
-        """What is known of a request that was rejected: to a page, causes look all alike."""
+        """What is known of a rejected request: to a page, all causes look alike."""
         if directive:
             return TransportError(FailureKind.CSP, f"blocked by {directive} of the page's policy")
         if self.received is not None:
@@ -182,10 +178,10 @@ class _Reader:
 @functools.cache
 def fast() -> Any:
     """The functions in ``fast.js``, or None where the page's policy forbids ``eval``."""
-    # Not by importlib.resources, which costs more to import than all else that is done here.
+    # importlib.resources would cost more to import than all of this.
     source = Path(__file__).with_name("fast.js").read_text("utf-8")
     try:
         return js.eval(source)
-    except Exception as error:  # EvalError, as a JsException of any version  # noqa: BLE001  # EvalError, as a JsException of any version
+    except Exception as error:  # noqa: BLE001  # EvalError, as a JsException of any version
         _log.debug("no eval here: %s", error)
         return None

@@ -1,4 +1,7 @@
-"""Calls into JavaScript."""
+"""Calls of JavaScript from Python.
+
+In all of this room, names that start with ``js_`` are JavaScript objects.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from pyodide.ffi import create_once_callable, to_js
 
 
 async def next_task() -> None:
-    """Let the browser run one task (HTML standard), so that queued events are delivered."""
+    """Let the browser run one task (HTML standard), so that it delivers queued events."""
 
     def start(js_resolve: Any, _js_reject: Any) -> None:
         js.setTimeout(js_resolve, 0)
@@ -27,7 +30,7 @@ class Rejected(Exception):
 
     @classmethod
     def because(cls, js_reason: Any) -> Rejected:
-        """Made of a promise's reason."""
+        """The error for a promise's reason."""
         message = str(getattr(js_reason, "message", js_reason))
         return cls(str(getattr(js_reason, "name", "")), message)
 
@@ -35,10 +38,10 @@ class Rejected(Exception):
 async def settle(js_function: Any, js_this: Any, *arguments: Any) -> Any:
     """Call a JavaScript function and wait for its promise: its value, or :class:`Rejected`.
 
-    A promise that may be rejected must not reach Pyodide: it takes a reason without a ``stack``,
-    as all of WebKit's network errors are, for no exception, and whoever awaits it waits for ever.
-    So JavaScript makes the call (``Array.from`` with the bound function as its map function), and
-    what is awaited is never rejected.
+    Pyodide must not await a promise that may be rejected: a reason without a ``stack``, as all of
+    WebKit's network errors are, is no exception to it, and it would wait for ever. So JavaScript
+    makes the call (``Array.from`` with the bound function as its map function), and what is
+    awaited is never rejected.
     """
     js_bound = js_function.bind(js_this, *arguments)
     js_promises = js.Array.from_(js.Array.of(0), js_bound)

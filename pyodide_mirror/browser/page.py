@@ -1,4 +1,4 @@
-"""What is known of the page or worker that this Python runs in."""
+"""The page or worker that this Python runs in."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from pyodide_mirror.transport import PageFacts
 
 from .ffi import Rejected, settle, to_js_object
 
-# In a window `globalThis` is `window`, in a worker its global scope; in Node neither exists.
+# In a window, `js` is `window`, in a worker its global scope; Node has neither.
 IN_BROWSER: Final = hasattr(js, "location") and hasattr(js, "addEventListener")
-
 IN_WORKER: Final = IN_BROWSER and not hasattr(js, "document")
 
 
 async def page_facts() -> PageFacts:
-    """What the rules of the web make of the page or worker that this Python runs in."""
+    """What the rules of the web need to know of this page."""
     if not IN_BROWSER:
         return PageFacts()
     # `origin` and not `location`: a worker made from a blob: URL has the origin of its maker.
@@ -40,7 +39,7 @@ async def page_facts() -> PageFacts:
 
 
 def _is_webkit() -> bool:
-    """Whether this is WebKit itself; Chromium names it, too."""
+    """Whether this is WebKit itself, which Chromium names, too."""
     agent = str(js.navigator.userAgent)
     return "AppleWebKit/" in agent and "Chrom" not in agent
 
@@ -57,7 +56,6 @@ async def _permission(name: str) -> str:
 
 
 def says_offline(url: str) -> bool:
-    """HTML standard: ``onLine`` is false when it certainly makes no sense to try."""
-    navigator = getattr(js, "navigator", None)
-    on_line = getattr(navigator, "onLine", True)
+    """Whether the browser certainly cannot reach a URL (HTML standard: ``onLine``)."""
+    on_line = getattr(getattr(js, "navigator", None), "onLine", True)
     return on_line is False and host_kind(url) is not HostKind.LOOPBACK

@@ -1,4 +1,4 @@
-"""Which requests the page's own policies stop."""
+"""The page's own policies, and the requests that they stop."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _REPORT_SECONDS: Final = 0.1
 
 
 class Policies:
-    """Learns which requests the page's own policies stop. One for the life of the page.
+    """Learns which requests the page's own policies stop; one for the life of the page.
 
-    Its listeners are never removed: browsers deliver what was queued even after that, and would
-    call into proxies that are gone.
+    Its listeners stay: browsers deliver queued events even after a removal, and would call proxies
+    that are gone.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Policies:
 
     @contextmanager
     def watch(self, url: str) -> Iterator[Blocked]:
-        """Note what is said about one URL meanwhile."""
+        """Note what is reported about one URL meanwhile."""
         blocked = Blocked(url)
         self._watched.append(blocked)
         try:
@@ -55,7 +55,7 @@ class Policies:
         for blocked in self._watched:
             if url == blocked.url or url.rstrip("/") == origin(blocked.url):
                 blocked.csp = str(js_event.effectiveDirective)
-                blocked.told.set()
+                blocked.reported.set()
 
     def _on_reports(self, js_reports: Any, _js_observer: Any) -> None:
         for js_report in js_reports:
@@ -63,22 +63,24 @@ class Policies:
             for blocked in self._watched:
                 if js_body.disposition == "enforce" and str(js_body.blockedURL) == blocked.url:
                     blocked.coep = True
-                    blocked.told.set()
+                    blocked.reported.set()
 
 
 class Blocked:
-    """What the page's policies have said about one URL."""
+    """What has been reported about one URL.
+
+    ``csp``: the directive of the Content-Security-Policy that forbids it (CSP3, section 5).
+    ``coep``: the embedder policy withheld an answer (HTML standard, 7.1.4).
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.told = asyncio.Event()
         self.csp = ""
-        """The directive of the Content-Security-Policy that forbids it (CSP3, section 5)."""
         self.coep = False
-        """An answer came, and the embedder policy withheld it (HTML standard, 7.1.4)."""
+        self.reported = asyncio.Event()
 
     async def wait(self, *, isolated: bool) -> None:
-        """Give what browsers tell late some time: policies to workers, and the embedder's."""
+        """Wait a little where browsers report late: to workers, and the embedder policy."""
         if isolated or IN_WORKER:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.told.wait(), _REPORT_SECONDS)
+                await asyncio.wait_for(self.reported.wait(), _REPORT_SECONDS)

@@ -1,8 +1,6 @@
-"""What is kept in the page's IndexedDB: the remembered choice, and the entries of the cache.
+"""The remembered choice and the cache in the page's IndexedDB.
 
 Each has a database of its own, so that releases that know only one of them get along.
-
-Names that start with ``js_`` are JavaScript objects.
 """
 
 from __future__ import annotations
@@ -41,36 +39,40 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+CHOICE_DATABASE: Final = "pyodide_mirror"
+CHOICE: Final = "choice"
+CACHE_DATABASE: Final = "pyodide_mirror_cache"
+CONTENT: Final = "content"
+ORDER: Final = "order"
+_BOTH: Final = [CONTENT, ORDER]
+_SUBTLE_FROM: Final = 1_048_576
+"""Bytes from which the browser's digest is faster than Python's, the way to it included."""
+
 
 def open_store() -> ChoiceStore:
-    """IndexedDB, which plain-http pages and workers have, too; elsewhere the process's memory."""
+    """A store in IndexedDB, which plain-http pages and workers have, too; else in memory."""
     return IndexedDBStore() if has_databases() else MemoryStore()
 
 
 def open_cache(max_bytes: int = MAX_BYTES) -> Cache:
-    """A cache in IndexedDB; where there is none, or it cannot be used, in the process's memory."""
+    """A cache in IndexedDB; where that cannot be used, in memory."""
     return Cache(IndexedDBBackend(max_bytes) if has_databases() else MemoryBackend())
-
-
-CHOICE_DATABASE: Final = "pyodide_mirror"
-
-CHOICE: Final = "choice"
 
 
 class IndexedDBStore:
     """:class:`~pyodide_mirror.storage.ChoiceStore` in the page's IndexedDB."""
 
     def load(self) -> Awaitable[Choice | None]:
-        """The remembered choice, or None."""
+        """See :class:`~pyodide_mirror.storage.ChoiceStore`."""
         return asyncio.ensure_future(self._load())
 
     def save(self, choice: Choice) -> Awaitable[None]:
-        """Remember this one instead of the one before."""
+        """See :class:`~pyodide_mirror.storage.ChoiceStore`."""
         text = choice.to_json()
         return asyncio.ensure_future(self._write(lambda js_store: js_store.put(text, CHOICE)))
 
     def forget(self) -> Awaitable[None]:
-        """Remember nothing."""
+        """See :class:`~pyodide_mirror.storage.ChoiceStore`."""
         return asyncio.ensure_future(self._write(lambda js_store: js_store.delete(CHOICE)))
 
     async def _load(self) -> Choice | None:
@@ -81,7 +83,7 @@ class IndexedDBStore:
         await self._use("readwrite", change)
 
     async def _use(self, mode: str, start: Callable[[Any], Any]) -> Any:
-        """The request that ``start`` makes, once it is done; None where nothing can be stored."""
+        """The finished request that ``start`` makes; None where nothing can be stored."""
         try:
             js_database = await open_database(CHOICE_DATABASE, [CHOICE])
             try:
@@ -96,25 +98,13 @@ class IndexedDBStore:
         return js_request
 
 
-CACHE_DATABASE: Final = "pyodide_mirror_cache"
-
-CONTENT: Final = "content"
-
-ORDER: Final = "order"
-
-_BOTH: Final = [CONTENT, ORDER]
-
-_SUBTLE_FROM: Final = 1_048_576
-"""Bytes from which the browser's digest is faster than Python's, the way to it included."""
-
-
 class IndexedDBBackend:
     """:class:`~pyodide_mirror.storage.CacheBackend` in the page's IndexedDB, shared by its tabs.
 
     The store ``content`` has an ArrayBuffer per key. (Blobs are faster from some megabytes on, but
-    WebKit cannot always store them.) The store ``order`` has one text, see
-    :class:`~pyodide_mirror.cache.LruIndex`; every transaction that writes contents brings both in
-    line, so that whatever happens to either mends itself.
+    WebKit cannot always store them.) The store ``order`` has one text, that of
+    :class:`~pyodide_mirror.storage.LruIndex`. Every transaction that writes contents makes both
+    agree, whatever has happened to either.
     """
 
     where: Where = "indexeddb"
@@ -125,12 +115,9 @@ class IndexedDBBackend:
         self._wanted: dict[str, None] = {}
         self._reading: asyncio.Task[dict[str, Any]] | None = None
         self._ahead: dict[str, asyncio.Task[dict[str, Any]]] = {}
-        # What is to be written, and what is being written just now.
-        self._changes: dict[str, Change] = {}
-        self._writing: Mapping[str, Change] = {}
+        self._changes: dict[str, Change] = {}  # to be written
+        self._writing: Mapping[str, Change] = {}  # being written
         self._writer: asyncio.Task[None] | None = None
-
-    # --- reading ---
 
     async def read(self, key: str, sha256: str = "") -> bytes | None:
         """See :class:`~pyodide_mirror.storage.CacheBackend`."""
@@ -138,10 +125,10 @@ class IndexedDBBackend:
         known = next((change for change in pending if change not in (None, "used")), None)
         if known == "drop":
             return None
-        kept = await self._get(key) if known is None else known
-        if kept is None:
+        content = await self._get(key) if known is None else known
+        if content is None:
             return None
-        data = await _checked(kept, sha256, max_entry_bytes(self.max_bytes))
+        data = await _verified(content, sha256, max_entry_bytes(self.max_bytes))
         self.change(key, "drop" if data is None else "used")
         return data
 
@@ -152,7 +139,7 @@ class IndexedDBBackend:
             self._ahead = dict.fromkeys(wanted, _in_background(self._get_all(wanted)))
 
     async def _get(self, key: str) -> Any:
-        """What others may have written; all that is wanted at once is one transaction."""
+        """Read what any script may have written; what is wanted at once is one transaction."""
         ahead = self._ahead.pop(key, None)
         if ahead is not None:
             return (await asyncio.shield(ahead))[key]
@@ -180,18 +167,16 @@ class IndexedDBBackend:
             return js_content.getAllKeys(), js_order.get(ORDER)
 
         js_keys, js_text = await self._transact(_BOTH, "readonly", get_state)
-        order = LruIndex.from_text(js_text.result)
-        order.retain(js_keys.result)
-        return order.sizes
-
-    # --- writing ---
+        index = LruIndex.from_text(js_text.result)
+        index.retain(js_keys.result)
+        return index.sizes
 
     def change(self, key: str, change: Change) -> None:
         """See :class:`~pyodide_mirror.storage.CacheBackend`."""
         before = self._changes.pop(key, change)
-        # It goes to the end in any case; what was written and then used is still to be written.
+        # At the end in any case; what was written and then used is still to be written.
         self._changes[key] = before if change == "used" else change
-        if change != "used":  # that can wait: whoever reads is in a hurry
+        if change != "used":  # which can wait until the reading is done
             self._ahead.pop(key, None)
             self._start_writing()
 
@@ -227,12 +212,12 @@ class IndexedDBBackend:
                 try:
                     await self._commit(self._writing, free)
                 except CacheBackendError as error:
-                    _log.debug("not kept: %s", error)
+                    _log.debug("not saved: %s", error)
         finally:
             self._writing, self._writer = {}, None
 
     async def _commit(self, changes: Mapping[str, Change], free: float | None) -> None:
-        """Make the changes in one transaction; tabs that do so take turns."""
+        """Make the changes in one transaction; the tabs take turns."""
         update = functools.partial(_update, changes, self.max_bytes, free)
         # If nothing is written others may read meanwhile.
         used = all(change == "used" for change in changes.values())
@@ -242,23 +227,21 @@ class IndexedDBBackend:
         except CacheBackendError as error:
             if "QuotaExceededError" not in str(error) or free == 0:
                 raise
-            _log.debug("the browser has no room: half of the cache leaves")
+            _log.debug("the browser has no room: half of the cache is dropped")
             await self._commit(changes, 0)
-
-    # --- the database ---
 
     async def _transact(
         self, stores: list[str], mode: str, start: Callable[..., T], patience: float = PATIENCE
     ) -> T:
-        """Wait for the transaction in which ``start`` uses these stores: what it returned."""
+        """What ``start`` returns for these stores, once its transaction is complete."""
         opening = self._opening
         try:
             async with asyncio.timeout(patience):
                 try:
                     js_transaction = await self._begin(stores, mode)
                 except JsException:
-                    # It was closed: for a page that upgrades or deletes it, or with the user's
-                    # data. (Not all browsers let Pyodide see that it is an InvalidStateError.)
+                    # Closed: for a page that upgrades or deletes it, or with the user's data.
+                    # (Not all browsers let Pyodide see that it is an InvalidStateError.)
                     if self._opening is opening:
                         self._opening = None
                     js_transaction = await self._begin(stores, mode)
@@ -276,65 +259,65 @@ class IndexedDBBackend:
 
     async def _open(self) -> Any:
         js_database = await open_database(CACHE_DATABASE, _BOTH)
-        # Another release may upgrade it, and whoever deletes it need not wait.
+        # So that another release can upgrade it, and who deletes it need not wait.
         js_database.addEventListener("versionchange", js_database.close.bind(js_database))
         return js_database
 
 
 def _in_background(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    """A task that may fail unseen: whoever wanted it may have lost patience, or interest."""
+    """A task that may fail unseen, because who wanted it may no longer wait."""
     task = asyncio.ensure_future(work)
     task.add_done_callback(lambda task: task.cancelled() or task.exception())
     return task
 
 
-async def _checked(kept: Any, sha256: str, most: int) -> bytes | None:
-    """The content in Python's memory, if it is one, and has this digest where one is given."""
-    if isinstance(kept, bytes):
-        return kept if not sha256 or _sha256(kept).hexdigest() == sha256 else None
-    size = getattr(kept, "byteLength", 0)
-    if not isinstance(kept, JsBuffer) or size > most:
+async def _verified(content: Any, sha256: str, max_bytes: int) -> bytes | None:
+    """The content as bytes, if it is an entry, and has this digest where one is given."""
+    if isinstance(content, bytes):
+        return content if not sha256 or _sha256(content).hexdigest() == sha256 else None
+    size = getattr(content, "byteLength", 0)
+    if not isinstance(content, JsBuffer) or size > max_bytes:
         return None
     # SubtleCrypto, which only secure contexts have.
     js_subtle = getattr(getattr(js, "crypto", None), "subtle", None)
     if not (sha256 and size >= _SUBTLE_FROM and js_subtle):
-        return await _checked(kept.to_bytes(), sha256, most)
-    js_digest = await settle(js_subtle.digest, js_subtle, "SHA-256", kept)
-    return kept.to_bytes() if js_digest.to_bytes().hex() == sha256 else None
+        return await _verified(content.to_bytes(), sha256, max_bytes)
+    js_digest = await settle(js_subtle.digest, js_subtle, "SHA-256", content)
+    return content.to_bytes() if js_digest.to_bytes().hex() == sha256 else None
 
 
 def _update(
     changes: Mapping[str, Change], max_bytes: int, free: float | None, *js_stores: Any
 ) -> None:
-    """Start to change entries: in both stores, or in the order alone where they were only used.
+    """Start to change entries in both stores, or only in the order, of entries that were used.
 
-    It goes on in an event's handler: a transaction ends when none of its handlers has anything to
-    do, and Python's ``await`` comes back too late.
+    The rest is an event's handler: a transaction ends when none of its handlers has anything to
+    do, and Python's ``await`` would come back too late.
     """
     *js_contents, js_order = js_stores
     js_keys = [js_content.getAllKeys() for js_content in js_contents]
     js_text = js_order.get(ORDER)  # the last to succeed
 
-    def write(order: LruIndex, js_content: Any, keys: list[Any]) -> None:
-        order.retain(keys)
-        order.apply(changes, byte_limit(max_bytes, order.total(), free))
-        for key in order.unindexed(keys):
+    def write(index: LruIndex, js_content: Any, keys: list[Any]) -> None:
+        index.retain(keys)
+        index.apply(changes, byte_limit(max_bytes, index.total(), free))
+        for key in index.unindexed(keys):
             js_content.delete(key)
         for key, change in changes.items():
-            if isinstance(change, bytes) and key in order.sizes:
+            if isinstance(change, bytes) and key in index.sizes:
                 js_content.put(to_js(change).buffer, key)
 
     def go_on(_js_event: Any) -> None:
-        order = LruIndex.from_text(js_text.result)
+        index = LruIndex.from_text(js_text.result)
         try:
             for js_content, js_request in zip(js_contents, js_keys, strict=True):
-                write(order, js_content, list(js_request.result))
+                write(index, js_content, list(js_request.result))
             if not js_contents:
-                order.apply(changes, max_bytes)
-            js_order.put(order.to_text(), ORDER)
+                index.apply(changes, max_bytes)
+            js_order.put(index.to_text(), ORDER)
         except JsException as error:
-            # Left alone it would be an uncaught error of the page.
-            _log.debug("not kept: %s", error)
+            # Otherwise it would be an uncaught error of the page.
+            _log.debug("not saved: %s", error)
             with suppress(JsException):  # it may have ended already
                 js_order.transaction.abort()
 
@@ -342,7 +325,7 @@ def _update(
 
 
 async def _free_bytes() -> float | None:
-    """What the browser would let this origin store besides, if it says so."""
+    """The bytes that this origin may still store, if the browser says so."""
     js_storage: Any = getattr(getattr(js, "navigator", None), "storage", None)
     if not hasattr(js_storage, "estimate"):
         return None

@@ -127,7 +127,7 @@ def _read_html(text: str, url: str) -> _IndexPage:
                 continue
             position += rest.end()
             page.tag(name, _attributes(rest[1]))
-        if name in _ENDS:  # what it holds is no markup
+        if name in _ENDS:  # its content is no markup
             end = _ENDS[name].search(text, position)
             position = end.end() if end else len(text)
     page.text(text[position:])

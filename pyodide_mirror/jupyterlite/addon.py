@@ -18,11 +18,10 @@ from traitlets import Bool, Dict, Float, List, TraitError, Unicode, Union, defau
 
 from pyodide_mirror.api import check_canary, check_choice, check_timeout
 from pyodide_mirror.model import Mirror
-from pyodide_mirror.own_wheels import page_wheel
 from pyodide_mirror.probing import DEFAULT_CANARY
 
 from .site_config import PYPI, SiteConfig
-from .site_wheels import MADE, rebuilt_wheel, site_wheel
+from .site_wheels import MADE, own_wheel, rebuilt_wheel, site_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -222,7 +221,7 @@ class PyodideMirrorAddon(BaseAddon):
 
     def _loaded(self) -> dict[str, bytes]:
         """The wheels that each kernel loads first, by their names."""
-        return dict([_packaging(), page_wheel(), site_wheel(_startup(self._arguments()))])
+        return dict([_packaging(), own_wheel(), site_wheel(_startup(self._arguments()))])
 
     @property
     def _pypi(self) -> Path:

@@ -43,7 +43,7 @@ class Mirror:
     credentials: Credentials = field(default="omit", repr=False)
     note: str = field(default="", repr=False)
     problem: str = field(default="", init=False, repr=False)
-    """What is wrong with the URL of a mirror that came from the environment or the store."""
+    """What is wrong with a URL from the environment or the store."""
 
     def __post_init__(self) -> None:
         for name in ("index_url", "name", "region", "note"):
@@ -61,7 +61,7 @@ class Mirror:
 
     @classmethod
     def from_untrusted(cls, text: str) -> Mirror:
-        """A mirror of a URL that nobody typed here; a bad one has a ``problem``."""
+        """A mirror of a URL from elsewhere; a bad one has a ``problem``."""
         try:
             return cls(text)
         except ValueError as error:
@@ -72,7 +72,7 @@ class Mirror:
 
     @property
     def is_exclusive(self) -> bool:
-        """Whether nobody else may answer where this mirror fails."""
+        """Whether no other mirror may answer where this one fails."""
         return self.private or bool(self.projects)
 
     def names(self, project: str) -> bool:

@@ -1,18 +1,17 @@
-"""What was found out about a mirror."""
+"""The verdict on a mirror, and what it is made of."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from .mirror import Mirror
     from .reason import Reason, Support
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was seen of a mirror: the reason it bears on, and the fact in a clause."""
+class Finding(NamedTuple):
+    """One thing that was seen of a mirror: the reason, and the fact in a clause."""
 
     reason: Reason
     detail: str
@@ -43,5 +42,5 @@ class Outcome:
 
     @property
     def verdict(self) -> str:
-        """The verdict as it is shown: all that is repaired, or the reason."""
+        """All that is repaired, or the reason, as it is shown."""
         return " + ".join(self.repairs or (self.reason,))

@@ -36,7 +36,7 @@ class File:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectPage:
-    """A project page, whatever it looked like.
+    """A project page, in whatever form it came.
 
     ``name`` is normalized. ``repairs``: what had to be changed. ``unusable``: files that had to be
     left out, as ``filename: why``.

@@ -25,7 +25,7 @@ _LONGEST = 2048
 
 
 class HostKind(StrEnum):
-    """Where a host is, as far as its name tells (Local Network Access calls it address space)."""
+    """Where a host is, by its name alone (Local Network Access: address space)."""
 
     LOOPBACK = "loopback"
     PRIVATE = "private"
@@ -103,7 +103,7 @@ def origin(url: str | SplitResult) -> str:
 
 
 def host_kind(url: str) -> HostKind:
-    """What kind of host a URL names, by the name alone.
+    """What kind of host a URL names.
 
     IPv4 addresses are read in all spellings the URL Standard knows (``127.1``, ``0x7f000001``).
     """

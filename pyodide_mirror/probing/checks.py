@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pyodide_mirror.index import (
     ACCEPT,
@@ -63,8 +62,7 @@ class ProbeDownloads:
         self.files: dict[str, bytes] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Canary:
+class Canary(NamedTuple):
     """The project that is looked up to test a mirror.
 
     ``project``: its normalized name. ``specifier`` (PEP 440): the versions that the install wants.
@@ -99,8 +97,7 @@ async def probe_mirror(  # noqa: PLR0913  # each by its name
     return judge(mirror, findings, elapsed * 1000)
 
 
-@dataclass(frozen=True, slots=True)
-class _MirrorCheck:
+class _MirrorCheck(NamedTuple):
     """The requests of one probe, and what they find."""
 
     mirror: Mirror

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from pyodide_mirror.model import Mirror, Outcome
 from pyodide_mirror.reporting import notify
@@ -31,8 +30,7 @@ Check = Callable[[Mirror, Progress], Awaitable[Outcome]]
 Watcher = Callable[[Outcome], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """The winner or None, all verdicts so far, and the mirrors without one."""
 
     winner: Outcome | None
@@ -90,14 +88,14 @@ class _Headers:
         """Only the headers matter."""
 
 
-@dataclass(slots=True)
 class _Runner:
     """A mirror in the race."""
 
-    mirror: Mirror
-    task: asyncio.Future[Outcome]
-    progress: _Headers
-    outcome: Outcome | None = None
+    def __init__(self, mirror: Mirror, check: Check) -> None:
+        self.mirror = mirror
+        self.progress = _Headers()
+        self.task = asyncio.ensure_future(check(mirror, self.progress))
+        self.outcome: Outcome | None = None
 
 
 class _Race:
@@ -136,9 +134,7 @@ class _Race:
         while self.waiting and self._may_start():
             if self._running() and not self._is_past(self.next_start):
                 return
-            mirror, progress = self.waiting.pop(0), _Headers()
-            task = asyncio.ensure_future(self.check(mirror, progress))
-            self.runners.append(_Runner(mirror, task, progress))
+            self.runners.append(_Runner(self.waiting.pop(0), self.check))
             self.next_start = self.loop.time() + STAGGER
 
     def _is_past(self, time: float) -> bool:

@@ -146,7 +146,7 @@ def page_finding(finding: Finding, response: Response) -> Finding:
 
 
 def file_failure(failure: Failure, file: File) -> Finding:
-    """``files-blocked``, whatever the cause is that a file cannot be read."""
+    """``files-blocked``: a file that cannot be read, whatever the cause."""
     return Finding(Reason.FILES_BLOCKED, f"{file.filename}: {failure.detail}")
 
 

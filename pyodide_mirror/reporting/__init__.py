@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from pyodide_mirror._lazy import hand_on
 
 if TYPE_CHECKING:
-    from .events import Event, EventKind, EventLog, notify
+    from .events import Event, EventKind, EventLog, Installed, notify
     from .progress import show_progress
-    from .report import Installed, InstallReport, Report
+    from .report import InstallReport, Report
 
 __getattr__, __dir__, __all__ = hand_on(__name__)

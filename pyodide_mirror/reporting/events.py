@@ -1,4 +1,4 @@
-"""Events: what happens during an install."""
+"""The events of an install, and what it has added."""
 
 from __future__ import annotations
 
@@ -54,6 +54,35 @@ class Event:
         return {**asdict(self), "text": printable(self.text)}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """A distribution that an install has added or changed.
+
+    ``source``: where it came from. ``mirror``: index URL. ``url``, ``sha256`` (hexadecimal) and
+    ``size`` (bytes) are those of the file; None or empty where they are not known, as for packages
+    of Pyodide's lock file.
+    """
+
+    __module__ = "pyodide_mirror"
+
+    name: str
+    version: str
+    source: Literal["mirror", "cache", "lockfile", "url"]
+    mirror: str = ""
+    url: str = ""
+    sha256: str = ""
+    size: int | None = None
+
+    @property
+    def place(self) -> str:
+        """Where it came from, for people: the mirror's index URL, or the kind of source."""
+        return self.mirror if self.source == "mirror" else self.source
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        return asdict(self)
+
+
 class EventLog:
     """Collects the events of one install, and passes them on."""
 
@@ -62,13 +91,13 @@ class EventLog:
         self._on_event = on_event
 
     def add(self, event: Event) -> None:
-        """Note what happened, and tell the user's function."""
+        """Add an event, and pass it to the user's function."""
         if event.kind != "progress":
             self.all.append(event)
         notify(self._on_event, event)
 
     def on_outcome(self, outcome: Outcome) -> None:
-        """Note a verdict."""
+        """Add a verdict."""
         text = f"{outcome.mirror.name}: {outcome.verdict} ({outcome.detail})"
         self.add(Event("outcome", text, outcome.mirror.index_url))
 

@@ -14,8 +14,7 @@ from pyodide_mirror.model import Mirror, Outcome, Support, printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from .events import Event
-    from .report import Installed
+    from .events import Event, Installed
 
 _QUIET: Final = frozenset({"outcome", "page", "file", "unpacked"})
 """Events of an install that went as it should; only the details show them."""

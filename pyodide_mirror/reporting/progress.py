@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from pyodide_mirror.model import printable
 
@@ -26,12 +27,6 @@ _SHOWN = {
 }
 
 
-class _Display(Protocol):
-    def show(self, text: str, event: Event) -> None:
-        """Show this instead of what was shown before, where that is possible."""
-        ...
-
-
 def show_progress(stream: Any = None) -> Callable[[Event], None]:
     """A function for ``on_event`` that shows how an install gets on.
 
@@ -39,7 +34,7 @@ def show_progress(stream: Any = None) -> Callable[[Event], None]:
     marimo's, no widgets needed), else ``sys.stdout``. Notebooks and terminals show one line that
     changes, notebooks with a bar; other streams get a line for each step.
     """
-    display = _display(stream)
+    show = _display(stream)
 
     def on_event(event: Event) -> None:
         word = _SHOWN.get(event.kind)
@@ -48,18 +43,19 @@ def show_progress(stream: Any = None) -> Callable[[Event], None]:
         text = f"{word} {printable(event.text)}"
         if event.total:
             text += f" of {event.total:,} ({100 * (event.size or 0) // event.total} %)"
-        display.show(text, event)
+        show(text, event)
 
     return on_event
 
 
-def _display(stream: Any) -> _Display:
+def _display(stream: Any) -> Callable[[str, Event], None]:
+    """What shows a text, instead of the one before where that is possible."""
     if stream is None and _in_ipython():
-        return _IPython()
+        return _ipython_display()
     if stream is None and _in_marimo():
-        return _Marimo()
+        return _show_in_marimo
     stream = sys.stdout if stream is None else stream
-    return _Terminal(stream) if stream.isatty() else _Log(stream)
+    return partial(_show_in_terminal if stream.isatty() else _show_in_log, stream)
 
 
 def _in_ipython() -> bool:
@@ -73,43 +69,36 @@ def _in_marimo() -> bool:
     return marimo is not None and bool(marimo.running_in_notebook())
 
 
-class _IPython:
-    def __init__(self) -> None:
-        self._handle: Any = None
+def _ipython_display() -> Callable[[str, Event], None]:
+    from IPython.display import display
 
-    def show(self, text: str, event: Event) -> None:
-        from IPython.display import display
+    handle: Any = None
 
+    def show(text: str, event: Event) -> None:
+        nonlocal handle
         data = {"text/plain": text, "text/html": _html(text, event)}
-        if self._handle is None:
-            self._handle = display(data, raw=True, display_id=True)
+        if handle is None:
+            handle = display(data, raw=True, display_id=True)
         else:
-            self._handle.update(data, raw=True)
+            handle.update(data, raw=True)
+
+    return show
 
 
-class _Marimo:
-    def show(self, text: str, event: Event) -> None:
-        marimo = sys.modules["marimo"]
-        marimo.output.replace(marimo.Html(_html(text, event)))
+def _show_in_marimo(text: str, event: Event) -> None:
+    marimo = sys.modules["marimo"]
+    marimo.output.replace(marimo.Html(_html(text, event)))
 
 
-class _Terminal:
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def show(self, text: str, event: Event) -> None:
-        self._stream.write(f"\r{text[:_WIDTH].ljust(_WIDTH)}")
-        self._stream.flush()
+def _show_in_terminal(stream: Any, text: str, _: Event) -> None:
+    stream.write(f"\r{text[:_WIDTH].ljust(_WIDTH)}")
+    stream.flush()
 
 
-class _Log:
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def show(self, text: str, event: Event) -> None:
-        if event.kind != "progress":
-            self._stream.write(f"{text}\n")
-            self._stream.flush()
+def _show_in_log(stream: Any, text: str, event: Event) -> None:
+    if event.kind != "progress":
+        stream.write(f"{text}\n")
+        stream.flush()
 
 
 def _html(text: str, event: Event) -> str:

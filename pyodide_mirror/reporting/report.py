@@ -5,15 +5,15 @@ Text from the network is shown without control characters; ``html`` has the tabl
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from pyodide_mirror.model import Mirror, Outcome, Support, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from .events import Event
+    from .events import Event, Installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,44 +57,11 @@ class Report:
                 mirrors.setdefault(outcome.hint, []).append(printable(outcome.mirror.name))
         return [f"{', '.join(names)}: {hint}" for hint, names in mirrors.items()]
 
-    def _repr_mimebundle_(
-        self,
-        include: Iterable[str] | None = None,  # IPython's protocol
-        exclude: Iterable[str] | None = None,
-    ) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:  # IPython's protocol
         from .html import report_html
 
         shown = report_html(self.chosen, self.outcomes, self.pending)
         return {"text/plain": str(self), "text/html": shown}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Installed:
-    """A distribution that an install has added or changed.
-
-    ``source``: where it came from. ``mirror``: index URL. ``url``, ``sha256`` (hexadecimal) and
-    ``size`` (bytes) are those of the file; None or empty where they are not known, as for packages
-    of Pyodide's lock file.
-    """
-
-    __module__ = "pyodide_mirror"
-
-    name: str
-    version: str
-    source: Literal["mirror", "cache", "lockfile", "url"]
-    mirror: str = ""
-    url: str = ""
-    sha256: str = ""
-    size: int | None = None
-
-    @property
-    def place(self) -> str:
-        """Where it came from, for people: the mirror's index URL, or the kind of source."""
-        return self.mirror if self.source == "mirror" else self.source
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON types."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,11 +96,7 @@ class InstallReport:
         table = _text_table(("installed", "version", "from", "bytes"), rows)
         return "\n".join([*table, "", str(self.report)])
 
-    def _repr_mimebundle_(
-        self,
-        include: Iterable[str] | None = None,  # IPython's protocol
-        exclude: Iterable[str] | None = None,
-    ) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:  # IPython's protocol
         from .html import install_html
 
         known = self.report
@@ -159,10 +122,6 @@ def _mirror_to_dict(mirror: Mirror) -> dict[str, Any]:
 
 
 def _text_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = [tuple(head), *(tuple(printable(cell) for cell in row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    shown = (
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        for line in lines
-    )
-    return [line.rstrip() for line in shown]
+    lines = [[printable(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]

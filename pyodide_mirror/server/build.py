@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,12 +66,8 @@ def create_app(
 
 def build_app(settings: Settings) -> ASGIApp:
     """The application for checked settings."""
-    temporary = None
-    if settings.cache is None:
-        temporary = tempfile.TemporaryDirectory(prefix="pyodide-mirror-")
-    disk = Disk(
-        Path(temporary.name) if temporary else settings.cache or Path(), settings.cache_size
-    )
+    cache = settings.cache or Path(tempfile.mkdtemp(prefix="pyodide-mirror-"))
+    disk = Disk(cache, settings.cache_size)
     downloads = Downloads(disk)
     own_wheel = OwnWheel(disk)
     local: list[Source] = [] if settings.folder is None else [Folder(settings.folder)]
@@ -80,5 +78,7 @@ def build_app(settings: Settings) -> ASGIApp:
         for url in settings.upstreams
     ]
     app = App(Repository([*local, own_wheel], upstreams), own_wheel, settings, downloads).build()
-    app.state.temporary = temporary  # it is removed with the application
+    if settings.cache is None:
+        # Not at the shutdown event, which WSGI bridges do not have.
+        weakref.finalize(app, shutil.rmtree, cache, ignore_errors=True)
     return CORSMiddleware(app, settings.allow_origins)

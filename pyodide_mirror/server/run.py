@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterator
 
+    from starlette.types import ASGIApp
+
 HEADERS_DUE: Final = 20.0
 """Seconds in which a client must have sent the head of its request."""
 _LONGEST_HEAD: Final = 64 * 1024
@@ -60,20 +62,25 @@ def run_server(given: argparse.Namespace) -> int:
     except (ValueError, OSError) as error:
         print(f"pyodide-mirror serve: {error}", file=sys.stderr)
         return 2
-    config = uvicorn.Config(
+    _raise_file_limit()
+    config = server_config(app, _logging())
+    with listening:
+        _Server(config, _shown(settings.public_url, listening)).run(sockets=[listening])
+    return 0
+
+
+def server_config(app: ASGIApp, log_config: dict[str, Any] | None = None) -> uvicorn.Config:
+    """The configuration of uvicorn for the application; None leaves Python's logging as it is."""
+    return uvicorn.Config(
         app,
         http=_Protocol,
         ws="none",
-        log_config=_logging(),
+        log_config=log_config,
         server_header=False,
         limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=GRACE,
         proxy_headers=False,
     )
-    _raise_file_limit()
-    with listening:
-        _Server(config, _shown(settings.public_url, listening)).run(sockets=[listening])
-    return 0
 
 
 class _Server(uvicorn.Server):

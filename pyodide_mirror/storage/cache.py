@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256 as _sha256
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 from zlib import crc32
 
 from .choice import read_flat_json
@@ -34,8 +34,7 @@ _LONGEST_HEAD: Final = 8192
 Where = Literal["indexeddb", "memory", "off"]
 
 
-@dataclass(frozen=True, slots=True)
-class CachedPage:
+class CachedPage(NamedTuple):
     """A project page as it was read.
 
     ``body``: UTF-8 JSON, cut down already. ``url``: the final one, after redirects. ``fetched``:
@@ -113,31 +112,24 @@ class CacheBackend(Protocol):
 
     async def read(self, key: str, sha256: str = "") -> bytes | None:
         """The content; what does not have the digest, where one is given, is dropped."""
-        ...
 
     def change(self, key: str, change: Change) -> None:
         """Change an entry in the background; ``"used"`` may wait for :meth:`flush`."""
-        ...
 
     def read_ahead(self, keys: Iterable[str]) -> None:
         """Begin to read what will be wanted; it is in memory until :meth:`flush`."""
-        ...
 
     def flush(self) -> None:
         """Begin to make all changes, and free what was read ahead."""
-        ...
 
     async def settled(self) -> None:
         """Wait until all changes are made, or given up."""
-        ...
 
     async def sizes(self) -> Mapping[str, int]:
         """The bytes of each entry."""
-        ...
 
     async def clear(self) -> None:
         """Remove everything."""
-        ...
 
 
 class MemoryBackend:

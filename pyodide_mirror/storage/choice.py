@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Generator
@@ -16,11 +15,8 @@ FRESH: Final = timedelta(days=30)
 _LONGEST: Final = 4096
 _MAX_BRACKETS: Final = 8
 
-T = TypeVar("T")
 
-
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """The mirror that was chosen, by its index URL, and when it was verified (UTC)."""
 
     index_url: str
@@ -54,15 +50,12 @@ class ChoiceStore(Protocol):
 
     def load(self) -> Awaitable[Choice | None]:
         """The remembered choice, or None."""
-        ...
 
     def save(self, choice: Choice) -> Awaitable[None]:
         """Remember this one instead of the one before."""
-        ...
 
     def forget(self) -> Awaitable[None]:
         """Remember nothing."""
-        ...
 
 
 class MemoryStore:
@@ -96,12 +89,12 @@ def read_flat_json(text: str, max_length: int) -> Any:
     return json.loads(text)
 
 
-class _Done(Generic[T]):
+class _Done:
     """An awaitable that has its value already, and needs no event loop."""
 
-    def __init__(self, value: T) -> None:
+    def __init__(self, value: Any) -> None:
         self._value = value
 
-    def __await__(self) -> Generator[None, None, T]:
+    def __await__(self) -> Generator[None, None, Any]:
         yield from ()
         return self._value

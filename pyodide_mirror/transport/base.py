@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pyodide_mirror.model import HostKind
 
@@ -19,7 +18,7 @@ class TransportError(Exception):
 
 
 class Progress(Protocol):
-    """Is told how a request gets on. It must not raise."""
+    """Follows a request; its methods must not raise."""
 
     def headers(self, status: int, length: int | None) -> None:
         """The final answer's status, and its Content-Length: a hint, as the body may be encoded."""
@@ -50,7 +49,6 @@ class Transport(Protocol):
         A cancelled fetch leaves no request behind. An opaque request is answered with status 0
         and no body.
         """
-        ...
 
 
 def too_large(limit: int) -> TransportError:
@@ -69,8 +67,7 @@ def cut_off(received: int) -> TransportError:
     return TransportError(FailureKind.CUT_OFF, Failure.cut_off(received).detail)
 
 
-@dataclass(frozen=True, slots=True)
-class PageFacts:
+class PageFacts(NamedTuple):
     """What is known of the page (or worker) that the requests come from.
 
     ``origin``: serialized, ``""`` outside a browser, where no rule of the web applies.

@@ -56,7 +56,7 @@ class CorsTransport:
 
         def settle(result: Response | Exception) -> None:
             if ended.done():
-                return  # nobody waits any more
+                return  # it was cancelled, or took too long
             if isinstance(result, Response):
                 ended.set_result(result)
             else:
@@ -197,7 +197,7 @@ _Note = Callable[[socket.socket], None]
 
 
 class _Http(HTTPHandler):
-    """urllib's handler, which tells of its sockets."""
+    """urllib's handler, which reports its sockets."""
 
     def __init__(self, note: _Note) -> None:
         super().__init__()
@@ -223,7 +223,7 @@ class _Https(HTTPSHandler):
 def _noted(
     connection: type[http.client.HTTPConnection],
 ) -> Callable[..., http.client.HTTPConnection]:
-    """A kind of connection that tells of its socket as soon as there is one."""
+    """A kind of connection that reports its socket as soon as it is connected."""
 
     class Noted(connection):  # type: ignore[valid-type, misc]  # one of two classes
         def __init__(self, note: _Note, host: str, **options: Any) -> None:

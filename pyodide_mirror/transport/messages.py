@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pyodide_mirror.model import Credentials
 
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+
+class Request(NamedTuple):
     """A GET request.
 
     ``opaque``: the Fetch standard's ``no-cors`` mode; the answer only proves that there is one.
@@ -27,7 +28,7 @@ class Request:
     url: str
     timeout: float
     max_bytes: int
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = _NO_HEADERS
     credentials: Credentials = "omit"
     opaque: bool = False
     stall: bool = False
@@ -35,8 +36,7 @@ class Request:
     digest: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
+class Response(NamedTuple):
     """An answer with its whole body.
 
     ``url`` is the final one; header names are lower-case. ``digest``: the body's SHA-256, or
@@ -45,7 +45,7 @@ class Response:
 
     url: str
     status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = _NO_HEADERS
     body: bytes = b""
     digest: str = ""
     checked: bool = False
@@ -87,8 +87,7 @@ class FailureKind(StrEnum):
     TOO_LARGE = "too-large"
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """A request without a usable answer; ``detail`` is the fact, in a clause."""
 
     kind: FailureKind

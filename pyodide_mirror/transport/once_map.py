@@ -49,6 +49,6 @@ class OnceMap(Generic[K, T]):
 
     def _ended(self, key: K, task: asyncio.Future[T]) -> None:
         if not task.cancelled():
-            task.exception()  # asyncio logs an error that nobody has looked at
+            task.exception()  # so that asyncio does not log it as never retrieved
         if self._tasks.get(key) is task and (task.cancelled() or not self._remember):
             del self._tasks[key]

@@ -2,6 +2,7 @@
 
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from ipaddress import ip_address
@@ -23,7 +24,7 @@ from tests.abuse.hostile import HOSTILE, PASSWORD, SCRIPT, Hostile
 from tests.abuse.tries import TRIES, Try
 from tests.support.own_server import Serving, serving
 from tests.support.server_place import GOOD, TIMEOUT, Place, hostile_place
-from tests.support.server_stock import content_of, stock, stocked
+from tests.support.server_stock import Stock, content_of, stock, stocked
 from tests.support.server_wire import (
     Answer,
     Costs,
@@ -38,11 +39,13 @@ from tests.support.server_wire import (
 from tests.support.wheels import make_wheel
 from tests.zoo.server import LOOPBACK, Response, Server
 
-SECONDS = 1.0
-"""Of the processor, for one request."""
+SECONDS = 20.0
+"""Of the processor, for one request: usually some hundredths, but minutes for a careless pattern."""
 IDLE = 500
 SLOW = 60
-BIG = 16 * 1024 * 1024
+BIG = 8 * 1024 * 1024
+BIG_CONTENT = content_of("big", BIG)
+BIG_FILES = {"stock-1.0.zip": BIG_CONTENT}
 
 
 @pytest.fixture(scope="module")
@@ -184,32 +187,38 @@ def test_idle_clients_keep_nobody_from_being_served(place: Place) -> None:
         assert costs.now - before < 50
 
 
-@pytest.mark.parametrize("cold", [True, False], ids=["while it arrives", "from the folder"])
-def test_slow_readers_take_no_memory_and_get_all_in_the_end(tmp_path: Path, cold: bool) -> None:
-    content = content_of("big", BIG)
-    tmp_path.joinpath("local-1.0.zip").write_bytes(content)
-    with (
-        stocked({"stock-1.0.zip": content}) as upstream,
-        serving(tmp_path, [upstream.url]) as server,
-    ):
-        project = "stock" if cold else "local"
-        url = files_of(server.index_url, project)[f"{project}-1.0.zip"]
-        request = f"GET {urlsplit(url).path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-        costs = Costs(server.process.pid)
-        before = costs.now
-        costs.forget_peak()
-        with ExitStack() as stack:
-            slow = [
-                stack.enter_context(connected(server.url, receive_buffer=4096)) for _ in range(SLOW)
-            ]
-            for each in slow:
-                each.sendall(request.encode())
-            starts = [each.recv(100) for each in slow]
-            assert get(url).body == content  # one that is quick
-            (answer,) = parsed(starts[0] + everything(slow[0]))
-            assert answer.body == content
-            assert costs.peak - before < 80
-            assert upstream.counts["stock-1.0.zip"] == int(cold)
+@pytest.fixture(scope="module")
+def big() -> Iterator[tuple[Stock, Serving]]:
+    """A server over an upstream and a folder that each have a large file."""
+    with tempfile.TemporaryDirectory() as folder, stocked(BIG_FILES) as upstream:
+        Path(folder, "local-1.0.zip").write_bytes(BIG_CONTENT)
+        with serving(Path(folder), [upstream.url]) as server:
+            yield upstream, server
+
+
+@pytest.mark.parametrize("name", ["stock-1.0.zip", "local-1.0.zip"])
+def test_slow_readers_take_no_memory_and_get_all_in_the_end(
+    big: tuple[Stock, Serving], name: str
+) -> None:
+    """Of a file that arrives meanwhile, and of one in the folder."""
+    upstream, server = big
+    url = files_of(server.index_url, name.partition("-")[0])[name]
+    request = f"GET {urlsplit(url).path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    costs = Costs(server.process.pid)
+    before = costs.now
+    costs.forget_peak()
+    with ExitStack() as stack:
+        slow = [
+            stack.enter_context(connected(server.url, receive_buffer=4096)) for _ in range(SLOW)
+        ]
+        for each in slow:
+            each.sendall(request.encode())
+        starts = [each.recv(100) for each in slow]
+        assert get(url).body == BIG_CONTENT  # one that is quick
+        (answer,) = parsed(starts[0] + everything(slow[0]))
+        assert answer.body == BIG_CONTENT
+        assert costs.peak - before < 80
+        assert upstream.counts[name] == int(name in upstream.files)
 
 
 _IMPATIENT = """
@@ -223,12 +232,19 @@ sys.exit(main())
 
 
 @pytest.fixture(scope="module")
-def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    """A server whose patience is short, so that a test sees its end."""
-    folder = tmp_path_factory.mktemp("folder")
-    folder.joinpath("local-1.0.zip").write_bytes(content_of("big", BIG))
-    with serving(folder, program=["-c", _IMPATIENT]) as server:
-        yield server
+def hasty() -> Iterator[tuple[Stock, Serving]]:
+    """A server whose patience is short, so that a test sees its end, and its upstream."""
+    with tempfile.TemporaryDirectory() as folder, stocked(stock(1, 300_000)) as upstream:
+        Path(folder, "local-1.0.zip").write_bytes(BIG_CONTENT)
+        program = ["-c", _IMPATIENT]
+        with serving(Path(folder), [upstream.url], program=program) as server:
+            yield upstream, server
+
+
+@pytest.fixture
+def impatient(hasty: tuple[Stock, Serving]) -> Serving:
+    """The server alone."""
+    return hasty[1]
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET", b"GET / HTTP/1.1\r\nHost: a\r\nX: "])
@@ -251,31 +267,24 @@ def test_a_client_must_take_in_time_what_it_asked_for(impatient: Serving) -> Non
     assert get(f"{impatient.url}/healthz").status == 200
 
 
-def test_an_answer_to_a_pipelined_request_may_take_its_time() -> None:
-    files = stock(1, 300_000)
-    with (
-        stocked(files) as upstream,
-        serving(upstreams=[upstream.url], program=["-c", _IMPATIENT]) as server,
-    ):
-        upstream.hold = lambda _: 100_000
-        ((name, url),) = files_of(server.index_url, "stock").items()
-        head = "HTTP/1.1\r\nHost: a\r\n"
-        requests = (
-            f"GET /healthz {head}\r\nGET {urlsplit(url).path} {head}Connection: close\r\n\r\n"
-        )
-        with connected(server.url) as client, connected(server.url) as idle:
-            client.sendall(requests.encode())
-            received = b""
-            while len(received) < 90_000:
-                received += client.recv(1 << 16)
-            late = idle.getsockname()
-            assert everything(idle) == b"", late
-            with connected(server.url) as later:  # begun after our answer: its end is after ours
-                assert everything(later) == b""
-            upstream.release()
-            health, file = parsed(received + everything(client))
-        assert health.status == file.status == 200
-        assert file.body == files[name]
+def test_an_answer_to_a_pipelined_request_may_take_its_time(hasty: tuple[Stock, Serving]) -> None:
+    upstream, server = hasty
+    upstream.hold = lambda _: 100_000
+    ((name, url),) = files_of(server.index_url, "stock").items()
+    head = "HTTP/1.1\r\nHost: a\r\n"
+    requests = f"GET /healthz {head}\r\nGET {urlsplit(url).path} {head}Connection: close\r\n\r\n"
+    with connected(server.url) as client, connected(server.url) as idle:
+        client.sendall(requests.encode())
+        received = b""
+        while len(received) < 90_000:
+            received += client.recv(1 << 16)
+        assert everything(idle) == b""
+        with connected(server.url) as later:  # begun after our answer: its end is after ours
+            assert everything(later) == b""
+        upstream.release()
+        health, file = parsed(received + everything(client))
+    assert health.status == file.status == 200
+    assert file.body == upstream.files[name]
 
 
 def test_a_client_too_many_is_told_so(impatient: Serving) -> None:
@@ -361,18 +370,15 @@ def _resolver(index_url: str, **addresses: str) -> tuple[Reach, ReachResolver]:
     return reach, ReachResolver(reach, _System(**addresses))
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
+async def test_a_public_upstream_names_no_private_address() -> None:
+    for address in [
         *("127.0.0.1", "127.8.8.8", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.1.1"),  # noqa: S104
         *("169.254.169.254", "100.64.0.1", "::1", "::", "fe80::1", "fe80::1%eth0", "fd00::1"),
         *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "255.255.255.255", "192.0.2.1"),
-    ],
-)
-async def test_a_public_upstream_names_no_private_address(address: str) -> None:
-    _, resolver = _resolver("https://index.example/simple", files_example=address)
-    with pytest.raises(Refused, match="private address"):
-        await resolver.resolve("files.example", 443)
+    ]:
+        _, resolver = _resolver("https://index.example/simple", files_example=address)
+        with pytest.raises(Refused, match="private address"):
+            await resolver.resolve("files.example", 443)
 
 
 async def test_of_several_addresses_only_those_in_reach_are_taken() -> None:

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,17 +10,19 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.own_server import Serving, serving
+from tests.support.own_server import Served, Serving, serving, serving_here
 from tests.support.server_stock import Stock, stock, stocked
-from tests.support.server_wire import Answer, assert_readable, connected, files_of, get
+from tests.support.server_wire import PATIENCE, Answer, assert_readable, connected, files_of, get
 from tests.support.wheels import make_wheel
 
 resource = pytest.importorskip("resource", reason="limits are set the Unix way")
 
-CLIENTS = 50
-SIZE = 2 * 1024 * 1024
+CLIENTS = 25
+SIZE = 1024 * 1024
 FILES = stock(CLIENTS, SIZE)
 NAMES = tuple(FILES)
+HELD_AT = (None, 0, 1, 65_536, SIZE - 1)
+"""The byte after which the upstream stops: of the files in turn; the first of five is not held."""
 _HEAD_END = b"\r\n\r\n"
 
 
@@ -69,7 +71,7 @@ def _entries(cache: Path, kind: str = "file") -> dict[str, Path]:
     return {path.name: path for path in cache.glob(f"{kind}/??/*")}
 
 
-def _download_all(server: Serving, names: tuple[str, ...]) -> dict[str, Answer]:
+def _download_all(server: Served, names: tuple[str, ...]) -> dict[str, Answer]:
     urls = files_of(server.index_url, "stock")
     with ThreadPoolExecutor(CLIENTS) as threads:
         return dict(zip(names, threads.map(lambda name: get(urls[name]), names), strict=True))
@@ -78,7 +80,7 @@ def _download_all(server: Serving, names: tuple[str, ...]) -> dict[str, Answer]:
 def _check_after(cache: Path, upstream: Stock, whole: set[str]) -> None:
     """Start again on the same folder: what is there is right, and the rest is fetched."""
     upstream.gone = True
-    with serving(upstreams=[upstream.url], cache=cache, options=["--timeout", "5"]) as server:
+    with serving_here(upstreams=[upstream.url], cache=cache) as server:
         assert not _unfinished(cache)
         for name, answer in _download_all(server, NAMES).items():
             assert_readable(answer)
@@ -97,103 +99,93 @@ def _check_after(cache: Path, upstream: Stock, whole: set[str]) -> None:
     assert len(_entries(cache)) >= len(FILES)
 
 
-@pytest.mark.parametrize("held_at", [0, 1, 65_536, SIZE - 1])
-def test_a_kill_in_the_middle_of_downloads_leaves_whole_files_only(
-    tmp_path: Path, held_at: int
-) -> None:
-    quick = set(NAMES[::5])  # these are not held, and some of them are whole by then
+def test_a_kill_in_the_middle_of_downloads_leaves_whole_files_only(tmp_path: Path) -> None:
+    held_at = {name: HELD_AT[number % len(HELD_AT)] for number, name in enumerate(NAMES)}
     reached = threading.Semaphore(0)
     with stocked(FILES) as upstream:
-        upstream.hold = lambda name: None if name in quick else held_at
+        upstream.hold = held_at.__getitem__
         with serving(upstreams=[upstream.url], cache=tmp_path) as server:
             urls = files_of(server.index_url, "stock")
             clients = {
                 # The server hands out all but the last byte that it has.
-                name: _Client(url, SIZE if name in quick else max(0, held_at - 1), reached)
+                name: _Client(
+                    url, SIZE if (at := held_at[name]) is None else max(0, at - 1), reached
+                )
                 for name, url in urls.items()
             }
             upstream.wait_for("stock-", CLIENTS)
             for _ in clients:
-                assert reached.acquire(timeout=30)
+                assert reached.acquire(timeout=PATIENCE)
             server.process.kill()
             server.process.wait()
             for client in clients.values():
                 client.join()
         for name, client in clients.items():
             assert FILES[name].startswith(client.body)
-            assert len(client.body) == SIZE or name not in quick
-            assert len(client.body) < SIZE or name in quick
-        _check_after(tmp_path, upstream, quick)
+            assert (len(client.body) == SIZE) is (held_at[name] is None)
+        _check_after(tmp_path, upstream, {name for name in NAMES if held_at[name] is None})
 
 
-@pytest.mark.parametrize("finished", [1, 25, 49])
-def test_a_kill_when_some_are_whole_loses_none_of_these(tmp_path: Path, finished: int) -> None:
+def test_a_kill_when_some_are_whole_loses_none_of_these(tmp_path: Path) -> None:
     """The others are anywhere: about to begin, half-way, on their way to their place."""
     reached = threading.Semaphore(0)
     with stocked(FILES) as upstream:
         with serving(upstreams=[upstream.url], cache=tmp_path) as server:
             urls = files_of(server.index_url, "stock")
             clients = {name: _Client(url, SIZE, reached) for name, url in urls.items()}
-            for _ in range(finished):
-                assert reached.acquire(timeout=30)
+            for _ in range(CLIENTS // 3):
+                assert reached.acquire(timeout=PATIENCE)
             server.process.kill()
             server.process.wait()
             for client in clients.values():
                 client.join()
         whole = {name for name, client in clients.items() if len(client.body) == SIZE}
-        assert len(whole) >= finished
+        assert len(whole) >= CLIENTS // 3
         _check_after(tmp_path, upstream, whole)
 
 
 def test_files_are_served_with_the_upstream_gone(tmp_path: Path) -> None:
     files = stock(5, 100_000)
     with stocked(files) as upstream:
-        with serving(upstreams=[upstream.url], cache=tmp_path) as server:
+        with serving_here(upstreams=[upstream.url], cache=tmp_path) as server:
             _download_all(server, tuple(files))
         upstream.gone = True
-        with serving(upstreams=[upstream.url], cache=tmp_path) as server:
+        with serving_here(upstreams=[upstream.url], cache=tmp_path) as server:
             answers = _download_all(server, tuple(files))
     assert {name: answer.body for name, answer in answers.items()} == files
 
 
 def test_two_servers_share_a_cache_folder(tmp_path: Path) -> None:
-    files = stock(20, 500_000)
-    with stocked(files) as upstream:
-        with (
-            serving(upstreams=[upstream.url], cache=tmp_path) as one,
-            serving(upstreams=[upstream.url], cache=tmp_path) as other,
-            ThreadPoolExecutor(2) as threads,
-        ):
-            found = threads.map(lambda server: _download_all(server, tuple(files)), (one, other))
-            for answers in found:
-                assert {name: answer.body for name, answer in answers.items()} == files
+    """The second one starts while the first one downloads, whose unfinished files it lets be."""
+    held, files = stock(8, 400_000, "held"), stock(20, 100_000)
+    with (
+        stocked(held | files) as upstream,
+        serving(upstreams=[upstream.url], cache=tmp_path) as one,
+    ):
+        reached = threading.Semaphore(0)
+        upstream.hold = lambda _: 200_000
+        urls = files_of(one.index_url, "held")
+        clients = {name: _Client(url, 199_999, reached) for name, url in urls.items()}
+        for _ in clients:
+            assert reached.acquire(timeout=PATIENCE)
+        with serving(upstreams=[upstream.url], cache=tmp_path) as other:
+            assert len(_unfinished(tmp_path)) == len(held)
+            upstream.hold_again(lambda _: None)
+            url = files_of(other.index_url, "held")["held-0.0.zip"]
+            assert get(url).body == held["held-0.0.zip"]
+            upstream.release()
+            for name, client in clients.items():
+                client.join()
+                assert client.body == held[name]
+            with ThreadPoolExecutor(2) as threads:
+                for answers in threads.map(
+                    lambda one: _download_all(one, tuple(files)), (one, other)
+                ):
+                    assert {name: answer.body for name, answer in answers.items()} == files
             upstream.gone = True
             for server in (one, other):
                 again = _download_all(server, tuple(files))
                 assert {name: answer.body for name, answer in again.items()} == files
-        assert not _unfinished(tmp_path)
-
-
-def test_a_server_that_starts_leaves_the_downloads_of_another_alone(tmp_path: Path) -> None:
-    files = stock(8, 400_000)
-    with stocked(files) as upstream, serving(upstreams=[upstream.url], cache=tmp_path) as one:
-        reached = threading.Semaphore(0)
-        upstream.hold = lambda _: 200_000
-        urls = files_of(one.index_url, "stock")
-        clients = {name: _Client(url, 199_999, reached) for name, url in urls.items()}
-        for _ in clients:
-            assert reached.acquire(timeout=30)
-        with serving(upstreams=[upstream.url], cache=tmp_path) as other:
-            assert len(_unfinished(tmp_path)) == len(files)
-            upstream.hold_again(lambda _: None)
-            assert (
-                get(files_of(other.index_url, "stock")["stock-0.0.zip"]).body
-                == (files["stock-0.0.zip"])
-            )
-            upstream.release()
-            for name, client in clients.items():
-                client.join()
-                assert client.body == files[name]
         assert not _unfinished(tmp_path)
 
 
@@ -223,18 +215,18 @@ def _lengthen(path: Path, at: int) -> None:
 DAMAGES = (_flip, _truncate, _empty, _lengthen)
 
 
-def test_damaged_files_are_fetched_again(tmp_path: Path) -> None:
+def test_damaged_files_are_fetched_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     files = stock(5, 100_000)
     damages = dict(zip(files, DAMAGES, strict=False))
     with stocked(files) as upstream:
-        with serving(upstreams=[upstream.url], cache=tmp_path) as server:
+        with serving_here(upstreams=[upstream.url], cache=tmp_path) as server:
             _download_all(server, tuple(files))
         paths = {path.read_bytes(): path for path in _entries(tmp_path).values()}
         for name, damage in damages.items():
             damage(paths[files[name]], 50_000)
-        with serving(upstreams=[upstream.url], cache=tmp_path) as server:
+        with serving_here(upstreams=[upstream.url], cache=tmp_path) as server:
             answers = _download_all(server, tuple(files))
-            assert server.output.count("is damaged") == len(damages)
+        assert caplog.text.count("is damaged") == len(damages)
         assert {name: answer.body for name, answer in answers.items()} == files
         for name, content in files.items():
             assert paths[content].read_bytes() == content
@@ -251,7 +243,7 @@ WHEELS = {
 WHEEL = next(iter(WHEELS.values()))
 
 
-def _metadata_of_all(server: Serving) -> dict[str, bytes]:
+def _metadata_of_all(server: Served) -> dict[str, bytes]:
     urls = files_of(server.index_url, "stock")
     return {name: get(f"{url}.metadata").body for name, url in urls.items()}
 
@@ -259,29 +251,28 @@ def _metadata_of_all(server: Serving) -> dict[str, bytes]:
 def test_damaged_metadata_is_made_again(tmp_path: Path) -> None:
     right = {name: wheel.metadata for name, wheel in WHEELS.items()}
     with stocked({name: wheel.data for name, wheel in WHEELS.items()}) as upstream:
-        with serving(upstreams=[upstream.url], cache=tmp_path) as server:
+        with serving_here(upstreams=[upstream.url], cache=tmp_path) as server:
             assert _metadata_of_all(server) == right
         for path, damage in zip(_entries(tmp_path, "meta").values(), DAMAGES, strict=True):
             damage(path, path.stat().st_size - 20)
-        with serving(upstreams=[upstream.url], cache=tmp_path) as server:
+        with serving_here(upstreams=[upstream.url], cache=tmp_path) as server:
             assert _metadata_of_all(server) == right
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_page_is_asked_for_again(
-    tmp_path: Path, damage: Callable[[Path, int], None]
-) -> None:
+def test_a_damaged_page_is_asked_for_again(tmp_path: Path) -> None:
     with stocked({WHEEL.filename: WHEEL.data}) as upstream:
         pages = []
-        for _ in range(2):
-            with serving(upstreams=[upstream.url], cache=tmp_path) as server:
+        for times in range(len(DAMAGES) + 1):
+            with serving_here(upstreams=[upstream.url], cache=tmp_path) as server:
                 page = get(f"{server.index_url}/stock/").document
+            # The server's own URL is another one each time.
             pages.append([file | {"url": None} for file in page["files"]])
+            assert pages[-1] == pages[0]
+            assert upstream.counts["stock"] == times + 1
             (path,) = _entries(tmp_path, "page").values()
             # A digit of the wheel's digest: JSON as good as before.
-            damage(path, path.read_bytes().index(WHEEL.sha256.encode()) + 9)
-        assert pages[0] == pages[1]
-        assert upstream.counts["stock"] == 2
+            for damage in DAMAGES[times : times + 1]:
+                damage(path, path.read_bytes().index(WHEEL.sha256.encode()) + 9)
 
 
 # ---------------------------------------------------------------- bounds
@@ -296,7 +287,7 @@ def test_what_was_used_least_recently_leaves_when_the_cache_is_full(tmp_path: Pa
     files = stock(10, size)
     names = list(files)
     with stocked(files) as upstream:
-        with serving(upstreams=[upstream.url], cache=tmp_path) as server:
+        with serving_here(upstreams=[upstream.url], cache=tmp_path) as server:
             _download_all(server, tuple(files))
         # As if they had been used one after the other, yesterday; the folder is the only book.
         by_content = {path.read_bytes(): path for path in _entries(tmp_path).values()}
@@ -308,8 +299,7 @@ def test_what_was_used_least_recently_leaves_when_the_cache_is_full(tmp_path: Pa
             moment = 1_700_000_000 + number
             os.utime(by_content[files[name]], (moment, moment))
         bound = 4 * size + size // 2
-        options = ["--cache-size", str(bound)]
-        with serving(upstreams=[upstream.url], cache=tmp_path, options=options) as server:
+        with serving_here(upstreams=[upstream.url], cache=tmp_path, cache_size=bound) as server:
             assert _disk_usage(tmp_path) <= bound + 100_000  # our own wheel is new
             left = {path.read_bytes() for path in _entries(tmp_path).values()}
             assert {files[name] for name in order[-3:]} <= left
@@ -320,18 +310,19 @@ def test_what_was_used_least_recently_leaves_when_the_cache_is_full(tmp_path: Pa
             assert _disk_usage(tmp_path) <= bound + 100_000
 
 
-@pytest.mark.parametrize("size", ["0", "1000"])
-def test_a_cache_that_holds_nothing_still_serves(tmp_path: Path, size: str) -> None:
-    with stocked({WHEEL.filename: WHEEL.data, **stock(2, 500_000)}) as upstream:
-        options = ["--cache-size", size]
-        with serving(upstreams=[upstream.url], cache=tmp_path, options=options) as server:
-            for _ in range(2):
-                for name, url in files_of(server.index_url, "stock").items():
-                    assert get(url).body == upstream.files[name]
-                url = files_of(server.index_url, "stock")[WHEEL.filename]
-                assert get(f"{url}.metadata").body == WHEEL.metadata
-                for url in files_of(server.index_url, "pyodide-mirror").values():
-                    assert get(url).status == 200
+@pytest.mark.parametrize("size", [0, 1000])
+def test_a_cache_that_holds_nothing_still_serves(tmp_path: Path, size: int) -> None:
+    with (
+        stocked({WHEEL.filename: WHEEL.data, **stock(2, 500_000)}) as upstream,
+        serving_here(upstreams=[upstream.url], cache=tmp_path, cache_size=size) as server,
+    ):
+        for _ in range(2):
+            for name, url in files_of(server.index_url, "stock").items():
+                assert get(url).body == upstream.files[name]
+            url = files_of(server.index_url, "stock")[WHEEL.filename]
+            assert get(f"{url}.metadata").body == WHEEL.metadata
+            for url in files_of(server.index_url, "pyodide-mirror").values():
+                assert get(url).status == 200
 
 
 # ---------------------------------------------------------------- a disk that is full
@@ -350,9 +341,12 @@ def _full_after(server: Serving, size: int) -> Iterator[None]:
 
 def test_a_full_disk_gives_an_error_and_no_half_entry(tmp_path: Path) -> None:
     limits = [0, 1, 100_000, 499_999]
-    files = stock(len(limits), 500_000)
-    with stocked(files) as upstream, serving(upstreams=[upstream.url], cache=tmp_path) as server:
-        urls = files_of(server.index_url, "stock")
+    files = stock(len(limits), 500_000, "large")
+    with (
+        stocked(files | {WHEEL.filename: WHEEL.data}) as upstream,
+        serving(upstreams=[upstream.url], cache=tmp_path) as server,
+    ):
+        urls = files_of(server.index_url, "large")
         for limit, (name, content) in zip(limits, files.items(), strict=True):
             known = set(_entries(tmp_path))
             with _full_after(server, limit):
@@ -368,14 +362,13 @@ def test_a_full_disk_gives_an_error_and_no_half_entry(tmp_path: Path) -> None:
                 assert get(f"{server.url}/healthz").status == 200
             assert get(urls[name]).body == content
         assert not _unfinished(tmp_path)
+        _check_pages_and_metadata(server)
 
 
-def test_a_full_disk_takes_away_neither_pages_nor_metadata(tmp_path: Path) -> None:
-    with (
-        stocked({WHEEL.filename: WHEEL.data}) as upstream,
-        serving(upstreams=[upstream.url], cache=tmp_path) as server,
-    ):
-        assert get(files_of(server.index_url, "stock")[WHEEL.filename]).body == WHEEL.data
-        with _full_after(server, 0):
-            url = files_of(server.index_url, "stock")[WHEEL.filename]
-            assert get(f"{url}.metadata").body == WHEEL.metadata
+def _check_pages_and_metadata(server: Serving) -> None:
+    """A full disk takes away neither: the wheel is there, and they need none."""
+    url = files_of(server.index_url, "stock")[WHEEL.filename]
+    assert get(url).body == WHEEL.data
+    with _full_after(server, 0):
+        url = files_of(server.index_url, "stock")[WHEEL.filename]
+        assert get(f"{url}.metadata").body == WHEEL.metadata

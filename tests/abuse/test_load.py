@@ -3,10 +3,8 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -17,18 +15,14 @@ from tests.support.server_wire import Costs, connected, everything, files_of, ge
 
 MB = 1024 * 1024
 CLIENTS = 200
-SMALL = stock(20, 100_000)
-LARGE = {"stock-90.0.zip": next(iter(stock(1, 4 * MB, "large").values()))}
-FILES = SMALL | LARGE
-DIGESTS = {name: sha256(content) for name, content in FILES.items()}
 PEAK = 100
 """MB beyond what an idle server has: 200 clients of 256 KB each would be 50."""
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[tuple[Stock, Serving]]:
-    """An upstream, and a server over it that has nothing yet."""
-    with stocked(FILES) as upstream, serving(upstreams=[upstream.url], cache=tmp_path) as server:
+@pytest.fixture(scope="module")
+def place() -> Iterator[tuple[Stock, Serving]]:
+    """An upstream, and a server over it; each test puts up a project that nobody asked for yet."""
+    with stocked({}) as upstream, serving(upstreams=[upstream.url]) as server:
         yield upstream, server
         assert "Traceback" not in server.output, server.output
 
@@ -40,34 +34,39 @@ async def _downloaded(session: aiohttp.ClientSession, url: str) -> str:
         return sha256(await answer.read())
 
 
-async def _everybody(wanted: list[tuple[str, str]]) -> None:
-    """Let each have its file at the same time as all others."""
+async def _everybody(wanted: list[tuple[str, str]], digests: Mapping[str, str]) -> None:
+    """Let each have its file at the same time as all others; ``wanted``: digests' keys and URLs."""
     connector = aiohttp.TCPConnector(limit=0)
-    timeout = aiohttp.ClientTimeout(total=60)
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+    async with aiohttp.ClientSession(connector=connector) as session:
         found = await asyncio.gather(*(_downloaded(session, url) for _, url in wanted))
     for (name, _), digest in zip(wanted, found, strict=True):
-        assert digest == DIGESTS[name], name
+        assert digest == digests[name], name
 
 
 async def test_two_hundred_clients_are_served_cold_and_warm(place: tuple[Stock, Serving]) -> None:
     upstream, server = place
-    urls = await asyncio.to_thread(files_of, server.index_url, "stock")
+    small = stock(20, 100_000, "mixed")
+    large, content = next(iter(stock(1, 4 * MB, "large").items()))
+    large = large.replace("large-", "mixed-9")
+    upstream.files |= small | {large: content}
+    digests = {name: sha256(upstream.files[name]) for name in (*small, large)}
+    upstream.counts.clear()
+    urls = await asyncio.to_thread(files_of, server.index_url, "mixed")
     costs = Costs(server.process.pid)
     before = costs.now
     costs.forget_peak()
     # Each tenth wants the large one; the others, all small ones in some order.
     order = random.Random(4)  # noqa: S311  # the same in every run
-    wanted = [next(iter(LARGE)) if n % 10 == 0 else order.choice(list(SMALL)) for n in range(200)]
+    wanted = [large if n % 10 == 0 else order.choice(list(small)) for n in range(CLIENTS)]
     every = [(name, urls[name]) for name in wanted]
-    await _everybody(every)
+    await _everybody(every, digests)
     cold = costs.peak - before
     asked = Counter(upstream.counts)
     costs.forget_peak()
-    await _everybody(every)
+    await _everybody(every, digests)
     warm = costs.peak - before
     print(f"peak beyond {before:.0f} MB: cold {cold:.0f} MB, warm {warm:.0f} MB")
-    assert asked == {"stock": 1, **dict.fromkeys(wanted, 1)}
+    assert asked == {"mixed": 1, **dict.fromkeys(wanted, 1)}
     assert upstream.counts == asked
     assert cold < PEAK
     assert warm < PEAK
@@ -77,12 +76,14 @@ async def test_two_hundred_clients_of_one_cold_file_cause_one_request(
     place: tuple[Stock, Serving],
 ) -> None:
     upstream, server = place
-    ((name, content),) = LARGE.items()
-    url = (await asyncio.to_thread(files_of, server.index_url, "stock"))[name]
+    ((name, content),) = stock(1, MB, "cold").items()
+    upstream.files[name] = content
+    url = (await asyncio.to_thread(files_of, server.index_url, "cold"))[name]
     costs = Costs(server.process.pid)
     before = costs.now
     costs.forget_peak()
-    upstream.hold = lambda _: len(content) // 2
+    upstream.hold_again(lambda _: len(content) // 2)
+    upstream.last_byte_sent.clear()
     reached = [asyncio.Event() for _ in range(CLIENTS)]
 
     async def download(session: aiohttp.ClientSession, event: asyncio.Event) -> str:
@@ -98,9 +99,9 @@ async def test_two_hundred_clients_of_one_cold_file_cause_one_request(
         # All have its first half before the upstream has sent the second one.
         assert not upstream.last_byte_sent.is_set()
         upstream.release()
-        assert set(await asyncio.gather(*clients)) == {DIGESTS[name]}
+        assert set(await asyncio.gather(*clients)) == {sha256(content)}
     assert upstream.counts[name] == 1
-    assert upstream.counts["stock"] == 1
+    assert upstream.counts["cold"] == 1
     cost = costs.peak - before
     print(f"peak beyond {before:.0f} MB: {cost:.0f} MB")
     assert cost < PEAK
@@ -110,36 +111,17 @@ async def test_two_hundred_clients_of_one_cold_page_cause_one_request(
     place: tuple[Stock, Serving],
 ) -> None:
     upstream, server = place
+    upstream.files |= stock(20, 1_000, "page")
 
     async def page(session: aiohttp.ClientSession) -> bytes:
-        async with session.get(f"{server.index_url}/stock/") as answer:
+        async with session.get(f"{server.index_url}/page/") as answer:
             assert answer.status == 200
             return await answer.read()
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         pages = await asyncio.gather(*(page(session) for _ in range(CLIENTS)))
     assert len(set(pages)) == 1
-    assert upstream.counts == {"stock": 1}
-
-
-def test_who_waits_for_a_turn_upstream_is_not_taken_for_late() -> None:
-    files = stock(66, 1_000)  # 64 connections carry files
-    with (
-        stocked(files) as upstream,
-        serving(upstreams=[upstream.url], options=["--timeout", "1"]) as server,
-    ):
-        *others, last = files_of(server.index_url, "stock").items()
-        upstream.hold, upstream.drip = (lambda _: 1), 0.2
-        with ThreadPoolExecutor(len(files)) as threads:
-            held = [threads.submit(get, url) for _, url in others]
-            upstream.wait_for("stock-", 64)
-            waiting = threads.submit(get, last[1])
-            for _ in range(2):  # as long as the server waits for an answer, and once more
-                assert get(f"{server.index_url}/hanging/").status == 504
-            upstream.release()
-            assert waiting.result().body == files[last[0]]
-            for (name, _), answer in zip(others, held, strict=True):
-                assert answer.result().body == files[name]
+    assert upstream.counts["page"] == 1
 
 
 def _half(server: Serving, stack: ExitStack, url: str, size: int) -> tuple[object, bytes]:
@@ -157,9 +139,10 @@ def test_a_client_that_leaves_does_not_stop_the_other(
     place: tuple[Stock, Serving], leaves: str
 ) -> None:
     upstream, server = place
-    name, content = "stock-3.0.zip", FILES["stock-3.0.zip"]
-    url = files_of(server.index_url, "stock")[name]
-    upstream.hold = lambda _: 50_000
+    ((name, content),) = stock(1, 100_000, f"leave{leaves}").items()
+    upstream.files[name] = content
+    url = files_of(server.index_url, f"leave{leaves}")[name]
+    upstream.hold_again(lambda _: 50_000)
     with ExitStack() as one, ExitStack() as other:
         first, first_half = _half(server, one, url, 49_999)
         second, second_half = _half(server, other, url, 49_999)
@@ -179,7 +162,10 @@ def test_a_client_that_leaves_does_not_stop_the_other(
 
 def test_nothing_is_left_open_when_clients_leave_half_way(place: tuple[Stock, Serving]) -> None:
     upstream, server = place
-    url = files_of(server.index_url, "stock")["stock-3.0.zip"]
+    ((name, content),) = stock(1, 100_000, "left").items()
+    upstream.files[name] = content
+    upstream.hold_again(lambda _: None)
+    url = files_of(server.index_url, "left")[name]
     assert get(url).status == 200
     costs = Costs(server.process.pid)
     before = costs.open_files
@@ -190,4 +176,4 @@ def test_nothing_is_left_open_when_clients_leave_half_way(place: tuple[Stock, Se
             assert client.recv(1)
     while costs.open_files > before + 5:
         assert get(f"{server.url}/healthz").status == 200  # until it has noticed
-    assert upstream.counts["stock-3.0.zip"] == 1
+    assert upstream.counts[name] == 1

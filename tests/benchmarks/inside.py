@@ -1,4 +1,4 @@
-"""The installs that `tests.benchmarks.installs` measures. Runs inside Pyodide: its source is sent there.
+"""The installs that `tests.benchmarks.installs` measures; its source is sent into Pyodide.
 
 Each kind of install begins with nothing installed, and at an index URL that no cache of the browser
 knows; only repeated ones find what the visit before has left.
@@ -14,10 +14,8 @@ import js
 import micropip
 
 import pyodide_mirror
-from pyodide_mirror import supply
-
-# Private parts of the package are used for one thing: to play that a page is left, and loaded anew.
-# ruff: noqa: SLF001
+from pyodide_mirror.api import SESSION
+from pyodide_mirror.installing import mirror_client
 
 
 class Stage:
@@ -73,11 +71,11 @@ class Stage:
     async def ours_offline(self) -> float | None:
         """Once more, an hour later, and the mirror is gone."""
         url = await self._gone(self._ours)
-        before, supply.FRESH = supply.FRESH, 0.0
+        before, mirror_client.FRESH = mirror_client.FRESH, 0.0
         try:
             return await seconds_if_done(self._ours(url))
         finally:
-            supply.FRESH = before
+            mirror_client.FRESH = before
 
     # --- in turn ---
 
@@ -132,12 +130,8 @@ async def seconds_if_done(work: Awaitable[object]) -> float | None:
 
 async def leave() -> None:
     """Do what leaving a page does: what the browser keeps is still there."""
-    session = pyodide_mirror._session
-    await session._host.cache.settled()
-    for one in (session._hook, session._seam):
-        one.remove()
-    session._index_urls.restore()
-    session._standing = None
+    await SESSION.settled()
+    SESSION.release()
     names = [name for name in micropip.list() if name.startswith("bench-")]
     if names:
         micropip.uninstall(names)
@@ -147,8 +141,8 @@ async def clean() -> None:
     """Leave nothing at all."""
     await leave()
     pyodide_mirror.reset()
-    await pyodide_mirror._session._forgotten()
-    await pyodide_mirror._session._host.cache.clear()
+    await SESSION.settled()
+    await pyodide_mirror.clear_cache()
 
 
 def installed() -> str:

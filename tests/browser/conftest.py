@@ -12,7 +12,7 @@ from selenium.common.exceptions import TimeoutException
 from urllib3.exceptions import HTTPError
 
 from tests.browser import figures
-from tests.support import provision
+from tests.support import coverage_pages, provision
 from tests.support.engines import ENGINES, Engine
 from tests.support.pages import PageServer
 
@@ -129,7 +129,7 @@ def dist() -> Path:
 @pytest.fixture(scope="session")
 def page_server(dist: Path) -> Iterator[PageServer]:
     """The server of the pages, Pyodide and our wheel."""
-    with PageServer(dist, provision.browser_wheel()) as server:
+    with PageServer(dist, provision.browser_wheel(), *coverage_pages.wheels()) as server:
         yield server
 
 

@@ -45,7 +45,8 @@ async def run_blocks(texts: list[str], mirror: str) -> list[str]:
     from pyodide.code import eval_code_async
 
     import pyodide_mirror
-    from pyodide_mirror import notebook
+    from pyodide_mirror.api import SESSION
+    from pyodide_mirror.notebook import activate, deactivate
 
     class Shell:
         """As little of IPython as `%load_ext` needs."""
@@ -80,7 +81,7 @@ async def run_blocks(texts: list[str], mirror: str) -> list[str]:
         pyodide_mirror.MIRRORS = (pyodide_mirror.Mirror(mirror),)  # type: ignore[misc]
         if any(line.startswith("%") for text in texts for line in text.splitlines()):
             sys.modules["IPython"] = types.SimpleNamespace(get_ipython=lambda: shell)  # type: ignore[assignment]
-            notebook.activate()  # as the kernels of a site do
+            activate(SESSION)  # as the kernels of a site do
         for text in texts:
             await eval_code_async(without_magics(text), namespace)
         importlib.invalidate_caches()
@@ -88,7 +89,7 @@ async def run_blocks(texts: list[str], mirror: str) -> list[str]:
     finally:
         pyodide_mirror.MIRRORS = table  # type: ignore[misc]
         del os.environ["PYODIDE_MIRROR_URLS"]
-        notebook.deactivate()
+        deactivate(SESSION)
         sys.modules.pop("IPython", None)
         micropip.set_index_urls(list(DEFAULT_INDEX_URLS))
         await pyodide_mirror.clear_cache()

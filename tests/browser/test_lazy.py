@@ -13,6 +13,8 @@ from tests.zoo.zoo import Zoo
 pytestmark = pytest.mark.engines("chromium", "chromium-worker", "firefox", "webkit")
 
 CANARY = "zoo-canary"
+TIMEOUT = 30.0
+"""Seconds that one request may take: all are answered, and no slow machine takes that long."""
 DEAD = ("closed-port", "no-cors", "404")
 
 
@@ -34,9 +36,10 @@ def run(page: Engine, urls: list[str], body: str) -> dict[str, object]:
         "await clean()",
         "import contextlib, io, micropip, pyodide_mirror",
         "from pyodide_mirror import notebook",
+        "from pyodide_mirror.api import SESSION",
         "found, printed = {}, io.StringIO()",
         "with contextlib.redirect_stdout(printed):",
-        f"    notebook.activate(mirrors={urls!r}, canary={CANARY!r}, timeout=2.0)",
+        f"    notebook.activate(SESSION, mirrors={urls!r}, canary={CANARY!r}, timeout={TIMEOUT})",
         *(f"    {line}" for line in body.strip().splitlines()),
         'found["printed"] = printed.getvalue()',
         'found["versions"] = versions()',
@@ -140,7 +143,7 @@ except pyodide_mirror.NoUsableMirror as error:
 manager = micropip.set_index_urls.__self__
 found["restored"] = "127.0.0.1" not in str(manager.index_urls)
 found["nothing"] = versions()
-notebook.activate(mirrors=[{healthy.url!r}], canary={CANARY!r}, timeout=2.0)
+notebook.activate(SESSION, mirrors=[{healthy.url!r}], canary={CANARY!r}, timeout={TIMEOUT})
 await micropip.install("zoo-root")
 """,
     )
@@ -172,7 +175,7 @@ def test_deactivating_leaves_micropip_as_it_was(page: Engine, zoo: Zoo) -> None:
         [zoo.url("healthy")],
         """
 patched = micropip.install
-notebook.deactivate()
+notebook.deactivate(SESSION)
 found["undone"] = micropip.install is not patched
 found["method"] = type(micropip.install).__name__
 """,
@@ -195,7 +198,7 @@ class Shell:
         self.magics_manager.magics[kind][name] = function
 shell = Shell()
 sys.modules["IPython"] = types.SimpleNamespace(get_ipython=lambda: shell)
-notebook.deactivate()
+notebook.deactivate(SESSION)
 os.environ["PYODIDE_MIRROR_URLS"] = "URL"
 try:
     pyodide_mirror.load_ipython_extension(shell)

@@ -1,4 +1,4 @@
-"""Every supported Pyodide takes the wheel for pages: by its URL, and by its name from our server."""
+"""Each Pyodide that we support takes the wheel for pages, by its URL and by its name."""
 
 import json
 from collections.abc import Iterator

@@ -20,7 +20,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from pyodide_mirror.own_wheels import page_wheel
-from tests.docs.programs import stand_ins
+from tests.docs.programs import ANSWERS, stand_ins
 from tests.docs.tables import Block
 from tests.support import provision
 from tests.support.own_server import serving
@@ -30,7 +30,7 @@ from tests.zoo.server import ClosedPort
 PRIVATE = "acme-tool"
 """What only the company's index has in the documents."""
 PROJECTS = ("cowsay", "iniconfig", "nox", "textual")
-"""What else they install. A wheel of each is made; its own code is of no account."""
+"""What else they install. A wheel of each is made; its own code does not matter."""
 _FIRST_LINE = re.compile(r"# (?P<name>\w+\.py)\n")
 _VOID = frozenset(("br", "hr", "img", "input", "link", "meta"))
 
@@ -44,13 +44,15 @@ class Ground:
 
     wheels: Path
     """A folder with a wheel of each of the `PROJECTS`, and of what our package can depend on."""
+    answers: Path
+    """A folder for what `pip install` answers."""
     mirror: str
     """The index URL behind https://mirror.example/simple."""
     addresses: Mapping[str, str]
-    """What stands in documents → what is here."""
+    """What documents say → what is here."""
 
     def localized(self, text: str) -> str:
-        """Return a text with the addresses that are here."""
+        """Return a text with the addresses of these servers."""
         for example, local in self.addresses.items():
             text = text.replace(example, local)
         return text
@@ -65,7 +67,8 @@ class Ground:
 @contextmanager
 def ground(folder: Path) -> Iterator[Ground]:
     """Start the servers, over wheels that are made in a folder."""
-    public, private = folder / "public", folder / "private"
+    public, private, answers = (folder / name for name in ("public", "private", "answers"))
+    answers.mkdir()
     for wheels, names in ((public, {*PROJECTS, *_dependencies()}), (private, {PRIVATE})):
         wheels.mkdir()
         for name in names:
@@ -81,13 +84,13 @@ def ground(folder: Path) -> Iterator[Ground]:
             "https://packages.example": mirror,
             "http://127.0.0.1:8080": mirror,
             "https://gone.example": f"http://127.0.0.1:{gone.port}",
-            "VERSION": page_wheel()[0].split("-")[1],
+            "/WHEEL": f"/{page_wheel()[0]}",
         }
-        yield Ground(public, f"{mirror}/simple", addresses)
+        yield Ground(public, answers, f"{mirror}/simple", addresses)
 
 
 def _put(name: str, folder: Path) -> None:
-    """Make a wheel of a project, of a version that any requirement is content with."""
+    """Make a wheel of a project, of a version that meets any requirement."""
     wheel = make_wheel(name, "9999.0")
     (folder / wheel.filename).write_bytes(wheel.data)
 
@@ -185,6 +188,7 @@ class Shell:
             "PIP_IGNORE_INSTALLED": "1",  # whatever the tests' environment has
             "PIP_FIND_LINKS": links,
             "PIP_NO_INDEX": "1",
+            ANSWERS: str(self._place.answers),
             "PYODIDE_MIRROR_UPSTREAMS": self._place.mirror,
             "PYODIDE_MIRROR_URLS": self._place.mirror,
             "PYTHONWARNINGS": "",
@@ -192,7 +196,7 @@ class Shell:
 
 
 def file_name(block: Block) -> str:
-    """Return the file that a Python block is, as its first line says; empty when it is none."""
+    """Return the file name in a Python block's first line; empty if there is none."""
     match = _FIRST_LINE.match(block.text)
     return match["name"] if match else ""
 

@@ -2,11 +2,14 @@
 
     python -m tests.docs.programs PROGRAM ARGUMENTS
 
-`stand_ins` writes one for each into a folder that stands first in PATH. They are the real programs,
-but: a server gets a free port and is ended as soon as it serves, nox only has to know the sessions.
+`stand_ins` writes one for each into a folder that comes first in PATH. They are the real programs,
+with three differences: a server gets a free port and is ended as soon as it serves; nox only has to
+know the sessions; JupyterLite's sites lack the code of its apps.
 """
 
 import ast
+import hashlib
+import json
 import os
 import re
 import shlex
@@ -19,6 +22,8 @@ from tests.support.processes import OWN_GROUP, end_group
 
 # Each call is a process of its own: what only one of them needs is imported there.
 _ROOT = Path(__file__).parents[2]
+ANSWERS = "DOCUMENTS_PIP_ANSWERS"
+"""The environment variable with the folder of what `pip install` has answered before."""
 _SERVES = re.compile(r"(?P<before>.*https?://[^/\s]+?)(?P<port>:\d+)?(?P<after>[/\s].*)", re.DOTALL)
 
 
@@ -48,15 +53,32 @@ def _http_server(arguments: Sequence[str]) -> int:
 
 
 def _pip(arguments: Sequence[str]) -> int:
-    """Run pip; an extra that a project has not is an error, of which pip only warns."""
+    """Run pip; an extra that a project does not have is an error, of which pip only warns.
+
+    The documents say `pip install 'pyodide-mirror[serve]'` many times, which is slow, installs
+    nothing (PIP_DRY_RUN) and has the same answer each time: pip is asked once.
+    """
+    if arguments[:1] != ["install"]:
+        code, output = _run_pip(arguments)
+    else:
+        name = hashlib.sha256(json.dumps(list(arguments)).encode()).hexdigest()
+        answer = Path(os.environ[ANSWERS]) / name
+        if not answer.exists():
+            answer.write_text(json.dumps(_run_pip(arguments)), "utf-8")
+        code, output = json.loads(answer.read_text("utf-8"))
+    print(output)
+    return code
+
+
+def _run_pip(arguments: Sequence[str]) -> tuple[int, str]:
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
-    print(done.stdout + done.stderr)
-    return done.returncode or int("does not provide the extra" in done.stderr)
+    code = done.returncode or int("does not provide the extra" in done.stderr)
+    return code, done.stdout + done.stderr
 
 
 def _nox(arguments: Sequence[str]) -> int:
-    """Fail for a session that the noxfile has not; of the demo, write the folder."""
+    """Fail for a session that the noxfile does not have; of the demo, write the folder."""
     tree = ast.parse((_ROOT / "noxfile.py").read_text("utf-8"))
     sessions = {
         node.name
@@ -132,7 +154,8 @@ def _jupyter(arguments: Sequence[str]) -> int:
     # What pip is told for the blocks is not meant for the making of JupyterLite's environment.
     for name in [name for name in os.environ if name.startswith("PIP_")]:
         del os.environ[name]
-    done = sites.jupyter_lite(Path.cwd(), *arguments[1:])
+    archive = {"JUPYTERLITE_APP_ARCHIVE": str(sites.small_archive())}
+    done = sites.jupyter_lite(Path.cwd(), *arguments[1:], environ=archive)
     print(done.stdout)
     return done.returncode
 

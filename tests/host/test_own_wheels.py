@@ -82,6 +82,13 @@ def test_the_build_tag_is_made_of_the_content(wheel: Wheel) -> None:
     assert wheel_name("a-1.0", content) != wheel_name("a-1.0", content + b"\0")
 
 
+def test_the_one_for_pages_with_other_tags_is_another_file_with_the_same_modules() -> None:
+    other = page_wheel(("any",))
+    assert other[0] not in dict(WHEELS.values())
+    assert modules(other) == modules(WHEELS["page"])
+    assert {str(tag) for tag in parse_wheel_filename(other[0])[3]} == {"py3-none-any"}
+
+
 def test_pip_on_this_machine_takes_the_whole_one_and_never_the_one_for_pages() -> None:
     ours = set(sys_tags())
     tags = {kind: parse_wheel_filename(name)[3] for kind, (name, _) in WHEELS.items()}
@@ -171,7 +178,9 @@ def test_files_are_ones_that_all_may_read(wheel: Wheel) -> None:
 
 def test_the_same_modules_make_the_same_bytes_in_another_python_as_well() -> None:
     code = "from pyodide_mirror.own_wheels import page_wheel, whole_wheel; import hashlib"
-    code += "; print([(n, hashlib.sha256(c).hexdigest()) for n, c in [page_wheel(), whole_wheel()]])"
+    code += (
+        "; print([(n, hashlib.sha256(c).hexdigest()) for n, c in [page_wheel(), whole_wheel()]])"
+    )
     printed = subprocess.run(
         [sys.executable, "-c", code],
         check=True,

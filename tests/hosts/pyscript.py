@@ -12,7 +12,7 @@ VERSION: Final = "0.7.31"
 
 
 def pyscript() -> Path:
-    """Return the folder of PyScript's own files. Raises `tests.support.provision.ProvisionError`."""
+    """Return the folder of PyScript's own files. Raises `provision.ProvisionError`."""
 
     def install(folder: Path) -> None:
         with tempfile.TemporaryDirectory(dir=CACHE) as scratch:

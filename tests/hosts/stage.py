@@ -84,8 +84,7 @@ def browsing() -> Iterator[Browser]:
     browser = Browser()
     with browser:
         yield browser
-    assert browser.requests
-    assert not browser.off_site(), browser.off_site()
+    browser.check_requests()
 
 
 def result(page: Page) -> tuple[str, int]:

@@ -18,6 +18,7 @@ from tests.hosts.stage import (
     prepare,
     result,
 )
+from tests.jupyterlite.browser import Browser
 from tests.support import provision
 
 # A worker's resources are not among those of its page.
@@ -33,13 +34,19 @@ def urls() -> Iterator[Mapping[str, str]]:
         yield urls
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browsing() as browser:
+        yield browser
+
+
 @pytest.mark.parametrize("example", ["html", "worker"])
 def test_a_page_installs_from_a_mirror_that_works(
-    example: str, tmp_path: Path, urls: Mapping[str, str]
+    example: str, tmp_path: Path, urls: Mapping[str, str], browser: Browser
 ) -> None:
     folder = prepare(example, tmp_path, urls)
     site = Site(folder, pyodide=provision.pyodide_dist())
-    with site, browsing() as browser, browser.open(f"{site.base_url()}/index.html") as page:
+    with site, browser.open(f"{site.base_url()}/index.html") as page:
         report, width = result(page)
         on_page = page.run_js(ON_PAGE)
     assert_installed(report, *(urls[name] for name in USABLE))
@@ -47,13 +54,17 @@ def test_a_page_installs_from_a_mirror_that_works(
     assert on_page == (example == "html")
 
 
-def test_a_page_says_why_no_mirror_works(tmp_path: Path, urls: Mapping[str, str]) -> None:
+def test_a_page_says_why_no_mirror_works(
+    tmp_path: Path, urls: Mapping[str, str], browser: Browser
+) -> None:
     bad = {name: urls[name] for name in ("No CORS", "Closed port")}
     site = Site(prepare("html", tmp_path, bad), pyodide=provision.pyodide_dist())
-    with site, browsing() as browser:
-        page = browser.open(f"{site.base_url()}/index.html")
-        with page as opened, pytest.raises(RuntimeError, match="NoUsableMirror") as failed:
-            result(opened)
+    with (
+        site,
+        browser.open(f"{site.base_url()}/index.html") as page,
+        pytest.raises(RuntimeError, match="NoUsableMirror") as failed,
+    ):
+        result(page)
     lines = str(failed.value).splitlines()
     for promise in PROMISES:
         if promise.name in bad:
@@ -63,7 +74,7 @@ def test_a_page_says_why_no_mirror_works(tmp_path: Path, urls: Mapping[str, str]
 
 @pytest.mark.parametrize("where", ["main thread", "worker"])
 def test_pyscript_installs_and_on_the_second_visit_again(
-    where: str, tmp_path: Path, urls: Mapping[str, str]
+    where: str, tmp_path: Path, urls: Mapping[str, str], browser: Browser
 ) -> None:
     index = prepare("pyscript", tmp_path, urls) / "index.html"
     headers = {}
@@ -73,7 +84,7 @@ def test_pyscript_installs_and_on_the_second_visit_again(
         )
         headers = ISOLATED
     site = Site(tmp_path, pyodide=provision.pyodide_dist(), pyscript=pyscript())
-    with site, browsing() as browser:
+    with site:
         for also in ((), ("cache",)):
             with browser.open(f"{site.base_url(headers)}/index.html") as page:
                 report, width = result(page)

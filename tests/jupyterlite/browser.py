@@ -24,11 +24,14 @@ class Browser:
     """One Chromium, for which there is nothing but this machine; a context manager.
 
     Afterwards `requests` has what was asked for by pages, by their workers and service workers.
+    Pages of one origin share what they store: a page that shall find nothing has a new origin.
     """
 
     def __init__(self) -> None:
         """Start nothing yet."""
         self.requests: list[str] = []
+        self.expected: list[str] = []
+        """What tests had it ask for elsewhere than on this machine."""
         self._closing = ExitStack()
 
     def __enter__(self) -> Self:
@@ -51,9 +54,12 @@ class Browser:
             self.driver.quit()
             self.requests = _requests(self._log.read_text())
 
-    def off_site(self) -> list[str]:
-        """Return what was asked for elsewhere than on this machine."""
-        return [url for url in self.requests if urlsplit(url).hostname not in {_LOOPBACK, None}]
+    def check_requests(self) -> None:
+        """See, once it has ended, that it asked this machine alone, but for what was expected."""
+        hosts = {urlsplit(url).hostname for url in self.requests}
+        assert _LOOPBACK in hosts, "nothing was asked for"
+        off_site = [url for url in self.requests if urlsplit(url).hostname not in {_LOOPBACK, None}]
+        assert off_site == self.expected
 
     def _start(self, stack: ExitStack, profile: str) -> Chrome:
         options = ChromeOptions()

@@ -1,10 +1,10 @@
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from tests.jupyterlite import sites
-from tests.jupyterlite.browser import END, Browser, Page, address
+from tests.jupyterlite.browser import END, Browser, address
 from tests.support.pages import PageServer
 from tests.support.wheels import make_wheel
 from tests.zoo.zoo import Zoo
@@ -43,50 +43,64 @@ def zoo() -> Iterator[Zoo]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
-    with PageServer(tmp_path_factory.mktemp("sites")) as server:
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with all sites in it."""
+    return tmp_path_factory.mktemp("sites")
+
+
+@pytest.fixture
+def server(root: Path) -> Iterator[PageServer]:
+    """A server of all sites, on an origin for which the browser has stored nothing."""
+    with PageServer(root) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def site(server: PageServer, zoo: Zoo) -> str:
+def browser() -> Iterator[Browser]:
+    """The browser of all tests. Pages, workers and service workers ask this machine alone."""
+    browser = Browser()
+    with browser:
+        yield browser
+    browser.check_requests()
+
+
+@pytest.fixture(scope="module")
+def site(root: Path, zoo: Zoo) -> str:
     """A site below a path, with four mirrors, of which one is usable, and only when repaired."""
-    return build(
-        server, zoo, "team/notebooks", ["closed-port", "no-cors", "hangs", "relative-urls"]
-    )
+    return build(root, zoo, "team/notebooks", ["closed-port", "no-cors", "hangs", "relative-urls"])
 
 
 @pytest.fixture(scope="module")
-def cut_off_site(server: PageServer, zoo: Zoo) -> str:
+def cut_off_site(root: Path, zoo: Zoo) -> str:
     """A site with mirrors of which none works."""
-    return build(server, zoo, "cut-off", ["closed-port", "no-cors", "login-page"])
+    return build(root, zoo, "cut-off", ["closed-port", "no-cors", "login-page"])
 
 
 @pytest.fixture(scope="module")
-def owned_site(server: PageServer, zoo: Zoo) -> str:
+def owned_site(root: Path, zoo: Zoo) -> str:
     """A site with a wheel of its owner's, who does not want ``%pip`` to go anywhere else."""
-    put_wheel(server, "owned", "own-thing", {})
-    return build(server, zoo, "owned", ["relative-urls"], kernel={"disablePyPIFallback": True})
+    put_wheel(root / "owned", "own-thing", {})
+    return build(root, zoo, "owned", ["relative-urls"], kernel={"disablePyPIFallback": True})
 
 
 @pytest.fixture(scope="module")
-def older_site(server: PageServer, zoo: Zoo) -> str:
+def older_site(root: Path, zoo: Zoo) -> str:
     """A site of JupyterLite 0.7, whose kernels want Pyodide's sqlite3, which npm does not have."""
     without = "raise ModuleNotFoundError('there is no sqlite3 here')"
-    put_wheel(server, "older", "sqlite3", {"sqlite3.py": without})
-    return build(server, zoo, "older", ["relative-urls"], release=sites.OLDER)
+    put_wheel(root / "older", "sqlite3", {"sqlite3.py": without})
+    return build(root, zoo, "older", ["relative-urls"], release=sites.OLDER)
 
 
-def put_wheel(server: PageServer, path: str, name: str, modules: Mapping[str, str]) -> None:
+def put_wheel(folder: Path, name: str, modules: Mapping[str, str]) -> None:
     """Put a wheel where a site's owner does."""
     wheel = make_wheel(name, "1.0", modules=modules)
-    pypi = server.dist / path / "pypi"
+    pypi = folder / "pypi"
     pypi.mkdir(parents=True)
     (pypi / wheel.filename).write_bytes(wheel.data)
 
 
 def build(
-    server: PageServer,
+    root: Path,
     zoo: Zoo,
     path: str,
     animals: Sequence[str],
@@ -96,26 +110,13 @@ def build(
 ) -> str:
     """Build a site below the server's root and return the path to it."""
     folder = sites.write_site(
-        server.dist / path,
+        root / path,
         addon={"mirrors": [zoo.url(name) for name in animals], "canary": "zoo-canary"},
         pyodide=sites.kernel_dist(release),
         kernel=kernel,
         notebooks={"each-way.ipynb": EACH_WAY},
     )
-    return f"/{sites.built(folder, python=sites.environment(release)).relative_to(server.dist)}"
-
-
-@contextmanager
-def visiting(url: str, elsewhere: Sequence[str] = ()) -> Iterator[Page]:
-    """Open a page in a new browser; nothing must be asked for off this machine but what is named.
-
-    Of the page, its workers, their workers and the service worker.
-    """
-    browser = Browser()
-    with browser, browser.open(url) as page:
-        yield page
-    assert browser.requests
-    assert browser.off_site() == list(elsewhere)
+    return f"/{sites.built(folder, release=release).relative_to(root)}"
 
 
 def repl(base: str, *lines: str) -> str:
@@ -134,10 +135,10 @@ def host(zoo: Zoo, name: str) -> str:
 
 
 def test_the_first_cell_installs_through_the_mirror_that_works_in_an_isolated_page(
-    server: PageServer, site: str, zoo: Zoo
+    browser: Browser, server: PageServer, site: str, zoo: Zoo
 ) -> None:
     first = repl(server.base_url(ISOLATED) + site, "%pip install zoo-root", USE)
-    with visiting(first) as page:
+    with browser.open(first) as page:
         assert page.run_js("return crossOriginIsolated")
         text = page.repl_output()
     (line,) = told(text)
@@ -148,10 +149,10 @@ def test_the_first_cell_installs_through_the_mirror_that_works_in_an_isolated_pa
 
 @pytest.mark.parametrize("app", ["lab", "notebooks"])
 def test_all_ways_to_install_lead_to_the_mirror_that_works_after_a_restart_as_well(
-    server: PageServer, site: str, zoo: Zoo, app: str
+    browser: Browser, server: PageServer, site: str, zoo: Zoo, app: str
 ) -> None:
     url = address(server.base_url() + site, app, path="each-way.ipynb")
-    with visiting(url) as page:
+    with browser.open(url) as page:
         for restart in (False, True):
             zoo["relative-urls"].forget()
             shown = page.run_notebook("each-way.ipynb", restart=restart)
@@ -171,7 +172,7 @@ def test_all_ways_to_install_lead_to_the_mirror_that_works_after_a_restart_as_we
 
 
 def test_with_no_mirror_that_works_a_kernel_starts_and_an_install_says_why_not(
-    server: PageServer, cut_off_site: str, zoo: Zoo
+    browser: Browser, server: PageServer, cut_off_site: str, zoo: Zoo
 ) -> None:
     ask = [
         "import pyodide.http",
@@ -179,8 +180,8 @@ def test_with_no_mirror_that_works_a_kernel_starts_and_an_install_says_why_not(
         "except OSError: print('The kernel is running.')",
     ]
     url = repl(server.base_url() + cut_off_site, *ask, "%pip install zoo-root")
-    # What is asked for elsewhere here shows that `visiting` would see it.
-    with visiting(url, ELSEWHERE) as page:
+    browser.expected += ELSEWHERE  # which shows that it would be seen
+    with browser.open(url) as page:
         assert page.run_js("return fetch(args[0]).catch(() => 'no')", ELSEWHERE[0]) == "no"
         text = page.repl_output()
     assert "The kernel is running." in text
@@ -191,7 +192,7 @@ def test_with_no_mirror_that_works_a_kernel_starts_and_an_install_says_why_not(
 
 
 def test_what_owner_and_user_have_said_is_respected(
-    server: PageServer, owned_site: str, zoo: Zoo
+    browser: Browser, server: PageServer, owned_site: str, zoo: Zoo
 ) -> None:
     healthy = zoo.url("healthy")
     zoo["healthy"].forget()
@@ -207,7 +208,7 @@ def test_what_owner_and_user_have_said_is_respected(
         "await micropip.install('zoo-root')",
         USE,
     ]
-    with visiting(repl(server.base_url() + owned_site, *lines)) as page:
+    with browser.open(repl(server.base_url() + owned_site, *lines)) as page:
         text = page.repl_output()
     assert text.split() == ["PiplitePyPIDisabled", *SEEN.split(), *END.split()]
     assert zoo["relative-urls"].requests == ()
@@ -215,10 +216,10 @@ def test_what_owner_and_user_have_said_is_respected(
 
 
 def test_a_site_of_jupyterlite_0_7_installs_as_well(
-    server: PageServer, older_site: str, zoo: Zoo
+    browser: Browser, server: PageServer, older_site: str, zoo: Zoo
 ) -> None:
     url = repl(server.base_url() + older_site, "%pip install zoo-root", USE)
-    with visiting(url) as page:
+    with browser.open(url) as page:
         text = page.repl_output()
     assert f"installs through {host(zoo, 'relative-urls')} (relative-urls)" in text
     assert SEEN in text

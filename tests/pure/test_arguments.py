@@ -53,17 +53,17 @@ def test_an_empty_environment_is_the_table(monkeypatch):
     assert check_mirrors(None).mirrors == MIRRORS
 
 
-@pytest.mark.parametrize("bad", [7, b"https://a.example", {A: B}, [7], [None], [A, b"x"]])
-def test_mirrors_of_another_type(bad):
-    with pytest.raises(TypeError, match="mirrors"):
-        check_mirrors(bad)
+def test_mirrors_of_another_type():
+    for bad in (7, b"https://a.example", {A: B}, [7], [None], [A, b"x"]):
+        with pytest.raises(TypeError, match="mirrors"):
+            check_mirrors(bad)
 
 
-@pytest.mark.parametrize("bad", [[], (), "", "nonsense", [A, "x"], "https://u:pw@a.example/simple"])
-def test_mirrors_that_are_unusable(bad):
-    with pytest.raises(ValueError, match="mirrors") as caught:
-        check_mirrors(bad)
-    assert "pw" not in str(caught.value)
+def test_mirrors_that_are_unusable():
+    for bad in ([], (), "", "nonsense", [A, "x"], "https://u:pw@a.example/simple"):
+        with pytest.raises(ValueError, match="mirrors") as caught:
+            check_mirrors(bad)
+        assert "pw" not in str(caught.value), bad
 
 
 def test_remembering_reorders_and_never_adds():
@@ -111,38 +111,3 @@ def test_requirements():
     for bad in (None, 7, b"a", ["a", 7], {"a": 1}):
         with pytest.raises(TypeError, match="requirements"):
             check_requirements(bad)
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "error"),
-    [
-        ("name", 7, TypeError),
-        ("private", "yes", TypeError),
-        ("projects", "acme-*", TypeError),
-        ("projects", [""], TypeError),
-        ("headers", "Authorization: x", TypeError),
-        ("headers", {"bad name": "x"}, ValueError),
-        ("headers", {"Authorization": "secret\r\nEvil: 1"}, ValueError),
-        ("credentials", "always", ValueError),
-    ],
-)
-def test_mirrors_refuse_bad_fields(field, value, error):
-    with pytest.raises(error, match=field) as caught:
-        Mirror(A, **{field: value})
-    assert "secret" not in str(caught.value)
-
-
-def test_a_mirror_shows_no_secret_and_can_be_hashed():
-    mirror = Mirror(A, headers={"Authorization": "secret"}, credentials="include")
-    assert "secret" not in repr(mirror)
-    assert "include" not in repr(mirror)
-    assert len({mirror, mirror}) == 1
-    assert mirror.headers_for(A + "/x/") == {"Authorization": "secret"}
-    assert mirror.headers_for("https://files.example/x.whl") == {}
-    assert mirror.credentials_for(A) == "include"
-    assert mirror.credentials_for("https://files.example/x.whl") == "omit"
-
-
-def test_patterns_of_projects_are_normalized():
-    assert Mirror(A, projects=["Acme_*"]).projects == ("acme-*",)
-    assert Mirror(A + "/").project_url("demo") == f"{A}/demo/"

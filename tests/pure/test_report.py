@@ -12,9 +12,7 @@ from pyodide_mirror import (
     Outcome,
     Reason,
     Report,
-    Support,
 )
-from pyodide_mirror.model import printable
 
 GOOD = Mirror("https://good.example/simple", headers={"Authorization": "Bearer secret"})
 BAD = Mirror("https://bad.example/simple", name="<b>Bad</b>")
@@ -141,13 +139,3 @@ def test_an_install_report_in_a_notebook_tells_what_had_to_be_done():
     quiet = InstallReport(installed=(installed,), events=events[:1], report=report())
     page = quiet._repr_mimebundle_()["text/html"]
     assert Shown(page, "summary").texts[0] == "all that happened (1)"
-
-
-def test_long_text_is_cut_and_lone_surrogates_are_replaced():
-    assert len(printable("x" * 1000)) == 300
-    printable("a\ud800b").encode()
-
-
-def test_support_and_reason_are_strings():
-    assert f"{Reason.NOT_AN_INDEX}" == "not-an-index"
-    assert Support.FULL == "full"

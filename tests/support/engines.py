@@ -27,6 +27,7 @@ from selenium.webdriver.webkitgtk.service import Service as WebKitGTKService
 
 from tests.support import browsers, provision
 from tests.support.bidi import Firefox as FirefoxProcess
+from tests.support.coverage_pages import Measurement
 from tests.support.pages import PageServer, authority
 from tests.support.processes import OWN_GROUP, end_group
 
@@ -49,6 +50,7 @@ class Engine(_BrowserBaseRunner):
         self.pages = pages
         self.flags = tuple(flags)
         self._closing = ExitStack()
+        self._coverage = Measurement(self, list(pages.wheels))
         try:
             super().__init__(server_port=pages.port, dist_dir=pages.dist)
         except BaseException:
@@ -57,6 +59,7 @@ class Engine(_BrowserBaseRunner):
 
     def quit(self) -> None:
         """End all processes and remove what they wrote."""
+        self._coverage.carry_out()
         self._closing.close()
 
     def open(
@@ -83,6 +86,7 @@ class Engine(_BrowserBaseRunner):
                 self.open(**page)
                 yield
             finally:
+                self._coverage.carry_out()
                 self.base_url = before
 
     def initialize_pyodide(self) -> None:
@@ -94,6 +98,7 @@ class Engine(_BrowserBaseRunner):
         super().initialize_pyodide()
         wheels = [f"{self.base_url}/wheels/{name}" for name in self.pages.wheels]
         self.load_package([*provision.LOCK_ROOTS, *wheels])
+        self._coverage.start()
 
     def set_offline(self, offline: bool) -> None:
         """Cut the page off from all networks, or end that."""
@@ -122,9 +127,6 @@ def _stop(service: Service) -> None:
 
 
 class _SeleniumEngine(Engine, _SeleniumBaseRunner):
-    def quit(self) -> None:
-        self._closing.close()
-
     @contextmanager
     def _tab(self) -> Iterator[None]:
         shared = self.driver.current_window_handle

@@ -148,7 +148,7 @@ def order_of(*mirrors: Mirror | RankedMirror, web: Web | None = None) -> MirrorO
     return MirrorOrder(ranked, web or Web(), TIMEOUT)
 
 
-def deliver(
+def reading(
     web: Web,
     *mirrors: Mirror | RankedMirror,
     credentials: Credentials | None = None,

@@ -1,7 +1,9 @@
-"""Our own server as a program, the way people start it."""
+"""Our own server as a program, the way people start it; and in this process, in a moment."""
 
 import os
 import queue
+import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -10,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.support.processes import OWN_GROUP, end_group
 
@@ -17,22 +20,38 @@ _STARTS_WITHIN = 30.0
 
 
 @dataclass
-class Serving:
-    """A server that runs. ``url`` is its origin; ``index_url`` what micropip is told."""
+class Served:
+    """A server that runs. ``url`` is its origin."""
 
-    process: "subprocess.Popen[str]"
     url: str
-    log: list[str] = field(default_factory=list)
 
     @property
     def index_url(self) -> str:
-        """The index URL, without a slash at its end."""
+        """The index URL that micropip is told, without a slash at its end."""
         return f"{self.url}/simple"
+
+
+@dataclass
+class Serving(Served):
+    """A server that runs as a program."""
+
+    process: "subprocess.Popen[str]"
+    log: list[str] = field(default_factory=list)
 
     @property
     def output(self) -> str:
         """What it has printed so far."""
         return "".join(self.log)
+
+
+def clean_environment(**added: str) -> dict[str, str]:
+    """The environment without what would let pip or uv ask another index, and with ``added``."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not re.match(r"(PIP|UV)_|.*_proxy$|PYTHONPATH", name, re.IGNORECASE)
+    }
+    return {**kept, "PIP_CONFIG_FILE": os.devnull, "UV_NO_CONFIG": "1", "HOME": "/", **added}
 
 
 @contextmanager
@@ -72,7 +91,7 @@ def serving(
         reader = threading.Thread(target=_read, args=(process, log, lines))
         reader.start()
         try:
-            yield Serving(process, _address(lines, log), log)
+            yield Serving(_address(lines, log), process, log)
         finally:
             end_group(process)
             reader.join()
@@ -94,3 +113,26 @@ def _address(lines: "queue.SimpleQueue[str]", log: list[str]) -> str:
         if line.startswith("Serving "):
             return line.split()[1].removesuffix("/simple/")
     raise RuntimeError(f"the server did not start:\n{''.join(log)}")
+
+
+@contextmanager
+def serving_here(
+    folder: Path | None = None, upstreams: Iterable[str] = (), **settings: Any
+) -> Iterator[Served]:
+    """The application on a free port, by a thread of this process; ``settings``: its own."""
+    import uvicorn
+
+    from pyodide_mirror.server import create_app
+    from pyodide_mirror.server.run import server_config
+
+    app = create_app(folder, upstreams=list(upstreams), **settings)
+    with socket.create_server(("127.0.0.1", 0), backlog=256) as listening:
+        server = uvicorn.Server(server_config(app))
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        try:
+            # Connections wait in the socket's queue until the server takes them.
+            yield Served(f"http://127.0.0.1:{listening.getsockname()[1]}")
+        finally:
+            server.should_exit = True
+            thread.join()

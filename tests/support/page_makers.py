@@ -168,7 +168,8 @@ def documents(draw: st.DrawFn) -> Any:
     """The document of a page: in three of four pages only the files are odd."""
     files = draw(st.lists(entries | plain_entries | entries, min_size=1, max_size=6))
     files += draw(st.sampled_from([[], [GOOD], [GOOD, GOOD]]))
-    document = {"meta": {"api-version": "1.1"}, "name": "demo", "versions": ["1.0"], "files": files}
+    document: dict[str, Any] = {"meta": {"api-version": "1.1"}, "name": "demo"}
+    document |= {"versions": ["1.0"], "files": files}
     if draw(st.integers(0, 3)) != 2:
         return document
     changes = {

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 TIMEOUT = 30.0
 """Seconds after which the servers give up on their upstream: the machine may be busy."""
-SOON = 1.5
+SOON = 1.0
 """The same for one that is to give up."""
 GOOD = make_wheel("good", "1.0", padding=200_000)
 PUBLIC = "http://index.example"

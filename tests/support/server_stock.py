@@ -4,7 +4,7 @@ import hashlib
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -19,26 +19,23 @@ def content_of(name: str, size: int) -> bytes:
 
 
 def stock(count: int, size: int, project: str = "stock") -> dict[str, bytes]:
-    """Files of a project, by name: sdists, for nobody looks into them."""
+    """Files of a project, by name: sdists, which nobody opens."""
     names = [f"{project}-{number}.0.zip" for number in range(count)]
     return {name: content_of(name, size) for name in names}
 
 
 class Stock:
-    """One project over a port of its own.
+    """An index over a port of its own; a file's name says which project it belongs to.
 
-    ``gone``: each request finds its connection closed. ``hold``: every file stops after so many
-    bytes until `release`; None lets them pass. ``drip``: seconds after each of which a held file
-    sends another byte, or None. ``counts``: requests by the last part of their path. The page of
-    the project "hanging" is held, too.
+    ``files`` may be added to. ``gone``: each request finds its connection closed. ``hold``: every
+    file stops after so many bytes until `release`; None lets them pass. ``counts``: requests by
+    the last part of their path.
     """
 
-    def __init__(self, files: Mapping[str, bytes], project: str = "stock") -> None:
-        self.project = project
+    def __init__(self, files: Mapping[str, bytes]) -> None:
         self.files = dict(files)
         self.gone = False
         self.hold: Callable[[str], int | None] = lambda _: None
-        self.drip: float | None = None
         self.counts: Counter[str] = Counter()
         self.last_byte_sent = threading.Event()
         self._gates = [threading.Event()]
@@ -95,12 +92,12 @@ class Stock:
         with self._asked:
             self.counts[name] += 1
             self._asked.notify_all()
-        if kind == "simple" and name == self.project:
-            self._send(asked, 200, self._page(), "application/vnd.pypi.simple.v1+json")
+        listed = [each for each in self.files if each.partition("-")[0] == name]
+        if kind == "simple" and listed:
+            page = self._page(name, listed)
+            self._send(asked, 200, page, "application/vnd.pypi.simple.v1+json")
         elif kind == "files" and name in self.files:
             self._send_file(asked, name)
-        elif kind == "simple" and name == "hanging":
-            self._gates[-1].wait()
         else:
             self._send(asked, 404, b"", "text/plain")
 
@@ -111,17 +108,17 @@ class Stock:
         self._server.server_close()
         self._thread.join()
 
-    def _page(self) -> bytes:
+    def _page(self, project: str, names: Iterable[str]) -> bytes:
         files = [
             {
                 "filename": name,
                 "url": f"/files/{name}",
-                "hashes": {"sha256": hashlib.sha256(content).hexdigest()},
-                "size": len(content),
+                "hashes": {"sha256": hashlib.sha256(self.files[name]).hexdigest()},
+                "size": len(self.files[name]),
             }
-            for name, content in self.files.items()
+            for name in names
         ]
-        page = {"meta": {"api-version": "1.0"}, "name": self.project, "files": files}
+        page = {"meta": {"api-version": "1.0"}, "name": project, "files": files}
         return json.dumps(page).encode()
 
     def _send(self, asked: BaseHTTPRequestHandler, status: int, body: bytes, kind: str) -> None:
@@ -141,9 +138,7 @@ class Stock:
         if stop is not None:
             asked.wfile.write(content[:stop])
             content = content[stop:]
-            while not gate.wait(self.drip):
-                asked.wfile.write(content[:1])
-                content = content[1:]
+            gate.wait()
         for start in range(0, len(content), _PIECE):
             asked.wfile.write(content[start : start + _PIECE])
         self.last_byte_sent.set()

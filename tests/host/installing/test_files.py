@@ -24,7 +24,7 @@ from tests.support.fake_web import (
     B,
     C,
     Web,
-    deliver,
+    reading,
     entry,
     file_url,
     may_retry,
@@ -60,11 +60,11 @@ def shop(*mirrors: Mirror) -> Web:
     return web
 
 
-async def lose(delivery: Failover, project: str = "demo") -> None:
+async def lose(failover: Failover, project: str = "demo") -> None:
     """Ask for the first file of a page, as micropip does, in vain."""
-    [url, *_] = urls(await delivery.page(project))
+    [url, *_] = urls(await failover.page(project))
     with pytest.raises(OSError, match="cannot be read"):
-        await delivery.read(url)
+        await failover.read(url)
 
 
 # --- from where -----------------------------------------------------------------------------------
@@ -72,19 +72,19 @@ async def lose(delivery: Failover, project: str = "demo") -> None:
 
 async def test_a_file_comes_from_the_mirror_whose_page_lists_it() -> None:
     web = shop(A, B)
-    delivery, events = deliver(web, A, B)
-    await delivery.page("demo")
-    assert await delivery.read(ON_A) == DEMO.data
-    assert delivery.sources == {ON_A: Source(A.index_url, ON_A, len(DEMO.data))}
+    failover, events = reading(web, A, B)
+    await failover.page("demo")
+    assert await failover.read(ON_A) == DEMO.data
+    assert failover.sources == {ON_A: Source(A.index_url, ON_A, len(DEMO.data))}
     assert web.asked == [A.project_url("demo"), ON_A]
     assert told(events) == [("page", "a.example"), ("file", "a.example")]
 
 
 async def test_a_file_has_no_time_limit_but_must_not_stall() -> None:
     web = shop(A)
-    delivery, _ = deliver(web, A)
-    await delivery.page("demo")
-    await delivery.read(ON_A)
+    failover, _ = reading(web, A)
+    await failover.page("demo")
+    await failover.read(ON_A)
     assert (web.requests[1].stall, web.requests[1].timeout) == (True, TIMEOUT)
 
 
@@ -92,9 +92,9 @@ async def test_the_bytes_of_a_file_are_told_as_they_come() -> None:
     web = Web()
     size = len(DEMO.data)
     web.publish(A, DEMO, size=size)
-    delivery, events = deliver(web, A)
-    await delivery.page("demo")
-    await delivery.read(ON_A)
+    failover, events = reading(web, A)
+    await failover.page("demo")
+    await failover.read(ON_A)
     text = f"{DEMO.filename}: {size:,} bytes so far"
     assert events[1] == Event("progress", text, A.index_url, ON_A, size, size)
 
@@ -103,10 +103,10 @@ async def test_the_bytes_of_a_file_are_told_as_they_come() -> None:
 async def test_a_file_that_cannot_be_had_comes_from_another_mirror(fault: Answer) -> None:
     web = shop(A, B)
     web.answer(ON_A, fault)
-    delivery, events = deliver(web, A, B)
-    await delivery.page("demo")
-    assert await delivery.read(ON_A) == DEMO.data
-    assert delivery.sources == {ON_A: Source(B.index_url, ON_B, len(DEMO.data))}
+    failover, events = reading(web, A, B)
+    await failover.page("demo")
+    assert await failover.read(ON_A) == DEMO.data
+    assert failover.sources == {ON_A: Source(B.index_url, ON_B, len(DEMO.data))}
     assert told(events) == [
         ("page", "a.example"),
         ("problem", "a.example"),
@@ -114,7 +114,7 @@ async def test_a_file_that_cannot_be_had_comes_from_another_mirror(fault: Answer
         ("failover", "b.example"),
         ("file", "b.example"),
     ]
-    assert (delivery.faults.lost, delivery.faults.mismatches, delivery.faults.fatal) == (
+    assert (failover.faults.lost, failover.faults.mismatches, failover.faults.fatal) == (
         set(),
         {},
         None,
@@ -124,9 +124,9 @@ async def test_a_file_that_cannot_be_had_comes_from_another_mirror(fault: Answer
 async def test_a_busy_mirror_is_asked_for_a_file_twice() -> None:
     web = shop(A, B)
     web.answer(ON_A, BUSY, Answer(body=DEMO.data))
-    delivery, _ = deliver(web, A, B)
-    await delivery.page("demo")
-    assert await delivery.read(ON_A) == DEMO.data
+    failover, _ = reading(web, A, B)
+    await failover.page("demo")
+    assert await failover.read(ON_A) == DEMO.data
     assert web.asked[1:] == [ON_A, ON_A]
     assert web.times[2] - web.times[1] == pytest.approx(0.5, abs=1e-3)
 
@@ -135,19 +135,19 @@ async def test_one_mirror_after_the_other_is_asked_for_a_file() -> None:
     web = shop(A, B, C)
     web.answer(ON_A, DOWN)
     web.answer(ON_B, WRONG)
-    delivery, _ = deliver(web, A, B, C)
-    await delivery.page("demo")
-    assert await delivery.read(ON_A) == DEMO.data
-    assert delivery.sources[ON_A].mirror == C.index_url
-    assert not delivery.faults.mismatches
+    failover, _ = reading(web, A, B, C)
+    await failover.page("demo")
+    assert await failover.read(ON_A) == DEMO.data
+    assert failover.sources[ON_A].mirror == C.index_url
+    assert not failover.faults.mismatches
 
 
 async def test_a_file_of_the_same_name_with_another_digest_is_never_taken() -> None:
     web = shop(A)
     web.answer(ON_A, GONE)
     web.publish(B, REBUILT)
-    delivery, _ = deliver(web, A, B)
-    await lose(delivery)
+    failover, _ = reading(web, A, B)
+    await lose(failover)
     assert file_url(B, REBUILT) not in web.asked
 
 
@@ -155,17 +155,17 @@ async def test_a_file_of_another_name_with_the_same_digest_is_not_taken() -> Non
     web = shop(A)
     web.answer(ON_A, GONE)
     web.publish(B, DEMO, filename="demo-1.0-py2.py3-none-any.whl")
-    delivery, _ = deliver(web, A, B)
-    await lose(delivery)
+    failover, _ = reading(web, A, B)
+    await lose(failover)
     assert ON_B not in web.asked
 
 
 async def test_a_file_without_a_digest_is_read_as_it_is() -> None:
     web = Web()
     web.publish(A, DEMO, hashes={})
-    delivery, _ = deliver(web, A)
-    await delivery.page("demo")
-    assert await delivery.read(ON_A) == DEMO.data
+    failover, _ = reading(web, A)
+    await failover.page("demo")
+    assert await failover.read(ON_A) == DEMO.data
 
 
 async def test_a_file_without_a_digest_comes_from_nowhere_else() -> None:
@@ -174,8 +174,8 @@ async def test_a_file_without_a_digest_comes_from_nowhere_else() -> None:
     web.publish(B, DEMO, hashes={"md5": "0" * 32})
     web.publish(C, DEMO)
     web.answer(ON_A, GONE)
-    delivery, _ = deliver(web, A, B, C)
-    await lose(delivery)
+    failover, _ = reading(web, A, B, C)
+    await lose(failover)
     assert {ON_B, file_url(C, DEMO)}.isdisjoint(web.asked)
 
 
@@ -183,21 +183,21 @@ async def test_a_mirror_that_fails_in_the_search_for_a_file_is_told_of() -> None
     web = shop(A, C)
     web.answer(ON_A, GONE)
     web.answer(B.project_url("demo"), OUTAGE)
-    delivery, events = deliver(web, A, B, C)
-    await delivery.page("demo")
-    assert await delivery.read(ON_A) == DEMO.data
+    failover, events = reading(web, A, B, C)
+    await failover.page("demo")
+    assert await failover.read(ON_A) == DEMO.data
     assert ("problem", "b.example") in told(events)
 
 
 async def test_where_a_file_came_from_is_known_for_each_url_it_is_read_by() -> None:
     web = shop(A, B)
-    delivery, _ = deliver(web, A, B)
-    await delivery.page("demo")
-    await delivery.read(ON_A)
-    assert may_retry(delivery, ValueError("no wheel for 'demo'"))
-    await delivery.page("demo")
-    assert await delivery.read(ON_B) == DEMO.data
-    assert delivery.sources[ON_B] == Source(A.index_url, ON_A, len(DEMO.data))
+    failover, _ = reading(web, A, B)
+    await failover.page("demo")
+    await failover.read(ON_A)
+    assert may_retry(failover, ValueError("no wheel for 'demo'"))
+    await failover.page("demo")
+    assert await failover.read(ON_B) == DEMO.data
+    assert failover.sources[ON_B] == Source(A.index_url, ON_A, len(DEMO.data))
 
 
 # --- from nowhere ---------------------------------------------------------------------------------
@@ -208,10 +208,10 @@ async def test_a_file_that_nobody_can_give_is_lost(fault: Answer) -> None:
     web = shop(A, B)
     web.answer(ON_A, fault)
     web.answer(ON_B, GONE)
-    delivery, _ = deliver(web, A, B)
-    await lose(delivery)
-    assert delivery.faults.lost == {"demo"}
-    assert (delivery.sources, delivery.faults.mismatches, delivery.faults.fatal) == ({}, {}, None)
+    failover, _ = reading(web, A, B)
+    await lose(failover)
+    assert failover.faults.lost == {"demo"}
+    assert (failover.sources, failover.faults.mismatches, failover.faults.fatal) == ({}, {}, None)
 
 
 async def test_a_file_that_is_nowhere_what_it_should_be_is_a_mismatch() -> None:
@@ -219,14 +219,14 @@ async def test_a_file_that_is_nowhere_what_it_should_be_is_a_mismatch() -> None:
     web.answer(ON_A, WRONG)
     web.answer(ON_B, GONE)
     web.answer(file_url(C, DEMO), WRONG)
-    delivery, _ = deliver(web, A, B, C)
-    await lose(delivery)
-    mismatch = delivery.faults.mismatches["demo"]
+    failover, _ = reading(web, A, B, C)
+    await lose(failover)
+    mismatch = failover.faults.mismatches["demo"]
     assert type(mismatch) is DigestMismatch
     assert (mismatch.filename, mismatch.expected) == (DEMO.filename, DEMO.sha256)
     assert mismatch.got == hashlib.sha256(WRONG.body).hexdigest()
     assert mismatch.mirrors == (A, C)
-    assert delivery.faults.lost == {"demo"}
+    assert failover.faults.lost == {"demo"}
 
 
 @pytest.mark.parametrize(
@@ -235,8 +235,8 @@ async def test_a_file_that_is_nowhere_what_it_should_be_is_a_mismatch() -> None:
 async def test_a_public_page_that_points_into_a_private_network_is_not_followed(host: str) -> None:
     web = Web()
     web.publish(A, DEMO, url=f"{host}/{DEMO.filename}")
-    delivery, _ = deliver(web, A)
-    await lose(delivery)
+    failover, _ = reading(web, A)
+    await lose(failover)
     assert web.hosts == ["https://a.example"]
 
 
@@ -244,10 +244,10 @@ async def test_nor_is_it_followed_for_metadata() -> None:
     web = Web()
     url = f"http://192.168.0.1/{DEMO.filename}"
     web.publish(A, DEMO, url=url)
-    delivery, _ = deliver(web, A)
-    await delivery.page("demo")
+    failover, _ = reading(web, A)
+    await failover.page("demo")
     with pytest.raises(OSError, match=r"."):
-        await delivery.read(f"{url}.metadata")
+        await failover.read(f"{url}.metadata")
     assert web.hosts == ["https://a.example"]
 
 
@@ -255,19 +255,19 @@ async def test_metadata_that_is_refused_is_taken_from_the_wheel_of_another_mirro
     web = shop(B)
     url = f"http://192.168.0.1/{DEMO.filename}"
     web.publish(A, DEMO, url=url)
-    delivery, _ = deliver(web, A, B)
-    await delivery.page("demo")
-    assert await delivery.read(url) == DEMO.data
-    assert await delivery.read(f"{url}.metadata") == DEMO.metadata
+    failover, _ = reading(web, A, B)
+    await failover.page("demo")
+    assert await failover.read(url) == DEMO.data
+    assert await failover.read(f"{url}.metadata") == DEMO.metadata
     assert web.hosts == ["https://a.example", "https://b.example"]
 
 
 async def test_a_private_page_that_points_into_its_own_network_is_followed() -> None:
     own = Mirror("http://localhost:8080/simple")
     web = shop(own)
-    delivery, _ = deliver(web, own)
-    await delivery.page("demo")
-    assert await delivery.read(file_url(own, DEMO)) == DEMO.data
+    failover, _ = reading(web, own)
+    await failover.page("demo")
+    assert await failover.read(file_url(own, DEMO)) == DEMO.data
 
 
 # --- metadata -------------------------------------------------------------------------------------
@@ -275,9 +275,9 @@ async def test_a_private_page_that_points_into_its_own_network_is_followed() -> 
 
 async def test_metadata_is_read_and_verified_and_the_wheel_left_alone() -> None:
     web = shop(A)
-    delivery, _ = deliver(web, A)
-    await delivery.page("demo")
-    assert await delivery.read(f"{ON_A}.metadata") == DEMO.metadata
+    failover, _ = reading(web, A)
+    await failover.page("demo")
+    assert await failover.read(f"{ON_A}.metadata") == DEMO.metadata
     assert web.asked == [A.project_url("demo"), f"{ON_A}.metadata"]
 
 
@@ -285,10 +285,10 @@ async def test_metadata_is_read_and_verified_and_the_wheel_left_alone() -> None:
 async def test_metadata_that_is_broken_is_taken_from_the_wheel(fault: Answer) -> None:
     web = shop(A, B)
     web.answer(f"{ON_A}.metadata", fault)
-    delivery, events = deliver(web, A, B)
-    await delivery.page("demo")
-    assert await delivery.read(f"{ON_A}.metadata") == DEMO.metadata
-    assert await delivery.read(ON_A) == DEMO.data
+    failover, events = reading(web, A, B)
+    await failover.page("demo")
+    assert await failover.read(f"{ON_A}.metadata") == DEMO.metadata
+    assert await failover.read(ON_A) == DEMO.data
     assert web.asked.count(ON_A) == 1
     assert told(events)[1:] == [("repaired", "a.example"), ("file", "a.example")]
 
@@ -297,9 +297,9 @@ async def test_metadata_and_file_share_one_request_at_the_same_time_too() -> Non
     web = shop(A)
     web.answer(f"{ON_A}.metadata", GONE)
     web.answer(ON_A, Answer(body=DEMO.data, delay=2))
-    delivery, _ = deliver(web, A)
-    await delivery.page("demo")
-    metadata, data = await asyncio.gather(delivery.read(f"{ON_A}.metadata"), delivery.read(ON_A))
+    failover, _ = reading(web, A)
+    await failover.page("demo")
+    metadata, data = await asyncio.gather(failover.read(f"{ON_A}.metadata"), failover.read(ON_A))
     assert (metadata, data) == (DEMO.metadata, DEMO.data)
     assert web.asked.count(ON_A) == 1
 
@@ -308,10 +308,10 @@ async def test_metadata_may_come_from_the_wheel_of_another_mirror() -> None:
     web = shop(A, B)
     web.answer(f"{ON_A}.metadata", GONE)
     web.answer(ON_A, GONE)
-    delivery, _ = deliver(web, A, B)
-    await delivery.page("demo")
-    assert await delivery.read(f"{ON_A}.metadata") == DEMO.metadata
-    assert delivery.sources[ON_A].mirror == B.index_url
+    failover, _ = reading(web, A, B)
+    await failover.page("demo")
+    assert await failover.read(f"{ON_A}.metadata") == DEMO.metadata
+    assert failover.sources[ON_A].mirror == B.index_url
 
 
 async def test_metadata_of_a_wheel_that_cannot_be_opened_is_not_to_be_had() -> None:
@@ -320,10 +320,10 @@ async def test_metadata_of_a_wheel_that_cannot_be_opened_is_not_to_be_had() -> N
     web.publish(A, DEMO, hashes=digest)
     web.answer(ON_A, WRONG)
     web.answer(f"{ON_A}.metadata", GONE)
-    delivery, _ = deliver(web, A)
-    await delivery.page("demo")
+    failover, _ = reading(web, A)
+    await failover.page("demo")
     with pytest.raises(OSError, match="no readable wheel"):
-        await delivery.read(f"{ON_A}.metadata")
+        await failover.read(f"{ON_A}.metadata")
 
 
 async def test_metadata_of_a_url_with_a_query_is_where_the_specification_says() -> None:
@@ -331,10 +331,10 @@ async def test_metadata_of_a_url_with_a_query_is_where_the_specification_says() 
     web.publish(A, DEMO, url=f"{ON_A}?signature=1")
     web.answer(f"{ON_A}?signature=1.metadata", Answer(body=DEMO.data))  # the query of no file
     web.answer(f"{ON_A}.metadata?signature=1", Answer(body=DEMO.metadata))
-    delivery, _ = deliver(web, A)
-    [url] = urls(await delivery.page("demo"))
-    assert delivery.knows(f"{url}.metadata")  # as micropip asks
-    assert await delivery.read(f"{url}.metadata") == DEMO.metadata
+    failover, _ = reading(web, A)
+    [url] = urls(await failover.page("demo"))
+    assert failover.knows(f"{url}.metadata")  # as micropip asks
+    assert await failover.read(f"{url}.metadata") == DEMO.metadata
     assert web.asked[1:] == [f"{ON_A}.metadata?signature=1"]
 
 
@@ -345,12 +345,12 @@ async def test_two_readers_share_one_request() -> None:
     web = Web()
     web.answer(A.project_url("demo"), page_of("demo", [entry(A, DEMO)], delay=1))
     web.answer(ON_A, Answer(body=DEMO.data, delay=1))
-    delivery, events = deliver(web, A)
-    pages = await asyncio.gather(delivery.page("demo"), delivery.page("demo"))
+    failover, events = reading(web, A)
+    pages = await asyncio.gather(failover.page("demo"), failover.page("demo"))
     assert pages[0] == pages[1]
-    first, second = await asyncio.gather(delivery.read(ON_A), delivery.read(ON_A))
+    first, second = await asyncio.gather(failover.read(ON_A), failover.read(ON_A))
     assert first == second == DEMO.data
-    assert await delivery.read(ON_A) == DEMO.data
+    assert await failover.read(ON_A) == DEMO.data
     assert web.asked == [A.project_url("demo"), ON_A]
     assert told(events) == [("page", "a.example"), ("file", "a.example")]
 
@@ -358,10 +358,10 @@ async def test_two_readers_share_one_request() -> None:
 async def test_a_reader_that_gives_up_does_not_take_the_file_from_another() -> None:
     web = shop(A)
     web.answer(ON_A, Answer(body=DEMO.data, delay=2))
-    delivery, _ = deliver(web, A)
-    await delivery.page("demo")
-    first = asyncio.create_task(delivery.read(ON_A))
-    second = asyncio.create_task(delivery.read(ON_A))
+    failover, _ = reading(web, A)
+    await failover.page("demo")
+    first = asyncio.create_task(failover.read(ON_A))
+    second = asyncio.create_task(failover.read(ON_A))
     await asyncio.sleep(1)
     first.cancel()
     assert await second == DEMO.data
@@ -374,19 +374,19 @@ async def test_stop_ends_what_runs_and_later_readers_start_anew() -> None:
     slow = A.project_url("slow")
     web.answer(slow, page_of("slow", [entry(A, make_wheel("slow", "1.0"))], delay=2))
     web.answer(ON_A, Answer(body=DEMO.data, delay=2))
-    delivery, _ = deliver(web, A)
-    await delivery.page("demo")
+    failover, _ = reading(web, A)
+    await failover.page("demo")
     readers = [
-        asyncio.create_task(delivery.read(ON_A)),
-        asyncio.create_task(delivery.page("slow")),
+        asyncio.create_task(failover.read(ON_A)),
+        asyncio.create_task(failover.page("slow")),
     ]
     await asyncio.sleep(1)
-    delivery.stop()
+    failover.stop()
     results = await asyncio.gather(*readers, return_exceptions=True)
     assert [type(result) for result in results] == [asyncio.CancelledError] * 2
     assert sorted(web.cancelled) == [ON_A, slow]
-    assert await delivery.read(ON_A) == DEMO.data
-    assert (await delivery.page("slow")).status == 200
+    assert await failover.read(ON_A) == DEMO.data
+    assert (await failover.page("slow")).status == 200
     assert (web.asked.count(ON_A), web.asked.count(slow)) == (2, 2)
 
 
@@ -394,23 +394,23 @@ async def test_stop_ends_a_search_on_another_mirror_too() -> None:
     web = shop(A, B)
     web.answer(ON_A, GONE)
     web.answer(B.project_url("demo"), page_of("demo", [entry(B, DEMO)], delay=2))
-    delivery, _ = deliver(web, A, B)
-    await delivery.page("demo")
-    reader = asyncio.create_task(delivery.read(ON_A))
+    failover, _ = reading(web, A, B)
+    await failover.page("demo")
+    reader = asyncio.create_task(failover.read(ON_A))
     await asyncio.sleep(1)
-    delivery.stop()
+    failover.stop()
     await asyncio.wait([reader])
     assert reader.cancelled()
     assert web.cancelled == [B.project_url("demo")]
-    assert await delivery.read(ON_A) == DEMO.data
+    assert await failover.read(ON_A) == DEMO.data
 
 
 async def test_what_is_there_survives_a_stop() -> None:
     web = shop(A)
-    delivery, _ = deliver(web, A)
-    await delivery.page("demo")
-    await delivery.read(ON_A)
-    delivery.stop()
-    await delivery.page("demo")
-    assert await delivery.read(ON_A) == DEMO.data
+    failover, _ = reading(web, A)
+    await failover.page("demo")
+    await failover.read(ON_A)
+    failover.stop()
+    await failover.page("demo")
+    assert await failover.read(ON_A) == DEMO.data
     assert web.asked == [A.project_url("demo"), ON_A]

@@ -23,7 +23,7 @@ from tests.support.fake_web import (
     B,
     C,
     Web,
-    deliver,
+    reading,
     file_url,
     may_retry,
     told,
@@ -41,19 +41,19 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.looptime]
 async def test_a_private_file_that_cannot_be_had_is_asked_of_nobody_else(fault: Answer) -> None:
     web = shop(PRIVATE, A)
     web.answer(file_url(PRIVATE, DEMO), fault)
-    delivery, _ = deliver(web, PRIVATE, A)
-    await lose(delivery)
+    failover, _ = reading(web, PRIVATE, A)
+    await lose(failover)
     assert web.hosts == ["https://private.example"]
-    assert isinstance(delivery.faults.fatal, MirrorError)
+    assert isinstance(failover.faults.fatal, MirrorError)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_file_of_a_named_project_is_asked_of_its_own_index_only(fault: Answer) -> None:
     web = shop(ACME, PRIVATE, A)
     web.answer(file_url(ACME, DEMO), fault)
-    delivery, _ = deliver(web, PRIVATE, A, ACME)
-    await lose(delivery)
-    assert not may_retry(delivery, OSError("Failed to fetch"))
+    failover, _ = reading(web, PRIVATE, A, ACME)
+    await lose(failover)
+    assert not may_retry(failover, OSError("Failed to fetch"))
     assert web.hosts == ["https://acme.example"]
 
 
@@ -61,13 +61,13 @@ async def test_a_file_of_a_named_project_is_asked_of_its_own_index_only(fault: A
 async def test_a_private_page_is_never_followed_by_a_public_one(lost: bool) -> None:
     web = shop(PRIVATE)
     web.publish(A, NEWER)
-    delivery, _ = deliver(web, PRIVATE, A)
+    failover, _ = reading(web, PRIVATE, A)
     if lost:
         web.answer(file_url(PRIVATE, DEMO), GONE)
-        await lose(delivery)
+        await lose(failover)
     else:
-        await delivery.page("demo")
-    assert not may_retry(delivery, ValueError("Can't find a pure Python 3 wheel for 'demo>=2'"))
+        await failover.page("demo")
+    assert not may_retry(failover, ValueError("Can't find a pure Python 3 wheel for 'demo>=2'"))
     assert web.hosts == ["https://private.example"]
 
 
@@ -76,13 +76,13 @@ async def test_nor_is_it_when_there_is_another_try_for_another_project() -> None
     web.publish(A, NEWER)
     web.publish(A, make_wheel("else", "1.0"))
     web.publish(B, make_wheel("else", "2.0"))
-    delivery, _ = deliver(web, PRIVATE, A, B)
-    await delivery.page("demo")
-    await delivery.page("else")
+    failover, _ = reading(web, PRIVATE, A, B)
+    await failover.page("demo")
+    await failover.page("else")
     error = ValueError("Can't find a pure Python 3 wheel for: 'demo>=2', 'else>=2'")
-    if may_retry(delivery, error):
+    if may_retry(failover, error):
         with suppress(OSError):
-            await delivery.page("demo")
+            await failover.page("demo")
     assert A.project_url("demo") not in web.asked
 
 
@@ -92,10 +92,10 @@ async def test_a_private_file_that_cannot_be_had_is_what_ends_the_install() -> N
     web.publish(A, other)
     web.answer(file_url(A, other), WRONG)
     web.answer(file_url(PRIVATE, DEMO), GONE)
-    delivery, _ = deliver(web, PRIVATE, A)
-    await lose(delivery, "else")
-    await lose(delivery, "demo")
-    assert DEMO.filename in str(delivery.faults.fatal)
+    failover, _ = reading(web, PRIVATE, A)
+    await lose(failover, "else")
+    await lose(failover, "demo")
+    assert DEMO.filename in str(failover.faults.fatal)
 
 
 # --- another try ----------------------------------------------------------------------------------
@@ -107,40 +107,40 @@ async def test_there_is_another_try_while_another_page_is_left() -> None:
     web.publish(B, DEMO)
     web.answer(file_url(A, NEWER), GONE)
     web.answer(ON_B, GONE)
-    delivery, events = deliver(web, A, B)
-    await lose(delivery)
-    assert may_retry(delivery, OSError("Failed to fetch"))
+    failover, events = reading(web, A, B)
+    await lose(failover)
+    assert may_retry(failover, OSError("Failed to fetch"))
     assert told(events)[-1] == ("again", "a.example")
-    assert delivery.faults.lost == set()
-    assert urls(await delivery.page("demo")) == [ON_B]
+    assert failover.faults.lost == set()
+    assert urls(await failover.page("demo")) == [ON_B]
     assert web.asked.count(A.project_url("demo")) == 1
-    await lose(delivery)
-    assert not may_retry(delivery, OSError("Failed to fetch"))
-    assert delivery.faults.lost == {"demo"}
+    await lose(failover)
+    assert not may_retry(failover, OSError("Failed to fetch"))
+    assert failover.faults.lost == {"demo"}
 
 
 async def test_a_page_without_the_version_that_is_wanted_is_not_served_again() -> None:
     web = shop(A)
     web.publish(A, make_wheel("else", "1.0"))
     web.publish(B, NEWER)
-    delivery, events = deliver(web, A, B)
-    await delivery.page("demo")
-    await delivery.page("else")
+    failover, events = reading(web, A, B)
+    await failover.page("demo")
+    await failover.page("else")
     error = ValueError("Can't find a pure Python 3 wheel for 'demo>=2'.")
-    assert may_retry(delivery, error)
+    assert may_retry(failover, error)
     assert [event.kind for event in events].count("again") == 1
-    assert urls(await delivery.page("demo")) == [file_url(B, NEWER)]
+    assert urls(await failover.page("demo")) == [file_url(B, NEWER)]
     assert B.project_url("else") not in web.asked
-    await delivery.page("else")
-    assert not may_retry(delivery, error)
+    await failover.page("else")
+    assert not may_retry(failover, error)
 
 
 async def test_an_error_that_is_about_no_page_of_ours_is_no_reason_for_another_try() -> None:
     web = shop(A, B)
-    delivery, _ = deliver(web, A, B)
-    await delivery.page("demo")
-    assert not may_retry(delivery, ValueError("Can't find a pure Python 3 wheel for 'other>=2'"))
-    assert not may_retry(delivery, RuntimeError("demo is broken"))
+    failover, _ = reading(web, A, B)
+    await failover.page("demo")
+    assert not may_retry(failover, ValueError("Can't find a pure Python 3 wheel for 'other>=2'"))
+    assert not may_retry(failover, RuntimeError("demo is broken"))
 
 
 @pytest.mark.parametrize("same", [True, False], ids=["the same file", "different files"])
@@ -150,57 +150,57 @@ async def test_there_are_as_many_tries_as_mirrors(same: bool) -> None:
         wheel = DEMO if same else make_wheel("demo", f"1.{number}")
         web.publish(mirror, wheel)
         web.answer(file_url(mirror, wheel), WRONG)
-    delivery, _ = deliver(web, A, B, C)
+    failover, _ = reading(web, A, B, C)
     tries = 0
     again = True
     while again:
         tries += 1
-        await lose(delivery)
-        delivery.stop()
-        again = may_retry(delivery, OSError("Failed to fetch"))
+        await lose(failover)
+        failover.stop()
+        again = may_retry(failover, OSError("Failed to fetch"))
     assert tries == 3
-    assert delivery.faults.lost == {"demo"}
-    assert delivery.faults.mismatches
+    assert failover.faults.lost == {"demo"}
+    assert failover.faults.mismatches
 
 
 async def test_a_page_that_was_not_asked_for_again_is_no_reason_for_a_third_try() -> None:
-    delivery, _ = deliver(shop(A, B), A, B)
-    await delivery.page("demo")
+    failover, _ = reading(shop(A, B), A, B)
+    await failover.page("demo")
     error = ValueError("Can't find a pure Python 3 wheel for 'demo>=2'")
-    assert may_retry(delivery, error)
-    assert not may_retry(delivery, error), "the same error for ever would be tried for ever"
+    assert may_retry(failover, error)
+    assert not may_retry(failover, error), "the same error for ever would be tried for ever"
 
 
 async def test_a_mirror_that_does_not_have_the_project_is_no_reason_for_another_try() -> None:
     web = shop(A)
     web.answer(ON_A, WRONG)
-    delivery, _ = deliver(web, A, B)
-    await lose(delivery)
+    failover, _ = reading(web, A, B)
+    await lose(failover)
     assert B.project_url("demo") in web.asked  # and has answered 404
-    assert not may_retry(delivery, OSError("Failed to fetch"))
-    assert delivery.faults.lost == {"demo"}  # else the install does not end with the mismatch
+    assert not may_retry(failover, OSError("Failed to fetch"))
+    assert failover.faults.lost == {"demo"}  # else the install does not end with the mismatch
 
 
 # --- quorum ---------------------------------------------------------------------------------------
 
 
-async def refused(delivery: Failover) -> MirrorError:
+async def refused(failover: Failover) -> MirrorError:
     """How the install must end when the file is asked for."""
-    await delivery.page("demo")
+    await failover.page("demo")
     with pytest.raises(OSError, match=DEMO.filename):
-        await delivery.read(ON_A)
-    assert delivery.faults.fatal is not None
-    return delivery.faults.fatal
+        await failover.read(ON_A)
+    assert failover.faults.fatal is not None
+    return failover.faults.fatal
 
 
 async def test_a_second_host_with_the_same_digest_is_enough() -> None:
     web = Web()
     web.publish(A, DEMO)
     web.publish(B, DEMO)
-    delivery, _ = deliver(web, A, B, C, quorum=True)
-    await delivery.page("demo")
-    assert await delivery.read(ON_A) == DEMO.data
-    assert delivery.faults.fatal is None
+    failover, _ = reading(web, A, B, C, quorum=True)
+    await failover.page("demo")
+    assert await failover.read(ON_A) == DEMO.data
+    assert failover.faults.fatal is None
     assert web.asked == [A.project_url("demo"), ON_A, B.project_url("demo")]
 
 
@@ -209,18 +209,18 @@ async def test_a_host_that_cannot_say_is_passed_by() -> None:
     web.publish(A, DEMO)
     web.answer(B.project_url("demo"), DOWN)
     web.publish(C, DEMO)
-    delivery, _ = deliver(web, A, B, C, quorum=True)
-    await delivery.page("demo")
-    assert await delivery.read(ON_A) == DEMO.data
+    failover, _ = reading(web, A, B, C, quorum=True)
+    await failover.page("demo")
+    assert await failover.read(ON_A) == DEMO.data
 
 
 async def test_without_quorum_no_second_mirror_is_asked() -> None:
     web = Web()
     web.publish(A, DEMO)
     web.publish(B, REBUILT)
-    delivery, _ = deliver(web, A, B)
-    await delivery.page("demo")
-    assert await delivery.read(ON_A) == DEMO.data
+    failover, _ = reading(web, A, B)
+    await failover.page("demo")
+    assert await failover.read(ON_A) == DEMO.data
     assert web.hosts == ["https://a.example"]
 
 
@@ -232,7 +232,7 @@ async def test_the_same_host_under_another_address_is_no_second_one(index_url: s
     web.publish(A, DEMO)
     twin = Mirror(index_url)
     web.publish(twin, DEMO, url=ON_A)
-    error = await refused(deliver(web, A, twin, quorum=True)[0])
+    error = await refused(reading(web, A, twin, quorum=True)[0])
     assert twin.project_url("demo") in web.asked
     assert "only one mirror, a.example," in str(error)
 
@@ -243,19 +243,19 @@ async def test_a_file_that_only_one_mirror_has_is_refused(there: bool) -> None:
     web.publish(A, DEMO)
     if there:
         web.publish(B, make_wheel("demo", "2.0"))
-    delivery, _ = deliver(web, A, B, quorum=True)
-    error = await refused(delivery)
+    failover, _ = reading(web, A, B, quorum=True)
+    error = await refused(failover)
     assert type(error) is MirrorError
     assert "only one mirror, a.example," in str(error)
-    assert delivery.sources == {}
+    assert failover.sources == {}
 
 
 async def test_a_second_host_with_another_digest_is_a_mismatch() -> None:
     web = Web()
     web.publish(A, DEMO)
     web.publish(B, REBUILT)
-    delivery, _ = deliver(web, A, B, C, quorum=True)
-    error = await refused(delivery)
+    failover, _ = reading(web, A, B, C, quorum=True)
+    error = await refused(failover)
     assert isinstance(error, DigestMismatch)
     assert (error.filename, error.expected, error.got, error.mirrors) == (
         DEMO.filename,
@@ -263,7 +263,7 @@ async def test_a_second_host_with_another_digest_is_a_mismatch() -> None:
         REBUILT.sha256,
         (A, B),
     )
-    assert delivery.sources == {}
+    assert failover.sources == {}
 
 
 async def test_a_file_from_elsewhere_is_vouched_for_by_the_page_that_promised_it() -> None:
@@ -271,10 +271,10 @@ async def test_a_file_from_elsewhere_is_vouched_for_by_the_page_that_promised_it
     web.publish(A, DEMO)
     web.publish(B, DEMO)
     web.answer(ON_A, GONE)
-    delivery, _ = deliver(web, A, B, quorum=True)
-    await delivery.page("demo")
-    assert await delivery.read(ON_A) == DEMO.data
-    assert delivery.sources[ON_A] == Source(B.index_url, file_url(B, DEMO), len(DEMO.data))
+    failover, _ = reading(web, A, B, quorum=True)
+    await failover.page("demo")
+    assert await failover.read(ON_A) == DEMO.data
+    assert failover.sources[ON_A] == Source(B.index_url, file_url(B, DEMO), len(DEMO.data))
 
 
 async def test_a_host_that_publishes_no_digest_says_nothing_against_a_file() -> None:
@@ -282,14 +282,14 @@ async def test_a_host_that_publishes_no_digest_says_nothing_against_a_file() -> 
     web.publish(A, DEMO)
     web.publish(B, DEMO, hashes={})
     web.publish(C, DEMO)
-    delivery, _ = deliver(web, A, B, C, quorum=True)
-    await delivery.page("demo")
-    assert await delivery.read(ON_A) == DEMO.data
+    failover, _ = reading(web, A, B, C, quorum=True)
+    await failover.page("demo")
+    assert await failover.read(ON_A) == DEMO.data
 
 
 async def test_a_file_without_a_digest_is_refused_for_want_of_one() -> None:
     web = Web()
     web.publish(A, DEMO, hashes={})
     web.publish(B, DEMO)
-    error = await refused(deliver(web, A, B, quorum=True)[0])
+    error = await refused(reading(web, A, B, quorum=True)[0])
     assert not isinstance(error, DigestMismatch)

@@ -3,25 +3,23 @@ import csv
 import hashlib
 import io
 import json
+import re
 import shutil
+import subprocess
 import sys
 import venv
 import zipfile
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from pyodide_mirror.jupyterlite.site_wheels import rebuilt_wheel
-from pyodide_mirror.own_wheels import page_wheel
 from tests.jupyterlite import sites
 from tests.support import provision
 from tests.support.wheels import make_wheel
-
-if TYPE_CHECKING:
-    from subprocess import CompletedProcess
 
 KERNEL = sites.KERNEL
 MIRROR = "https://mirror.example/simple"
@@ -35,7 +33,7 @@ def write_site(folder: Path, **site: Any) -> Path:
     return sites.write_site(folder, **site)
 
 
-def run(folder: Path, *arguments: str, **options: Any) -> "CompletedProcess[str]":
+def run(folder: Path, *arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":
     environ = {
         "JUPYTERLITE_APP_ARCHIVE": str(sites.small_archive()),
         **EPOCH,
@@ -157,17 +155,16 @@ def test_every_wheel_is_what_its_record_says(plain: Path) -> None:
             assert not any("__pycache__" in name or "INSTALLER" in name for name in names)
 
 
-def test_pip_takes_the_wheels_but_for_ours_which_is_for_pages(plain: Path, tmp_path: Path) -> None:
-    (ours,) = (plain / "pypi").glob("pyodide_mirror-*.whl")
-    found = [str(path) for path in (plain / "pypi").glob("*.whl") if path != ours]
+def test_pip_takes_the_wheels(plain: Path, tmp_path: Path) -> None:
+    found = [str(path) for path in (plain / "pypi").glob("*.whl")]
     sites.pip_install(
         Path(sys.executable), "--no-deps", "--no-index", "--target", str(tmp_path), *found
     )
     assert (tmp_path / "comm" / "__init__.py").is_file()
     assert (tmp_path / "packaging" / "tags.py").is_file()
-    assert (tmp_path / "etc/ipython/startup/00-pyodide-mirror.py").is_file()
-    assert len(found) == 3
-    assert (ours.name, ours.read_bytes()) == page_wheel()
+    assert (tmp_path / "etc" / "ipython" / "startup" / "00-pyodide-mirror.py").is_file()
+    assert (tmp_path / "pyodide_mirror" / "notebook" / "startup.py").is_file()
+    assert not (tmp_path / "pyodide_mirror" / "jupyterlite").exists()
 
 
 def test_jupyter_lite_check_passes(plain: Path) -> None:
@@ -191,26 +188,32 @@ def test_building_again_changes_nothing_and_elsewhere_makes_the_same(
     assert contents(build(folder)) == before
 
 
-def test_changed_mirrors_leave_nothing_stale(tmp_path: Path) -> None:
-    folder = write_site(tmp_path, addon={"mirrors": [MIRROR]})
-    before = wheels(build(folder))
+def copied(plain: Path, folder: Path) -> Path:
+    """A copy of the plain site's folder, which is built already."""
+    shutil.copytree(plain.parent, folder, symlinks=True)
+    return folder
+
+
+def test_changed_mirrors_leave_nothing_stale(plain: Path, tmp_path: Path) -> None:
+    folder = copied(plain, tmp_path / "site")
+    before = wheels(plain)
     output = build(folder, f"--pyodide-mirrors={OTHER}")
     assert_nothing_stale(output)
     assert len(before - wheels(output)) == 1
     assert told(output)["mirrors"] == [OTHER]
 
 
-def test_a_changed_package_has_another_name_and_leaves_nothing_stale(tmp_path: Path) -> None:
+def test_a_changed_package_has_another_name_and_leaves_nothing_stale(
+    plain: Path, tmp_path: Path
+) -> None:
     changed = tmp_path / "changed"
     shutil.copytree(sites.package(), changed)
     with (changed / "pyodide_mirror" / "notebook" / "startup.py").open("a") as module:
         module.write("\nCHANGED = True\n")
-    folder = write_site(tmp_path / "site")
-    before = wheels(build(folder))
-    output = build(folder, environ={"PYTHONPATH": str(changed)})
+    output = build(copied(plain, tmp_path / "site"), environ={"PYTHONPATH": str(changed)})
     assert_nothing_stale(output)
-    (gone,) = before - wheels(output)
-    assert gone == page_wheel()[0]
+    (gone,) = wheels(plain) - wheels(output)
+    assert re.fullmatch(r"pyodide_mirror-[^-]+-0x[0-9a-f]{12}-py3-none-any\.whl", gone)
 
 
 def settled_site(folder: Path) -> Path:
@@ -227,18 +230,27 @@ def settled_site(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("make", [write_site, settled_site])
 def test_switched_off_the_site_is_byte_for_byte_what_it_is_without_us(
-    tmp_path: Path, make: Any
+    plain: Path, tmp_path: Path
 ) -> None:
-    without = build(make(tmp_path / "without"), environ={"PYTHONPATH": ""})
-    expected = contents(without)
+    without = write_site(tmp_path / "without", addon={"mirrors": [MIRROR, OTHER]})
+    expected = contents(build(without, environ={"PYTHONPATH": ""}))
     assert not any("pyodide_mirror" in name for name in expected)
-    folder = make(tmp_path / "with")
+    assert contents(plain) != expected
+    folder = copied(plain, tmp_path / "with")
+    assert contents(build(folder, "--no-pyodide-mirror")) == expected
+
+
+def test_switched_off_a_site_with_settings_of_its_own_is_what_it_is_without_us(
+    tmp_path: Path,
+) -> None:
+    without = build(settled_site(tmp_path / "without"), environ={"PYTHONPATH": ""})
+    expected = contents(without)
+    folder = settled_site(tmp_path / "with")
+    off = {"JUPYTERLITE_NO_PYODIDE_MIRROR": "1"}
+    assert contents(build(folder, environ=off)) == expected
     assert contents(build(folder)) != expected
     assert contents(build(folder, "--no-pyodide-mirror")) == expected
-    off = {"JUPYTERLITE_NO_PYODIDE_MIRROR": "1"}
-    assert contents(build(make(tmp_path / "never"), environ=off)) == expected
     # And so is one that is switched off in the file, with a mirror that would be an error.
     config = {"PyodideMirrorAddon": {"enabled": False, "mirrors": ["nonsense"]}}
     (folder / "jupyter_lite_config.json").write_text(json.dumps(config))
@@ -370,11 +382,10 @@ def test_a_site_without_our_kernel_is_left_alone(tmp_path: Path) -> None:
     assert not (folder / "_output" / "pypi").exists()
 
 
-def test_a_site_that_has_lost_a_wheel_does_not_pass_the_check(tmp_path: Path) -> None:
-    folder = write_site(tmp_path)
-    output = build(folder)
-    (lost,) = (output / "pypi").glob("pyodide_mirror_site-*")
-    # `check` builds first, which would mend it; after a build for another add-on's sake it may not.
+def test_a_site_that_has_lost_a_wheel_does_not_pass_the_check(plain: Path, tmp_path: Path) -> None:
+    folder = copied(plain, tmp_path / "site")
+    (lost,) = (folder / "_output" / "pypi").glob("pyodide_mirror_site-*")
+    # `check` builds first, which puts it back; so another add-on removes it after that.
     done = run(
         folder, "check", environ={"PYTHONPATH": f"{loser(tmp_path, lost)}:{sites.package()}"}
     )
@@ -430,7 +441,17 @@ def editable(folder: Path) -> Path:
     """An environment like JupyterLite's in which our package is installed from the tree."""
     venv.create(folder, symlinks=True)
     python = folder / "bin" / "python"
-    sites.pip_install(python, "--no-deps", "--editable", str(provision.ROOT))
+    # What `pip install --editable` does, but with the hatchling that is here.
+    code = "import hatchling.build, sys; print(hatchling.build.build_editable(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)],
+        cwd=provision.ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    wheel = folder / done.stdout.split()[-1]
+    sites.pip_install(python, "--no-deps", "--no-index", str(wheel))
     base = sites.environment().parents[1]
     (packages,) = (folder / "lib").glob("*/site-packages")
     (theirs,) = (base / "lib").glob("*/site-packages")

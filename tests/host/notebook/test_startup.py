@@ -49,6 +49,10 @@ def mirrors():
 """
 OWN = "http://127.0.0.1:9/own"  # a user's own index URL is not ours to change
 CALL = ["it", False, OWN]
+NOT_YET = (
+    "pyodide_mirror: no mirror is chosen yet, the first install does that;"
+    " await pyodide_mirror.probe() looks at all of them"
+)
 
 
 @pytest.fixture
@@ -130,10 +134,7 @@ def test_the_package_itself_and_the_magic_know_the_site_s_mirrors_as_well(
         "shown": None,
         "mirrors": [host(zoo), "B"],
         "now": host(zoo),
-        "printed": [
-            "pyodide_mirror: no mirror is chosen yet, the first install does that;"
-            " await pyodide_mirror.probe() looks at all of them"
-        ],
+        "printed": [NOT_YET],
     }
 
 

@@ -1,10 +1,12 @@
 """The routes, request by request: pages, files, errors, and what every answer has."""
 
 import asyncio
+import gc
 import gzip
 import hashlib
 import itertools
 import json
+import os
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ import pytest
 from aiohttp import web
 
 from pyodide_mirror import __version__
-from pyodide_mirror.own_wheels import page_wheel
+from pyodide_mirror.own_wheels import page_wheel, whole_wheel
 from pyodide_mirror.server import create_app
 from pyodide_mirror.server.files import media_type
 from tests.support.asgi import (
@@ -292,8 +294,8 @@ async def test_a_public_url_is_where_all_urls_begin(tmp_path: Path) -> None:
         upstreams=[], cache=tmp_path, public_url="https://cdn.example/index/simple/"
     )
     answer = await ask(app, "/simple/pyodide-mirror/", {"host": "10.0.0.1"})
-    [file] = json.loads(answer.body)["files"]
-    assert file["url"].startswith("https://cdn.example/index/files/")
+    for file in json.loads(answer.body)["files"]:
+        assert file["url"].startswith("https://cdn.example/index/files/")
     moved = await ask(app, "/simple/X")
     assert moved.headers["location"] == "https://cdn.example/index/simple/x/"
     assert "https://cdn.example/index/simple/" in (await ask(app, "/")).text
@@ -531,18 +533,22 @@ def test_no_file_is_of_a_type_that_browsers_show() -> None:
 # --- our own wheel ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [0, 1 << 30])
-async def test_our_own_wheel_is_there_whatever_the_cache_holds(tmp_path: Path, size: int) -> None:
-    app: Any = create_app(upstreams=[], cache=tmp_path, cache_size=size)
-    name, content = page_wheel()
-    assert (await ask(app, f"/{name}")).body == content
-    [file] = json.loads((await ask(app, "/simple/pyodide-mirror/")).body)["files"]
-    path = file["url"].removeprefix(BASE)
-    assert (await ask(app, path)).body == content
-    assert file["core-metadata"] == {
-        "sha256": hashlib.sha256((await ask(app, f"{path}.metadata")).body).hexdigest()
-    }
-    await shut(app)
+async def test_our_own_wheels_are_there_whatever_the_cache_holds(tmp_path: Path) -> None:
+    wheels = dict([page_wheel(), whole_wheel()])
+    for size in (0, 1 << 30):
+        app: Any = create_app(upstreams=[], cache=tmp_path / str(size), cache_size=size)
+        files = json.loads((await ask(app, "/simple/pyodide-mirror/")).body)["files"]
+        assert {file["filename"] for file in files} == set(wheels)
+        for file in files:
+            content = wheels[file["filename"]]
+            path = file["url"].removeprefix(BASE)
+            assert (await ask(app, f"/{file['filename']}")).body == content, size
+            assert (await ask(app, path)).body == content, size
+            metadata = (await ask(app, f"{path}.metadata")).body
+            assert file["core-metadata"] == {"sha256": hashlib.sha256(metadata).hexdigest()}
+            assert file["requires-python"] == ">=3.11"
+            assert file["size"] == len(content)
+        await shut(app)
 
 
 async def test_our_own_wheel_is_made_again_where_the_disk_spoiled_it(tmp_path: Path) -> None:
@@ -838,6 +844,20 @@ async def test_a_reader_that_leaves_early_leaves_no_file_open(world: World) -> N
     with pytest.raises(OSError, match="has left"):
         await world.get(path, leaves=True)
     assert (await world.get(path)).body == DATA
+
+
+async def test_a_cache_without_a_name_lasts_as_long_as_the_application(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    app: Any = create_app(upstreams=[])
+    assert (await ask(app, "/simple/pyodide-mirror/")).status == 200
+    await shut(app)
+    [cache] = os.listdir(tmp_path)
+    assert cache.startswith("pyodide-mirror-")
+    del app
+    gc.collect()
+    assert os.listdir(tmp_path) == []
 
 
 def test_the_application_needs_no_loop_to_be_made(tmp_path: Path) -> None:

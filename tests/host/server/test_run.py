@@ -24,7 +24,7 @@ import uv
 
 from pyodide_mirror import __version__, cli
 from pyodide_mirror.own_wheels import page_wheel
-from tests.support.own_server import Serving, serving
+from tests.support.own_server import Serving, clean_environment, serving
 from tests.support.processes import OWN_GROUP, end_group
 from tests.support.upstreams import EXHIBIT, PROJECTS, Upstream
 from tests.support.wheels import INSTALLED, ROOT, STOCK, make_wheel
@@ -88,16 +88,17 @@ def test_a_port_that_is_taken_is_told(capsys: pytest.CaptureFixture[str], tmp_pa
     )
 
 
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
+def test_what_is_wrong_is_told_in_a_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for arguments, sentence in [
         (["/nowhere/wheels"], "the folder '/nowhere/wheels' does not exist"),
         ([__file__], r"the folder '.*' is no folder"),
         (["--upstream", "ftp://a.example"], "does not start with https:// or http://"),
         (["--upstream", "a.example"], "not a usable index URL: 'a.example'"),
         (["--upstream", f"https://u:{SECRET}@a.example"], r"Put them into ~/\.netrc"),
         (["--public-url", "a.example"], "'a.example' is no public URL"),
-        (["--allow-origin", "a.example"], "'a.example' is no origin"),
+        (["--allow-origin", "a.example"], "'a.example' is not an origin"),
         (["--port", "65536"], "'65536' is no port from 0"),
         (["--cache-size", "lots"], "'lots' is not a size like 500M or 2G"),
         (["--timeout", "0"], "timeout must be a positive number"),
@@ -105,14 +106,10 @@ def test_a_port_that_is_taken_is_told(capsys: pytest.CaptureFixture[str], tmp_pa
         (["--host", "no such host"], "--host no such host: "),
         (["--host", "192.0.2.1", "--port", "0"], "cannot listen on 192.0.2.1 port 0: "),
         (["--no-such-option"], "unrecognized arguments"),
-    ],
-)
-def test_what_is_wrong_is_told_in_a_line(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], sentence: str
-) -> None:
-    known = ["--cache", str(tmp_path)] if "--cache" not in arguments else []
-    offline = ["--offline"] if "--upstream" not in arguments else []
-    assert re.search(sentence, refused(capsys, *known, *offline, *arguments))
+    ]:
+        known = ["--cache", str(tmp_path)] if "--cache" not in arguments else []
+        offline = ["--offline"] if "--upstream" not in arguments else []
+        assert re.search(sentence, refused(capsys, *known, *offline, *arguments)), arguments
 
 
 def test_without_the_extra_it_says_what_to_install() -> None:
@@ -140,8 +137,12 @@ def test_it_says_where_it_is_and_logs_a_line_for_each_request(upstream: Upstream
     assert len(lines) == 3
 
 
-def test_what_an_upstream_did_wrong_is_logged(tmp_path: Path) -> None:
+def test_what_an_upstream_did_wrong_is_logged_and_the_folder_is_served(tmp_path: Path) -> None:
+    wheel = make_wheel("local-only", "1.0")
     with Upstream("failing") as broken, serving(tmp_path, [broken.url]) as running:
+        (tmp_path / wheel.filename).write_bytes(wheel.data)
+        [file] = files_of(running.index_url, "local-only")
+        assert fetch(file["url"])[2] == wheel.data
         status, _, body = fetch(f"{running.index_url}/{ROOT}/")
         assert status == 502
         assert b"it answers 503" in body
@@ -169,13 +170,21 @@ def test_a_password_of_the_environment_is_used_and_shown_nowhere(tmp_path: Path)
 MAIN = "from pyodide_mirror.cli import main; raise SystemExit(main(sys.argv[1:]))"
 
 
-def test_a_public_url_is_shown_and_used(tmp_path: Path) -> None:
+def test_options_reach_the_application(tmp_path: Path) -> None:
+    """The public URL is shown and used, and only the chosen origins may read."""
+    allowed = ("https://a.example", "http://localhost:8888")
     options = ["--public-url", "https://packages.example/index/"]
-    with serving(tmp_path, options=["--port", "0", *options], program=KNOWN_PORT) as running:
+    options += [word for origin in allowed for word in ("--allow-origin", origin)]
+    with serving(tmp_path, options=options, program=KNOWN_PORT) as running:
         assert running.url == "https://packages.example/index"
-        port = int(running.log[0].split()[-1])
-        [file] = files_of(f"http://127.0.0.1:{port}/simple", "pyodide-mirror")
+        url = f"http://127.0.0.1:{int(running.log[0].split()[-1])}"
+        file = files_of(f"{url}/simple", "pyodide-mirror")[0]
         assert file["url"].startswith("https://packages.example/index/files/")
+        for origin in allowed:
+            _, headers, _ = fetch(url, Origin=origin)
+            assert headers["access-control-allow-origin"] == origin
+        _, headers, _ = fetch(url, Origin="https://b.example")
+        assert "access-control-allow-origin" not in headers
 
 
 # The port is nowhere to be seen then: the one line names the public URL.
@@ -190,31 +199,12 @@ KNOWN_PORT = (
 )
 
 
-def test_chosen_origins_alone_may_read(tmp_path: Path) -> None:
-    options = ["--allow-origin", "https://a.example", "--allow-origin", "http://localhost:8888"]
-    with serving(tmp_path, options=options) as running:
-        for origin in ("https://a.example", "http://localhost:8888"):
-            _, headers, _ = fetch(running.url, Origin=origin)
-            assert headers["access-control-allow-origin"] == origin
-        _, headers, _ = fetch(running.url, Origin="https://b.example")
-        assert "access-control-allow-origin" not in headers
-
-
-def test_a_folder_is_served_offline(tmp_path: Path) -> None:
-    wheel = make_wheel("local-only", "1.0")
-    with serving(tmp_path) as running:
-        assert fetch(f"{running.index_url}/local-only/")[0] == 404
-        (tmp_path / wheel.filename).write_bytes(wheel.data)
-        [file] = files_of(running.index_url, "local-only")
-        assert fetch(file["url"])[2] == wheel.data
-
-
-def test_our_own_wheel_can_be_had_from_it(server: Serving) -> None:
-    [file] = files_of(server.index_url, "pyodide-mirror")
+def test_our_own_wheel_can_be_fetched_from_it(server: Serving) -> None:
+    files = {file["filename"]: file for file in files_of(server.index_url, "pyodide-mirror")}
     name, _ = page_wheel()
     content = fetch(f"{server.url}/{name}")[2]
-    assert hashlib.sha256(content).hexdigest() == file["hashes"]["sha256"]
-    assert fetch(file["url"])[2] == content
+    assert hashlib.sha256(content).hexdigest() == files[name]["hashes"]["sha256"]
+    assert fetch(files[name]["url"])[2] == content
     assert json.loads(fetch(f"{server.url}/healthz")[2])["version"] == __version__
 
 
@@ -227,32 +217,26 @@ def test_it_ends_when_it_is_asked_to(stop: signal.Signals, tmp_path: Path) -> No
         idle = socket.create_connection(("127.0.0.1", urlsplit(running.url).port or 0))
         fetch(f"{running.url}/healthz")
         running.process.send_signal(stop)
-        assert running.process.wait(10) == 0
+        assert running.process.wait(30) == 0
         idle.close()
     assert "Traceback" not in running.output
     assert "Error" not in running.output
 
 
-@pytest.mark.parametrize("stop", STOPS)
-def test_a_download_under_way_may_end_first(
-    stop: signal.Signals, upstream: Upstream, tmp_path: Path
-) -> None:
+def test_a_download_under_way_may_end_first(upstream: Upstream, tmp_path: Path) -> None:
     with upstream.held() as held, serving(None, [upstream.url], cache=tmp_path) as running:
         with begun(running, held.wheel.name) as answer:
             first = answer.read(1000)
-            running.process.send_signal(stop)
+            running.process.send_signal(signal.SIGTERM)
             wait_until_closed(running)
             held.release()
             assert first + answer.read() == held.wheel.data
-        assert running.process.wait(10) == 0
+        assert running.process.wait(30) == 0
     assert unfinished(tmp_path) == []
     assert "Traceback" not in running.output
 
 
-@pytest.mark.parametrize("stop", STOPS)
-def test_a_download_that_does_not_end_is_cut_off(
-    stop: signal.Signals, upstream: Upstream, tmp_path: Path
-) -> None:
+def test_a_download_that_does_not_end_is_cut_off(upstream: Upstream, tmp_path: Path) -> None:
     hasty = ("-c", "import sys; from pyodide_mirror.server import run; run.GRACE = 0.3\n" + MAIN)
     with (
         upstream.held() as held,
@@ -260,10 +244,10 @@ def test_a_download_that_does_not_end_is_cut_off(
     ):
         with begun(running, held.wheel.name) as answer:
             answer.read(1000)
-            running.process.send_signal(stop)
+            running.process.send_signal(signal.SIGINT)
             with pytest.raises((http.client.IncompleteRead, ConnectionError)):
                 answer.read()
-        assert running.process.wait(10) == 0
+        assert running.process.wait(30) == 0
     assert unfinished(tmp_path) == []
     assert "never retrieved" not in running.output
     assert "was destroyed" not in running.output
@@ -286,8 +270,8 @@ def wait_until_closed(running: Serving) -> None:
     address = ("127.0.0.1", urlsplit(running.url).port or 0)
     while True:
         try:
-            with socket.create_connection(address, timeout=5) as probe:
-                probe.settimeout(5)
+            with socket.create_connection(address, timeout=30) as probe:
+                probe.settimeout(30)
                 probe.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
                 probe.recv(100)
         except ConnectionError:
@@ -306,16 +290,6 @@ def recipes(url: str, host: str | None = None) -> dict[str, str]:
     _, _, body = fetch(f"{url}/", **({"Host": host} if host else {}))
     found = re.findall(r"<h2>(.*?)</h2>\n<pre>(.*?)</pre>", body.decode(), re.DOTALL)
     return {html.unescape(title): html.unescape(lines) for title, lines in found}
-
-
-def clean(**added: str) -> dict[str, str]:
-    """The environment without what would have pip or uv ask others."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not re.match(r"(PIP|UV)_|.*_proxy$|PYTHONPATH", name, re.IGNORECASE)
-    }
-    return {**kept, "PIP_CONFIG_FILE": os.devnull, "UV_NO_CONFIG": "1", "HOME": "/", **added}
 
 
 def run(line: str, target: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -341,7 +315,7 @@ def is_installed(target: Path) -> bool:
 
 @pytest.mark.parametrize("tool", ["pip", "uv"])
 def test_the_lines_for_this_machine_install(server: Serving, tmp_path: Path, tool: str) -> None:
-    done = run(recipes(server.url)[tool], tmp_path, clean())
+    done = run(recipes(server.url)[tool], tmp_path, clean_environment())
     assert done.returncode == 0, done.stderr
     assert is_installed(tmp_path)
 
@@ -359,7 +333,7 @@ def run_with_file(
     """Install with nothing but the configuration file of the page."""
     file = folder / "config"
     file.write_text(shown["pip.conf" if tool == "pip" else "uv.toml"])
-    found = clean(**environment)
+    found = clean_environment(**environment)
     if tool == "uv":
         del found["UV_NO_CONFIG"]
     found["PIP_CONFIG_FILE" if tool == "pip" else "UV_CONFIG_FILE"] = str(file)
@@ -376,7 +350,7 @@ def test_the_lines_for_plain_http_in_a_network_install(
 ) -> None:
     """The server is its own proxy here, so that the name of another host leads to it."""
     shown = recipes(server.url, LAN)
-    proxy = clean(http_proxy=server.url)
+    proxy = clean_environment(http_proxy=server.url)
     done = run(shown[tool], tmp_path / "line", proxy)
     assert done.returncode == 0, done.stderr
     assert is_installed(tmp_path / "line")
@@ -388,14 +362,14 @@ def test_the_lines_for_plain_http_in_a_network_install(
 def test_without_its_option_pip_takes_nothing_from_there(server: Serving, tmp_path: Path) -> None:
     line = re.sub(r"--trusted-host \S+ ", "", recipes(server.url, LAN)["pip"])
     assert "trusted" not in line
-    done = run(line, tmp_path, clean(http_proxy=server.url))
+    done = run(line, tmp_path, clean_environment(http_proxy=server.url))
     assert done.returncode != 0
     assert "not a trusted or secure host" in done.stderr
 
 
 def test_through_an_html_index_without_anything_uv_installs(tmp_path: Path) -> None:
     with Upstream("html") as index, serving(None, [index.url]) as running:
-        done = run(recipes(running.url)["uv"], tmp_path, clean())
+        done = run(recipes(running.url)["uv"], tmp_path, clean_environment())
     assert done.returncode == 0, done.stderr
     assert is_installed(tmp_path)
 
@@ -466,7 +440,7 @@ def test_plain_uvicorn_makes_the_application_itself(upstream: Upstream, tmp_path
     ) as (url, process):
         check_all(url)
         process.send_signal(signal.SIGTERM)
-        process.wait(10)
+        process.wait(30)
 
 
 def test_below_a_prefix_the_urls_have_it(upstream: Upstream, tmp_path: Path) -> None:
@@ -498,7 +472,7 @@ def test_several_processes_share_a_cache(upstream: Upstream, tmp_path: Path) -> 
         with ThreadPoolExecutor(16) as pool:
             assert all(pool.map(get, range(64)))
         process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        process.wait(30)
     for wheel in wheels:
         files = [one for one in upstream.requests_of(wheel.name) if one.path.endswith(".whl")]
         assert 1 <= len(files) <= 2, "once for each process at most"

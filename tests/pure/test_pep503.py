@@ -1,0 +1,105 @@
+"""Project pages in HTML: what is read from them, and what is refused."""
+
+import pytest
+
+from pyodide_mirror.index import JSON_TYPE, PageError, parse_page, to_json
+from pyodide_mirror.model import Reason
+
+URL = "https://mirror.example/simple/demo/"
+SHA = "0123456789abcdef" * 4
+WHEEL = "demo-1.0-py3-none-any.whl"
+
+
+def html(*anchors, head=""):
+    return f"<!DOCTYPE html><html><head>{head}</head><body>{''.join(anchors)}</body></html>"
+
+
+def parse(body):
+    return parse_page(body.encode(), "text/html", URL, "demo")
+
+
+def only_file(body):
+    (file,) = parse(body).files
+    return file
+
+
+def test_a_page_is_read_and_noted():
+    page = parse(html(f'<a href="../../f/{WHEEL}#sha256={SHA}">{WHEEL}</a>'))
+    (file,) = page.files
+    assert (file.filename, file.sha256) == (WHEEL, SHA)
+    assert file.url == f"https://mirror.example/f/{WHEEL}"
+    assert page.repairs == (Reason.HTML_ONLY,)
+
+
+def test_attributes_are_read():
+    anchor = (
+        f'<a href="/{WHEEL}" data-requires-python="&gt;=3.8" data-yanked="broken"'
+        f' data-core-metadata="sha256={SHA}" data-dist-info-metadata="false">{WHEEL}</a>'
+    )
+    file = only_file(html(anchor))
+    assert (file.requires_python, file.yanked) == (">=3.8", "broken")
+    assert file.metadata == {"sha256": SHA}
+
+
+def test_the_old_attribute_for_metadata():
+    for attribute, metadata in {
+        'data-dist-info-metadata="true"': {},
+        "data-dist-info-metadata": {},
+        'data-dist-info-metadata="false"': None,
+        f'data-dist-info-metadata="sha256={SHA}"': {"sha256": SHA},
+        "": None,
+    }.items():
+        file = only_file(html(f'<a href="/{WHEEL}" {attribute}>{WHEEL}</a>'))
+        assert file.metadata == metadata, attribute
+
+
+def test_base_href_counts_once():
+    head = '<base href="https://files.example/x/"><base href="https://evil.example/">'
+    file = only_file(html(f'<a href="{WHEEL}">{WHEEL}</a>', head=head))
+    assert file.url == f"https://files.example/x/{WHEEL}"
+
+
+def test_the_name_comes_from_the_link_where_the_text_is_no_file_name():
+    anchor = f'<A HREF="/f/{WHEEL}?x=1#sha256={SHA}">demo 1.0 (wheel)</A>'
+    assert only_file(html(anchor)).filename == WHEEL
+
+
+def test_unclosed_anchors_and_odd_markup_are_read():
+    body = f"<a href=/{WHEEL}>{WHEEL}<a href=/demo-2.0.tar.gz>demo-2.0.tar.gz"
+    assert [file.filename for file in parse(body).files] == [WHEEL, "demo-2.0.tar.gz"]
+
+
+def test_another_repository_version_is_refused():
+    head = '<meta name="pypi:repository-version" content="2.0">'
+    with pytest.raises(PageError) as caught:
+        parse(html(f'<a href="/{WHEEL}">{WHEEL}</a>', head=head))
+    assert caught.value.finding.reason is Reason.API_VERSION
+
+
+def test_what_has_no_files_of_the_project_is_not_an_index():
+    for body in (
+        "",
+        "welcome",
+        html("<form><input name=password></form>", '<a href="/manual.zip">manual.zip</a>'),
+        html('<a href="/other-1.0.tar.gz">other-1.0.tar.gz</a>'),
+        html('<a href="http://[">broken</a>'),
+    ):
+        with pytest.raises(PageError) as caught:
+            parse(body)
+        assert caught.value.finding.reason is Reason.NOT_AN_INDEX, body
+
+
+def test_links_that_must_not_be_fetched_are_left_out():
+    page = parse(
+        html(f'<a href="javascript:x/{WHEEL}">{WHEEL}</a>', f'<a href="/{WHEEL}">{WHEEL}</a>')
+    )
+    assert (len(page.files), len(page.unusable)) == (1, 1)
+
+
+def test_the_repaired_page_is_pep_691_and_stable():
+    page = parse(html(f'<a href="/{WHEEL}#sha256={SHA}" data-yanked>{WHEEL}</a>'))
+    repaired = to_json(page)
+    again = parse_page(repaired, JSON_TYPE, URL, "demo")
+    assert again.repairs == ()
+    assert again.files == page.files
+    assert to_json(again) == repaired

@@ -10,7 +10,7 @@ import sys
 import venv
 import zipfile
 from collections.abc import Mapping
-from importlib.metadata import version
+from importlib.metadata import distribution, version
 from pathlib import Path
 from typing import Any
 
@@ -440,24 +440,17 @@ def test_an_editable_install_builds_a_site_that_has_the_package(tmp_path: Path) 
 def editable(folder: Path) -> Path:
     """An environment like JupyterLite's in which our package is installed from the tree."""
     venv.create(folder, symlinks=True)
-    python = folder / "bin" / "python"
-    # What `pip install --editable` does, but with the hatchling that is here.
-    code = "import hatchling.build, sys; print(hatchling.build.build_editable(sys.argv[1]))"
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(folder)],
-        cwd=provision.ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    wheel = folder / done.stdout.split()[-1]
-    sites.pip_install(python, "--no-deps", "--no-index", str(wheel))
     base = sites.environment().parents[1]
     (packages,) = (folder / "lib").glob("*/site-packages")
     (theirs,) = (base / "lib").glob("*/site-packages")
-    (packages / "jupyterlite.pth").write_text(f"{theirs}\n")
+    # What `pip install --editable` makes of it: its folder's path, and its metadata.
+    (packages / "editable.pth").write_text(f"{provision.ROOT}\n{theirs}\n")
+    info = packages / f"pyodide_mirror-{version('pyodide-mirror')}.dist-info"
+    info.mkdir()
+    for name in ("METADATA", "entry_points.txt"):
+        (info / name).write_text(distribution("pyodide-mirror").read_text(name) or "")
     (folder / "share").symlink_to(base / "share")
-    return python
+    return folder / "bin" / "python"
 
 
 def test_jupyterlite_0_7_builds_the_same(plain: Path, tmp_path: Path) -> None:

@@ -674,6 +674,14 @@ async def test_silence_ends_in_time(serve: Serve, manner: Manner) -> None:
     assert await gone(server)
 
 
+async def test_silence_is_a_time_out_to_a_busy_program_as_well(serve: Serve) -> None:
+    server = serve(allowing(body=b"x" * 100, manner=Manner.HANG))
+    waiting = asyncio.ensure_future(failure(url_of(server), timeout=0.2))
+    await asyncio.sleep(0.05)
+    time.sleep(0.6)  # noqa: ASYNC251  # the socket's own limit ends first, unseen
+    assert (await waiting).kind is FailureKind.TIMEOUT
+
+
 async def test_all_hops_share_one_budget(serve: Serve) -> None:
     def answer(request: zoo_server.Request) -> Answer:
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""The exceptions."""
+"""The exceptions that users may catch."""
 
 from __future__ import annotations
 
@@ -65,5 +65,5 @@ class DigestMismatch(MirrorError):
         said = ", ".join(mirror.name for mirror in self.mirrors) or "the index"
         return (
             f"{self.filename}: {said} promised sha256={self.expected}, "
-            f"but the file has sha256={self.got}; nothing of it was installed"
+            f"but the file has sha256={self.got}; the file was not installed"
         )

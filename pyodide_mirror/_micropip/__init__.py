@@ -1,4 +1,4 @@
-"""micropip's side: all that touches micropip."""
+"""The connection to micropip: everything that reads or changes it."""
 
 from typing import TYPE_CHECKING
 

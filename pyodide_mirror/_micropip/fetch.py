@@ -95,8 +95,8 @@ class FetchPatch:
         module = _compat_module()
         if module is None:
             _log.warning(
-                "this micropip (%s) is not known: it gets plain index URLs; nothing is repaired, "
-                "verified or fetched elsewhere",
+                "this version of micropip (%s) is not supported: it only gets the index URLs; "
+                "pages are not repaired, files not verified, and no other mirror is asked",
                 getattr(micropip, "__version__", "?"),
             )
             return False

@@ -123,7 +123,7 @@ def report_of(result: Result, others: tuple[Mirror, ...] = ()) -> Report:
 def recalled(mirror: Mirror, page: ProjectPage) -> Outcome:
     """The verdict on a mirror that worked the last time, after its first page of this time."""
     reason = page.repairs[0] if page.repairs else Reason.OK
-    detail = "it worked the last time, and its first page of this time is right"
+    detail = "it worked last time, and its first page is correct now"
     return Outcome(
         mirror=mirror, reason=reason, repairs=page.repairs, detail=detail, hint=reason.advice
     )

@@ -86,7 +86,7 @@ class MirrorSearch:
             configuration = None
             if recalled_mirror is not None:
                 configuration = await self._trust(plan, order, recalled_mirror, load)
-            how = ", as before" if configuration is not None else ""
+            how = ", as last time" if configuration is not None else ""
             if configuration is None:
                 configuration = await self._find(plan, request, project)
             found.report = configuration.report

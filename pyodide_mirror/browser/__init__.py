@@ -1,4 +1,4 @@
-"""The browser's side: all that touches JavaScript."""
+"""The connection to the browser: everything that calls JavaScript."""
 
 from typing import TYPE_CHECKING
 

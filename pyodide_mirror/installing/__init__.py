@@ -1,4 +1,4 @@
-"""One install: complete, or not at all."""
+"""One install through several mirrors, complete or not at all."""
 
 from typing import TYPE_CHECKING
 

@@ -137,7 +137,7 @@ class Failover:
         metadata, fault = await self._client.metadata(mirror, served.file, place)
         if not fault:
             return metadata
-        self._event("repaired", f"{fault}: taken from the wheel", mirror, place)
+        self._event("repaired", f"{fault}: metadata is taken from the wheel", mirror, place)
         data = await self._file(served.file.url, served)
         try:
             return metadata_of(data)
@@ -215,7 +215,7 @@ class Failover:
                 self._event("problem", text, ranked.mirror, file.url)
                 continue
             if faults:
-                text = f"{file.filename} from {ranked.mirror.name} instead"
+                text = f"{file.filename}: from {ranked.mirror.name} instead"
                 self._event("failover", text, ranked.mirror, file.url)
             if self._quorum:
                 await self._confirm(served)
@@ -258,7 +258,7 @@ class Failover:
             mismatch = DigestMismatch(file.filename, file.sha256, wrong[0][1], mirrors)
             self.faults.mismatches[served.project] = mismatch
         if served.ranked.mirror.is_exclusive:
-            self.faults.end(mismatch or MirrorError(f"{text}; no other mirror may answer"))
+            self.faults.end(mismatch or MirrorError(f"{text}; no other mirror may be asked for it"))
         return OSError(text)
 
     def _event(

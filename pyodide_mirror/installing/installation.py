@@ -160,8 +160,9 @@ class Installation:
         while new := [gap for gap in self._gaps() if gap.name not in tried]:
             for gap in new:
                 tried.add(gap.name)
-                how = "left out by Pyodide" if gap.lenient else "missing, and installed now"
-                text = f"{gap.name}, wanted by {gap.wanted_by or 'you'}: {how}"
+                how = "left out by Pyodide's build" if gap.lenient else "was missing, installed now"
+                wanted = f"required by {gap.wanted_by}" if gap.wanted_by else "requested"
+                text = f"{gap.name}, {wanted}: {how}"
                 self._events.add(Event("closure", text))
             strict = [gap for gap in new if not gap.lenient]
             if strict:

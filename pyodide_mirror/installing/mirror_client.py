@@ -152,7 +152,7 @@ class MirrorClient:
         if page is None:
             raise NoPageError(f"{mirror.name}, page of {project!r}: {failure.detail}")
         self._gone.add(mirror.index_url)
-        text = f"page of {project!r} as it was: {failure.detail}"
+        text = f"page of {project!r} from the cache: the mirror cannot be read ({failure.detail})"
         self._event("kept", text, mirror, mirror.project_url(project))
         return page
 
@@ -243,7 +243,7 @@ class MirrorClient:
         return await RetryingClient(self._transport, on_retry).get(request, progress)
 
     def _tell_retry(self, mirror: Mirror, url: str, pause: float) -> None:
-        self._event("retry", f"{mirror.name} is busy; again in {pause:g} s", mirror, url)
+        self._event("retry", f"{mirror.name} is busy; trying again in {pause:g} s", mirror, url)
 
     def _event(self, kind: EventKind, text: str, mirror: Mirror, url: str) -> None:
         # What follows the path may be a signature.

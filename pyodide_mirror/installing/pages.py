@@ -69,7 +69,7 @@ class InstallPages:
                     continue
                 failed = error.text
                 if ranked.mirror.is_exclusive:
-                    fatal = MirrorError(f"{failed}; no other mirror may answer")
+                    fatal = MirrorError(f"{failed}; no other mirror may be asked for it")
                     raise self._faults.end(fatal) from None
                 continue
             self._served[project] = ranked
@@ -124,7 +124,7 @@ class InstallPages:
                 continue
             again = True
             self._faults.lost.discard(project)
-            text = f"{project!r} once more, not from {mirror.name}"
+            text = f"page of {project!r} again, without {mirror.name}"
             self._tell(Event("again", text, mirror.index_url))
         return again
 
@@ -154,7 +154,7 @@ class InstallPages:
             raise self._faults.end(error) from None
         except Exception as error:
             # micropip would take it for a page that cannot be fetched.
-            fatal = MirrorError(f"no mirror could be looked for: {error!r}")
+            fatal = MirrorError(f"the search for a mirror failed: {error!r}")
             raise self._faults.end(fatal) from error
 
     def _problem(self, text: str, mirror: Mirror) -> None:

@@ -41,32 +41,35 @@ class Reason(StrEnum):
     OK = (
         "ok",
         Support.FULL,
-        "Index and files are readable, the JSON is PEP 691, the digests are right.",
+        "Index and files are readable, the JSON is PEP 691, the digests match.",
         "Nothing to do.",
     )
     HTML_ONLY = (
         "html-only",
         Support.REPAIRED,
         "The index answers with an HTML page (PEP 503) and has no JSON (PEP 691).",
-        "Usable; its operator could add PEP 691 JSON.",
+        "Usable as it is; its operator could add JSON (PEP 691).",
     )
     RELATIVE_URLS = (
         "relative-urls",
         Support.REPAIRED,
-        "The JSON page gives file URLs relative to itself, which micropip cannot resolve.",
-        "Usable; its operator could write absolute file URLs.",
+        "The JSON page has relative file URLs, which micropip does not resolve.",
+        "Usable as it is; its operator could write absolute file URLs.",
     )
     WRONG_CONTENT_TYPE = (
         "wrong-content-type",
         Support.REPAIRED,
-        "The page is PEP 691 JSON, sent under another media type.",
-        "Usable; its operator should send application/vnd.pypi.simple.v1+json.",
+        "The page is PEP 691 JSON, sent with the wrong media type.",
+        "Usable as it is; its operator should send application/vnd.pypi.simple.v1+json.",
     )
     METADATA_BROKEN = (
         "metadata-broken",
         Support.REPAIRED,
-        "The page promises core metadata that is missing, unreadable or not what it should be.",
-        "Usable; its operator should serve the .metadata files, with CORS, or not promise them.",
+        "The page announces core metadata that is missing, unreadable or wrong.",
+        (
+            "Usable as it is; its operator should serve the .metadata files, with CORS, or stop "
+            "announcing them."
+        ),
     )
     NO_HASHES = (
         "no-hashes",
@@ -90,7 +93,7 @@ class Reason(StrEnum):
         "timeout",
         Support.NONE,
         "No complete answer came in time.",
-        "Try again with a larger timeout, or use another mirror.",
+        "Try again with a longer timeout, or use another mirror.",
     )
     CORS = (
         "cors",
@@ -103,8 +106,8 @@ class Reason(StrEnum):
         Support.NONE,
         "The mirror answers the project page with an HTTP error.",
         (
-            "Check the index URL and, where the index needs one, the login; "
-            "name a project that this index has as the canary."
+            "Check the index URL and the login, if the index needs one; as the canary, name a "
+            "project that this index has."
         ),
     )
     NOT_AN_INDEX = (
@@ -112,20 +115,20 @@ class Reason(StrEnum):
         Support.NONE,
         "The answer is not a project page with files to install.",
         (
-            "Check the index URL (it usually ends in /simple), a login page on the way, "
-            "and that this index has the canary."
+            "Check the index URL (it usually ends in /simple), whether a login page answers "
+            "instead, and whether this index has the canary."
         ),
     )
     MALFORMED = (
         "malformed",
         Support.NONE,
-        "The project page is broken, or lacks what PEP 691 demands.",
+        "The project page is broken, or lacks something that PEP 691 requires.",
         "Tell its operator; use another mirror.",
     )
     API_VERSION = (
         "api-version",
         Support.NONE,
-        "The index speaks another major version of the Simple API than 1.",
+        "The index uses a major version of the Simple API other than 1.",
         "Look for a newer pyodide_mirror, or use another mirror.",
     )
     FILES_BLOCKED = (
@@ -155,7 +158,7 @@ class Reason(StrEnum):
     LOCAL_NETWORK = (
         "local-network",
         Support.NONE,
-        "The address is in a private network or on this machine, and may not be asked.",
+        "The address is private or on this machine, and this page may not read from it.",
         "Name the mirror yourself, and allow this page to access the local network.",
     )
     BAD_URL = (
@@ -163,7 +166,7 @@ class Reason(StrEnum):
         Support.NONE,
         "This is not a usable index URL.",
         (
-            "Write it like https://mirror.example/simple; PYODIDE_MIRROR_URLS takes several, "
-            "separated by spaces or commas."
+            "Write it like https://mirror.example/simple; in "
+            "PYODIDE_MIRROR_URLS, separate several with spaces or commas."
         ),
     )

@@ -70,8 +70,8 @@ def show_mirrors(line: str) -> Report | None:
     report = _session().status()
     if report is None:
         print(  # noqa: T201  # a notebook's user is to see it
-            "pyodide_mirror: no mirror is chosen yet, the first install does that;"
-            " await pyodide_mirror.probe() looks at all of them"
+            "pyodide_mirror: no mirror has been chosen yet: the first install that needs one does"
+            " that; await pyodide_mirror.probe() tests all of them"
         )
     return report
 
@@ -84,9 +84,9 @@ def summary(report: Report) -> str:
     how = f" ({' + '.join(chosen.repairs)})" if chosen.repairs else ""
     line = f"pyodide_mirror: installs through {chosen.mirror.name}{how}"
     why = [f"{each.mirror.name} ({each.reason})" for each in others]
-    if report.pending:
-        why.append(f"{len(report.pending)} without a verdict by then")
     rest = f"; not through {', '.join(why)}" if why else ""
+    if report.pending:
+        rest += f"; {len(report.pending)} not tested"
     return printable(f"{line}{rest}. {_ADVICE}")
 
 

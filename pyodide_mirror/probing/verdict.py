@@ -117,14 +117,17 @@ def explain_failure(failure: Failure, url: str, page: PageFacts, opaque: Failure
     if opaque is not None and opaque.kind is FailureKind.CSP:
         return Finding(Reason.CSP, opaque.detail)
     if opaque is None:
-        return Finding(Reason.CORS, "an opaque request succeeds, a readable one does not")
-    detail = f"{failure.detail}; an opaque request fails as well"
+        return Finding(
+            Reason.CORS,
+            "the mirror answers, but the browser does not let this page read the answer",
+        )
+    detail = f"{failure.detail}; a request without reading the answer (no-cors) fails as well"
     if page.isolated:
         detail += " (it may be CORS: this page's embedder policy blocks opaque requests too)"
     elif not page.tells_policies:
         detail += " (it may be the page's Content-Security-Policy: WebKit does not tell workers)"
     elif page.https and url.startswith("http:"):
-        detail += " (some browsers block http on https pages even for this machine)"
+        detail += " (some browsers block http from https pages even on this machine)"
     return Finding(Reason.UNREACHABLE, detail)
 
 

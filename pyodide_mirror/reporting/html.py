@@ -41,10 +41,10 @@ def install_html(
     outcomes: Sequence[Outcome],
     pending: Sequence[Mirror],
 ) -> str:
-    """What was installed, from where, and what had to be done; the mirrors to unfold."""
+    """What was installed, from where, and repairs and problems; the mirrors to unfold."""
     parts = [_installed(installed)]
     notable = [event for event in events if event.kind not in _QUIET]
-    for title, shown in (("what had to be done", notable), ("all that happened", events)):
+    for title, shown in (("repairs and problems", notable), ("all events", events)):
         if shown:
             parts.append(_details(f"{title} ({len(shown)})", _list(shown)))
     mirrors = len(outcomes) + len(pending)
@@ -84,7 +84,7 @@ def _row(sign: str, mirror: str, verdict: str, milliseconds: str) -> str:
 
 def _installed(installed: Sequence[Installed]) -> str:
     if not installed:
-        return "<p>nothing to install: everything is there already</p>"
+        return "<p>nothing to install: everything is already installed</p>"
     rows = (
         f"<tr><td{_LEFT}>{_html(item.name)}</td><td{_LEFT}>{_html(item.version)}</td>"
         f'<td{_LEFT} title="{_html(item.url)}">{_html(item.place)}</td>'

@@ -88,7 +88,7 @@ class InstallReport:
 
     def __str__(self) -> str:
         if not self.installed:
-            return f"nothing to install: everything is there already\n\n{self.report}"
+            return f"nothing to install: everything is already installed\n\n{self.report}"
         rows = [
             (each.name, each.version, each.place, "" if each.size is None else f"{each.size:,}")
             for each in self.installed

@@ -161,8 +161,8 @@ class Upstream:
 
     async def close(self) -> None:
         """See Source."""
-        stopped = (*self._page_requests.stop(), *self._metadata_requests.stop())
-        await asyncio.gather(*stopped, return_exceptions=True)
+        await asyncio.gather(*self._page_requests.stop(), return_exceptions=True)
+        await asyncio.gather(*self._metadata_requests.stop(), return_exceptions=True)
         await self.client.close()
 
     # --- pages ----------------------------------------------------------------------------------

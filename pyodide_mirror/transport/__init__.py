@@ -1,4 +1,4 @@
-"""Requests and their answers, under the rules that bind a web page."""
+"""Requests and their answers, under the rules of web pages."""
 
 from typing import TYPE_CHECKING
 

@@ -40,7 +40,7 @@ from tests.support.wheels import make_wheel
 from tests.zoo.server import LOOPBACK, Response, Server
 
 SECONDS = 20.0
-"""Of the processor, for one request: usually some hundredths, but minutes for a careless pattern."""
+"""Of the processor, for one request: usually some hundredths; minutes for a careless pattern."""
 IDLE = 500
 SLOW = 60
 BIG = 8 * 1024 * 1024

@@ -315,7 +315,7 @@ def test_a_lock_file_package_that_does_not_load_comes_from_the_mirror(
 ) -> None:
     found, closure = broken_lock(page, zoo.url("healthy"))
     assert found == ["zoo-dep-a mirror"]
-    assert closure == ["zoo-dep-a, wanted by you: missing, and installed now"]
+    assert closure == ["zoo-dep-a, requested: was missing, installed now"]
 
 
 # --- cancelling ---------------------------------------------------------------------------------
@@ -399,7 +399,7 @@ async def unknown_micropip(selenium: Engine, urls: list[str], private: str) -> d
     finally:
         fetch._COMPAT_MODULES = modules
         logging.getLogger("pyodide_mirror").removeHandler(handler)
-    found["warned"] = any("not known" in warning for warning in warnings)
+    found["warned"] = any("not supported" in warning for warning in warnings)
     return found
 
 

@@ -402,6 +402,7 @@ class _Course:
         self._over = threading.Event()
         self.winner = Animal("wins", "has its page when the others wait", "ok", page=self._win)
         self.loser = Animal("loses", "has no file before the end", "ok", file=self._lose)
+        self.last = Animal("is last", "has no page before the end", "ok", page=self._lose)
 
     def _win(self, visit: Visit, response: Response) -> Response:
         if visit.project == "zoo-root":
@@ -415,7 +416,7 @@ class _Course:
         return response
 
     def end(self) -> None:
-        """Let the losers have their files."""
+        """Let the losers have what they were asked for."""
         self._over.set()
 
 
@@ -425,7 +426,8 @@ def test_healthy_mirrors_that_lose_the_race_are_asked_for_a_page_and_a_wheel_at_
     course = _Course()
     with ExitStack() as stack:
         winner = stack.enter_context(Running(course.winner))
-        losers = [stack.enter_context(Running(course.loser)) for _ in range(19)]
+        kinds = [*[course.loser] * 4, *[course.last] * (MAX_AT_ONCE - 5), *[course.loser] * 12]
+        losers = [stack.enter_context(Running(kind)) for kind in kinds]
         stack.callback(course.end)
         urls = [mirror.url for mirror in (winner, *losers)]
         found = run(
@@ -435,11 +437,10 @@ def test_healthy_mirrors_that_lose_the_race_are_asked_for_a_page_and_a_wheel_at_
         )
         course.end()
         # Whoever was still in the race would go on while this goes to the server and back.
-        run(
-            page,
-            f"await pyodide_mirror.probe({zoo.url('healthy')!r}, timeout=30)\njson.dumps({{}})",
-        )
+        probe = f"probe({zoo.url('healthy')!r}, canary='zoo-canary', timeout=30)"
+        run_inside(page, f"import pyodide_mirror\nstr(await pyodide_mirror.{probe})")
         asked = [[request.path for request in mirror.requests] for mirror in losers]
     assert (found["names"], found["chosen"]) == (sorted(INSTALLED), winner.url)
-    both = ["/simple/zoo-root/", "/files/zoo_root-1.0-py3-none-any.whl"]
-    assert asked == [both] * (MAX_AT_ONCE - 1) + [[]] * (20 - MAX_AT_ONCE)
+    project_page, wheel = "/simple/zoo-root/", "/files/zoo_root-1.0-py3-none-any.whl"
+    only_page = [[project_page]] * (MAX_AT_ONCE - 5)
+    assert asked == [[project_page, wheel]] * 4 + only_page + [[]] * 12

@@ -290,7 +290,7 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
 
 
 DOCUMENT = provision.ROOT / "docs" / "peers.md"
-_BEGIN, _END = "<!-- peers: begin -->\n", "<!-- peers: end -->\n"
+BEGIN, END = "<!-- peers: begin -->\n", "<!-- peers: end -->\n"
 
 
 def machine() -> str:
@@ -305,9 +305,9 @@ def write(rows: Sequence[Sequence[str]]) -> None:
     today = dt.datetime.now(dt.UTC).date()
     notes = "".join(f"- {peer.name}: {peer.note}\n" for peer in PEERS if peer.note)
     found = f"Measured on {today} ({machine()}).\n\n{markdown(rows)}\n\n{notes}"
-    before, _, rest = DOCUMENT.read_text("utf-8").partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    DOCUMENT.write_text(f"{before}{_BEGIN}{found}{_END}{after}", "utf-8")
+    before, _, rest = DOCUMENT.read_text("utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    DOCUMENT.write_text(f"{before}{BEGIN}{found}{END}{after}", "utf-8")
 
 
 def main() -> None:

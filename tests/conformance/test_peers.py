@@ -56,14 +56,14 @@ def test_what_stands_between_the_marks_is_written_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     document = tmp_path / "peers.md"
-    document.write_text(f"before\n{peers._BEGIN}of last year\n{peers._END}after\n", "utf-8")
+    document.write_text(f"before\n{peers.BEGIN}of last year\n{peers.END}after\n", "utf-8")
     monkeypatch.setattr(peers, "DOCUMENT", document)
     rows = [HEAD, ["a 1", *(["1/2"] * (len(HEAD) - 1))]]
     write(rows)
     write(rows)
     text = document.read_text("utf-8")
-    assert text.startswith(f"before\n{peers._BEGIN}Measured on ")
-    assert text.endswith(f"{peers._END}after\n")
+    assert text.startswith(f"before\n{peers.BEGIN}Measured on ")
+    assert text.endswith(f"{peers.END}after\n")
     assert text.count(markdown(rows)) == 1
     assert "of last year" not in text
 

@@ -118,8 +118,8 @@ def test_an_install_report_shows_what_came_from_where():
     assert lines[2].split() == ["numpy", "2.0", "lockfile"]
     assert json.loads(json.dumps(whole.to_dict()))["installed"][0]["size"] == 1234
     nothing = InstallReport(installed=(), events=(), report=report())
-    assert "everything is there" in str(nothing)
-    assert "everything is there" in nothing._repr_mimebundle_()["text/html"]
+    assert "everything is already installed" in str(nothing)
+    assert "everything is already installed" in nothing._repr_mimebundle_()["text/html"]
 
 
 def test_an_install_report_in_a_notebook_tells_what_had_to_be_done():
@@ -134,8 +134,8 @@ def test_an_install_report_in_a_notebook_tells_what_had_to_be_done():
     page = whole._repr_mimebundle_()["text/html"]
     assert "demo1.0https://good.example/simple1,234" in Shown(page, "tr").texts
     summaries = Shown(page, "summary").texts
-    assert summaries[:2] == ["what had to be done (1)", "all that happened (2)"]
+    assert summaries[:2] == ["repairs and problems (1)", "all events (2)"]
     assert summaries[2] == "mirrors (3)"
     quiet = InstallReport(installed=(installed,), events=events[:1], report=report())
     page = quiet._repr_mimebundle_()["text/html"]
-    assert Shown(page, "summary").texts[0] == "all that happened (1)"
+    assert Shown(page, "summary").texts[0] == "all events (1)"

@@ -5,14 +5,13 @@ import io
 import json
 import re
 import shutil
-import subprocess
 import sys
 import venv
 import zipfile
 from collections.abc import Mapping
 from importlib.metadata import distribution, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,6 +19,9 @@ from pyodide_mirror.jupyterlite.site_wheels import rebuilt_wheel
 from tests.jupyterlite import sites
 from tests.support import provision
 from tests.support.wheels import make_wheel
+
+if TYPE_CHECKING:
+    from subprocess import CompletedProcess
 
 KERNEL = sites.KERNEL
 MIRROR = "https://mirror.example/simple"
@@ -33,7 +35,7 @@ def write_site(folder: Path, **site: Any) -> Path:
     return sites.write_site(folder, **site)
 
 
-def run(folder: Path, *arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+def run(folder: Path, *arguments: str, **options: Any) -> "CompletedProcess[str]":
     environ = {
         "JUPYTERLITE_APP_ARCHIVE": str(sites.small_archive()),
         **EPOCH,

@@ -50,8 +50,8 @@ def mirrors():
 OWN = "http://127.0.0.1:9/own"  # a user's own index URL is not ours to change
 CALL = ["it", False, OWN]
 NOT_YET = (
-    "pyodide_mirror: no mirror is chosen yet, the first install does that;"
-    " await pyodide_mirror.probe() looks at all of them"
+    "pyodide_mirror: no mirror has been chosen yet: the first install that needs one does that;"
+    " await pyodide_mirror.probe() tests all of them"
 )
 
 

@@ -320,13 +320,6 @@ def test_the_lines_for_this_machine_install(server: Serving, tmp_path: Path, too
     assert is_installed(tmp_path)
 
 
-@pytest.mark.parametrize("tool", ["pip", "uv"])
-def test_the_files_for_this_machine_install(server: Serving, tmp_path: Path, tool: str) -> None:
-    done = run_with_file(recipes(server.url), tool, tmp_path, {})
-    assert done.returncode == 0, done.stderr
-    assert is_installed(tmp_path / "target")
-
-
 def run_with_file(
     shown: dict[str, str], tool: str, folder: Path, environment: dict[str, str]
 ) -> subprocess.CompletedProcess[str]:
@@ -348,7 +341,7 @@ LAN = "10.99.1.2:8080"
 def test_the_lines_for_plain_http_in_a_network_install(
     server: Serving, tmp_path: Path, tool: str
 ) -> None:
-    """The server is its own proxy here, so that the name of another host leads to it."""
+    """And the files do. The server is its own proxy here, so that another host's name leads to it."""
     shown = recipes(server.url, LAN)
     proxy = clean_environment(http_proxy=server.url)
     done = run(shown[tool], tmp_path / "line", proxy)

@@ -30,7 +30,11 @@ class OnceMap(Generic[K, T]):
         if task is None:
             task = self._tasks[key] = asyncio.ensure_future(work())
             task.add_done_callback(functools.partial(self._ended, key))
-        return task.result() if task.done() else await asyncio.shield(task)
+        if not task.done():
+            # Not by asyncio.shield, which since Python 3.14 reports an error that comes when who
+            # asked was cancelled.
+            await asyncio.wait({task})
+        return task.result()
 
     def has_failed(self, key: K) -> bool:
         """Whether the work for this key is remembered to have ended with an error."""

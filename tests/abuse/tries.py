@@ -12,7 +12,7 @@ class Try:
     """A name, the bytes, and the answers: for each of them the statuses that will do.
 
     ``{decoy}`` stands for the host and port of a server that nobody has any business with,
-    ``{path}`` for the path of a file that is to be had, ``{host}`` for the server itself.
+    ``{path}`` for the path of a file that exists, ``{host}`` for the server itself.
     """
 
     name: str

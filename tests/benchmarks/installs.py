@@ -1,6 +1,7 @@
 """How long installs take through us and through plain micropip, in turns, in real engines.
 
-    python -m tests.benchmarks.installs [--engine chromium,firefox] [--rounds 7] [--docs FILE] [CASE...]
+    python -m tests.benchmarks.installs [--engine chromium,firefox] [--rounds 7] [--docs FILE]
+        [CASE...]
 
 Machines are noisy: what counts is the ratio to plain micropip in the same round, not the
 milliseconds. That all kinds of install put the same files in place is looked at in each round.

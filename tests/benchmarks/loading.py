@@ -86,7 +86,7 @@ def show(engine: str, found: dict[str, list[list[float]]]) -> None:
         rows = found[name]
         loaded = statistics.median(sum(r[:3]) / b for r, b in zip(rows, baseline, strict=True))
         all_of_it = statistics.median(sum(r) / b for r, b in zip(rows, whole, strict=True))
-        print(f"ratio to the first: load to first use {loaded:.2f}, with an install {all_of_it:.2f}")
+        print(f"ratio to the first: to first use {loaded:.2f}, with an install {all_of_it:.2f}")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What `tests.benchmarks.installs` measures in pages, of one engine: seconds, bytes of memory, and requests."""
+"""What is measured in the pages of one engine: seconds, bytes of memory, and requests."""
 
 import json
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""How `tests.benchmarks.installs` shows its figures: for a terminal, and as tables for the documents."""
+"""How the benchmarks of installs show their figures: in a terminal, and in the documents."""
 
 import datetime as dt
 import json

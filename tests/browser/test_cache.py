@@ -113,7 +113,7 @@ def _clean(page: Engine) -> Iterator[None]:
     clean_up(page)
 
 
-# --- found again --------------------------------------------------------------------------------
+# --- found again ----------------------------------------------------------------------------------
 
 
 @run_in_pyodide
@@ -291,7 +291,7 @@ def test_who_loses_interest_does_not_disturb_the_others(page: Engine) -> None:
     read_and_cancel(page)
 
 
-# --- hostile neighbours -------------------------------------------------------------------------
+# --- hostile neighbours ---------------------------------------------------------------------------
 
 
 @run_in_pyodide
@@ -406,7 +406,7 @@ def test_what_others_have_broken_mends_itself(page: Engine, source: str, left: l
     assert meddle(page, source) == (left, len(left))
 
 
-# --- bounds -------------------------------------------------------------------------------------
+# --- bounds ---------------------------------------------------------------------------------------
 
 
 @run_in_pyodide
@@ -559,7 +559,7 @@ def test_a_real_quota_is_respected(start_engine: Callable[..., Engine]) -> None:
     assert kept == [*[False] * 8, *[True] * 8, False, True]
 
 
-# --- other pages --------------------------------------------------------------------------------
+# --- other pages ----------------------------------------------------------------------------------
 
 
 @run_in_pyodide
@@ -704,7 +704,7 @@ def test_the_choice_of_an_earlier_release_survives(page: Engine) -> None:
     assert old_release(page) == "https://m.example/simple"
 
 
-# --- no storage ---------------------------------------------------------------------------------
+# --- no storage -----------------------------------------------------------------------------------
 
 
 @run_in_pyodide
@@ -794,7 +794,7 @@ def test_a_sandboxed_page_has_a_cache_in_memory(open_page: Callable[..., Engine]
     assert sandboxed(open_page(headers=headers)) == ("null", "memory", 1)
 
 
-# --- speed, which is printed --------------------------------------------------------------------------------------
+# --- speed, which is printed ----------------------------------------------------------------------
 
 
 @run_in_pyodide

@@ -141,7 +141,7 @@ def test_without_a_usable_mirror_the_error_is_the_table_and_nothing_changed(
     assert "none of the 5 mirrors can be used" in text
 
 
-# --- what needs no mirror -----------------------------------------------------------------------
+# --- what needs no mirror -------------------------------------------------------------------------
 
 
 @run_in_pyodide
@@ -149,7 +149,7 @@ async def install_without_a_mirror(
     selenium: Engine, url: str, name: str, wheel: bytes
 ) -> dict[str, list]:
     """Install what comes from no index; return the new distributions and what was found out."""
-    from pathlib import Path
+    import tempfile
 
     import micropip
     from micropip import package_index
@@ -160,12 +160,14 @@ async def install_without_a_mirror(
         urls = list(micropip.set_index_urls.__self__.index_urls)
         return urls, list(package_index.DEFAULT_INDEX_URLS), micropip.install.__name__
 
-    Path("/tmp", name).write_bytes(wheel)
+    folder = tempfile.gettempdir()
+    with open(f"{folder}/{name}", "wb") as file:  # noqa: ASYNC230, PTH123  # in memory
+        file.write(wheel)
     micropip.uninstall("tblib")
     before, found = state(), {}
     for what in (
         "packaging",
-        f"emfs:/tmp/{name}",
+        f"emfs:{folder}/{name}",
         [],
         "zoo-nowhere; sys_platform == 'win32'",
         "tblib",
@@ -313,7 +315,7 @@ def test_a_standing_configuration_is_used_without_a_new_probe(page: Engine, zoo:
     assert len(canary) == 1
 
 
-# --- imperfect mirrors --------------------------------------------------------------------------
+# --- imperfect mirrors ----------------------------------------------------------------------------
 
 REPAIRED = [animal.name for animal in ANIMALS.values() if animal.support == "repaired"]
 
@@ -379,7 +381,7 @@ def test_micropips_error_gets_a_note_of_what_the_mirror_said(
     assert "problem" in kinds
 
 
-# --- headers and credentials --------------------------------------------------------------------
+# --- headers and credentials ----------------------------------------------------------------------
 
 
 @run_in_pyodide
@@ -455,7 +457,7 @@ async def no_install_with_cookies(selenium: Engine, url: str) -> str:
     return "ok"
 
 
-# --- the choice is remembered -------------------------------------------------------------------
+# --- the choice is remembered ---------------------------------------------------------------------
 
 
 @run_in_pyodide
@@ -523,7 +525,7 @@ def test_a_foreign_entry_in_the_store_is_not_believed(page: Engine, zoo: Zoo) ->
     assert chosen_by(page, [url], True) == url
 
 
-# --- bad arguments ------------------------------------------------------------------------------
+# --- bad arguments --------------------------------------------------------------------------------
 
 
 @run_in_pyodide
@@ -566,7 +568,7 @@ def test_bad_arguments_are_refused_by_name(
     assert running.requests == ()
 
 
-# --- crowds -------------------------------------------------------------------------------------
+# --- crowds ---------------------------------------------------------------------------------------
 
 
 @run_in_pyodide
@@ -590,7 +592,7 @@ def test_a_hundred_mirrors_do_not_open_a_hundred_connections(page: Engine, zoo: 
     assert len(asked) <= 7
 
 
-# --- the import; how long it takes is printed ---------------------------------------------------------------------------------
+# --- the import; how long it takes is printed -----------------------------------------------------
 
 
 @run_in_pyodide

@@ -120,7 +120,7 @@ def the_list_of_projects_may_be_read(ctx: Context) -> None:
 
 @CORS(on=DOWN)
 def an_error_may_be_read(ctx: Context) -> None:
-    """An upstream that is down and a page that may not ask are mended by different people."""
+    """An upstream that is down and a page that may not ask are fixed by different people."""
     readable(ctx.down())
 
 

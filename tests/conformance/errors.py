@@ -161,10 +161,10 @@ def a_page_that_is_cut_off_is_not_passed_on_as_whole(ctx: Context) -> None:
 @ERRORS(on=PROXIED)
 def an_outage_is_over_when_it_is_over(ctx: Context) -> None:
     """Clients try again, and the mirror must, too."""
-    mended = Event()
-    wheel = ctx.upstream.fresh(page=until(mended, failing(503)))
+    fixed = Event()
+    wheel = ctx.upstream.fresh(page=until(fixed, failing(503)))
     ctx.page(wheel.name)
-    mended.set()
+    fixed.set()
     assert wheel.filename.encode() in ctx.page(wheel.name).body, "it is still down"
 
 

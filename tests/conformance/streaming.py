@@ -133,11 +133,11 @@ def a_file_that_fails_upstream_is_an_error_that_is_not_kept(ctx: Context) -> Non
 @STREAMING()
 def a_file_that_failed_once_can_be_had_afterwards(ctx: Context) -> None:
     """Clients try again, and the mirror must, too."""
-    mended = Event()
-    wheel = ctx.upstream.fresh(file=until(mended, failing(503)))
+    fixed = Event()
+    wheel = ctx.upstream.fresh(file=until(fixed, failing(503)))
     target = ctx.target_of(wheel)
     ctx.ask(target)
-    mended.set()
+    fixed.set()
     answer = ctx.ask(target)
     status_is(answer, 200)
     assert answer.body == wheel.data, "it has other bytes"

@@ -243,3 +243,29 @@ def built(folder: Path, *arguments: str, release: Release = CURRENT) -> Path:
     if done.returncode:
         raise RuntimeError(done.stdout)
     return folder / "_output"
+
+
+def write_site_with_wheels(folder: Path, **site: Any) -> Path:
+    """Write a site's folder as `write_site` does, with a place for wheels of its owner's."""
+    (folder / "pypi").mkdir(parents=True)
+    return write_site(folder, **site)
+
+
+def jupyter_lite_without_code(
+    folder: Path,
+    *arguments: str,
+    release: Release = CURRENT,
+    python: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> "subprocess.CompletedProcess[str]":
+    """Run ``jupyter lite`` for a site that nobody looks at, at a time that is always the same."""
+    fixed = {
+        "JUPYTERLITE_APP_ARCHIVE": str(small_archive(release)),
+        "SOURCE_DATE_EPOCH": "1700000000",
+    }
+    return jupyter_lite(
+        folder,
+        *arguments,
+        python=python or environment(release),
+        environ={**fixed, **(environ or {})},
+    )

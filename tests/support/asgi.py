@@ -43,6 +43,28 @@ class Answer:
         return self.body.decode()
 
 
+def _scope(
+    target: str, headers: Mapping[str, str], method: str, root_path: str, scheme: str
+) -> MutableMapping[str, Any]:
+    """A request as ASGI writes it."""
+    path, _, query = target.partition("?")
+    sent = {"host": "mirror.example", **headers}
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": scheme,
+        "path": root_path + path,
+        "raw_path": (root_path + path).encode(),
+        "root_path": root_path,
+        "query_string": query.encode(),
+        "headers": [(name.lower().encode(), value.encode()) for name, value in sent.items()],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80),
+    }
+
+
 async def ask(
     app: ASGI,
     target: str,
@@ -59,22 +81,7 @@ async def ask(
     ``into``: the answer to fill, which shows what came before an error. ``leaves``: the client has
     left, which the application learns from an OSError when it sends.
     """
-    path, _, query = target.partition("?")
-    sent = {"host": "mirror.example", **(headers or {})}
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": method,
-        "scheme": scheme,
-        "path": root_path + path,
-        "raw_path": (root_path + path).encode(),
-        "root_path": root_path,
-        "query_string": query.encode(),
-        "headers": [(name.lower().encode(), value.encode()) for name, value in sent.items()],
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 80),
-    }
+    scope = _scope(target, headers or {}, method, root_path, scheme)
     answer, asked = into or Answer(), False
     pieces: list[bytes] = []
 

@@ -72,6 +72,7 @@ class Web:
         self._answers: dict[str, list[Answer]] = {}
 
     def answer(self, url: str, *answers: Answer) -> None:
+        """Set what a URL answers."""
         self._answers[url] = list(answers)
 
     def publish(self, mirror: Mirror, *dists: Sdist, **changes: Any) -> None:
@@ -86,6 +87,7 @@ class Web:
     def list_files(
         self, mirror: Mirror, project: str, files: Sequence[Mapping[str, object]]
     ) -> None:
+        """Let a mirror have a page with these entries."""
         self.answer(mirror.project_url(project), page_of(project, files))
 
     @property
@@ -99,6 +101,7 @@ class Web:
         return list(dict.fromkeys(origin(url) for url in self.asked))
 
     async def fetch(self, request: Request, progress: Progress = NO_PROGRESS) -> Response:
+        """See Transport."""
         url = request.url
         self.requests.append(request)
         self.times.append(asyncio.get_running_loop().time())

@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.support.processes import OWN_GROUP, end_group
 
-_STARTS_WITHIN = 30.0
+_STARTS_WITHIN = 120.0
 
 
 @dataclass
@@ -70,16 +70,11 @@ def serving(
     Python is given to run, when something in it is to be other than usual.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        command = [sys.executable, *program, "serve", "--port", "0"]
-        command += ["--cache", str(cache or scratch), *options]
-        for url in upstreams:
-            command += ["--upstream", url]
-        if not list(upstreams):
-            command.append("--offline")
-        if folder is not None:
-            command.append(str(folder))
+        arguments = ["--port", "0", "--cache", str(cache or scratch), *options]
+        arguments += [word for url in upstreams for word in ("--upstream", url)] or ["--offline"]
+        arguments += [] if folder is None else [str(folder)]
         process = subprocess.Popen(
-            command,
+            [sys.executable, *program, "serve", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -193,9 +193,9 @@ def _part(response: Response, first: str, last: str) -> Response:
 # ---------------------------------------------------------------- upstreams
 
 
-def until(mended: threading.Event, change: Change) -> Change:
-    """Change the answers until something is mended."""
-    return lambda visit, answer: answer if mended.is_set() else change(visit, answer)
+def until(fixed: threading.Event, change: Change) -> Change:
+    """Change the answers until something is fixed."""
+    return lambda visit, answer: answer if fixed.is_set() else change(visit, answer)
 
 
 @dataclass(frozen=True, slots=True)

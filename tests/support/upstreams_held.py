@@ -9,7 +9,7 @@ from tests.zoo.server import LOOPBACK
 
 
 class _Quiet(ThreadingHTTPServer):
-    """A server that does not lament who has left."""
+    """A server that reports no client that has left."""
 
     daemon_threads = True
 

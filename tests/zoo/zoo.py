@@ -5,8 +5,8 @@
         with zoo.start("drips", latency=0.03) as running:
             ...                                  # running.url, running.requests
 
-By hand: `python -m tests.zoo.zoo` lists the animals, `python -m tests.zoo.zoo serve [NAME...]` starts
-them and prints their index URLs.
+By hand: `python -m tests.zoo.zoo` lists the animals, `python -m tests.zoo.zoo serve [NAME...]`
+starts them and prints their index URLs.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""How an install finds its mirrors, on a virtual clock, with a micropip that only asks for pages."""
+"""How an install finds its mirrors: on a virtual clock, by a micropip that only asks for pages."""
 
 import asyncio
 import sys

@@ -24,11 +24,11 @@ from tests.support.fake_web import (
     B,
     C,
     Web,
-    reading,
     entry,
     file_url,
     may_retry,
     page_of,
+    reading,
     told,
     urls,
 )

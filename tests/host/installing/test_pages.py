@@ -24,11 +24,11 @@ from tests.support.fake_web import (
     Answer,
     B,
     Web,
-    reading,
     entry,
     file_url,
     listed,
     page_of,
+    reading,
     told,
     urls,
 )

@@ -23,9 +23,9 @@ from tests.support.fake_web import (
     B,
     C,
     Web,
-    reading,
     file_url,
     may_retry,
+    reading,
     told,
     urls,
 )

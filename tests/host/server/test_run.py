@@ -341,7 +341,7 @@ LAN = "10.99.1.2:8080"
 def test_the_lines_for_plain_http_in_a_network_install(
     server: Serving, tmp_path: Path, tool: str
 ) -> None:
-    """And the files do. The server is its own proxy here, so that another host's name leads to it."""
+    """And the files do. The server is its own proxy, so that another host's name leads to it."""
     shown = recipes(server.url, LAN)
     proxy = clean_environment(http_proxy=server.url)
     done = run(shown[tool], tmp_path / "line", proxy)

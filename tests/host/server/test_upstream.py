@@ -134,7 +134,7 @@ async def test_whatever_it_speaks_the_page_is_the_same(
     assert file.url == f"{world.origin.url}/files/{WHEEL.filename}"
     assert page.versions == ("1.0",)
     assert page.repairs == ()
-    assert file.metadata == {}, "it is promised for each wheel, for we can make it"
+    assert file.metadata == {}, "it is promised for each wheel, because we can make it"
 
 
 async def test_a_page_is_asked_for_as_micropip_does_and_with_nothing_else(world: World) -> None:

@@ -10,7 +10,6 @@ import pyodide_mirror
 from pyodide_mirror import Event, InstallReport, Mirror, Outcome, Report
 from pyodide_mirror.model import HostKind, host_kind
 from pyodide_mirror.probing import UNUSABLE, rank, tier
-from pyodide_mirror.reporting import outcome_to_dict
 
 Tell = Callable[[str], object]
 """A function of the page that takes JSON."""
@@ -55,7 +54,8 @@ async def probe(settings: str, tell: Tell) -> str:
     given = json.loads(settings)
 
     def on_outcome(outcome: Outcome) -> None:
-        tell(json.dumps(outcome_to_dict(outcome)))
+        (told,) = Report(None, (outcome,)).to_dict()["outcomes"]
+        tell(json.dumps(told))
 
     canary = {"canary": given["canary"]} if given["canary"] else {}
     report = await pyodide_mirror.probe(

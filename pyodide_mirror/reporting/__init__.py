@@ -7,6 +7,6 @@ from pyodide_mirror._lazy import hand_on
 if TYPE_CHECKING:
     from .events import Event, EventKind, EventLog, Installed, notify
     from .progress import show_progress
-    from .report import InstallReport, Report, outcome_to_dict
+    from .report import InstallReport, Report
 
 __getattr__, __dir__, __all__ = hand_on(__name__)

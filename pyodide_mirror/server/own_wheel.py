@@ -34,10 +34,10 @@ class OwnWheel:
     def __init__(self, disk: Disk) -> None:
         """Make the wheels. Raises PackageNotFoundError when the package is not installed."""
         self._disk = disk
-        self._contents = dict([page_wheel(), whole_wheel()])
+        self._contents = dict([whole_wheel(), page_wheel()])
         self._metadata = {name: metadata_of(wheel) for name, wheel in self._contents.items()}
         self._files = tuple(map(self._describe, self._contents))
-        self.filename = self._files[0].filename
+        self.filename = self._files[-1].filename
 
     def find(self, filename: str) -> File | None:
         """The wheel of that name."""

@@ -22,7 +22,7 @@ from tests.support import browsers
 from tests.support.own_server import serving
 from tests.support.pages import PageServer
 from tests.support.processes import run_quietly
-from tests.support.provision import CACHE, _make_dist, _pip_download, made, python_of
+from tests.support.provision import CACHE, made, make_dist, pip_download, python_of
 
 VERSION: Final = "0.25.2"
 PYODIDE: Final = "314.0.0"
@@ -92,7 +92,7 @@ def runtime() -> Path:
     """Return a folder with Pyodide, its lock file cut down to what is there."""
     return made(
         CACHE / "marimo" / f"pyodide-{PYODIDE}",
-        lambda folder: _make_dist(PYODIDE, folder, _LOCK_ROOTS),
+        lambda folder: make_dist(PYODIDE, folder, _LOCK_ROOTS),
     )
 
 
@@ -105,10 +105,10 @@ def wheels() -> Path:
         tags = ["--implementation", "cp", "--abi", f"cp{python.replace('.', '')}", "--no-deps"]
         yaml = [pin for pin in pins if pin.startswith("pyyaml==")]
         rest = [pin for pin in pins if pin not in yaml]
-        _pip_download(folder, python, [*tags, "--platform", _PLATFORM, *rest])
+        pip_download(folder, python, [*tags, "--platform", _PLATFORM, *rest])
         with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
             linux = ["--platform", "manylinux_2_28_x86_64", "--platform", "manylinux2014_x86_64"]
-            _pip_download(Path(scratch), python, [*tags, *linux, *yaml])
+            pip_download(Path(scratch), python, [*tags, *linux, *yaml])
             (wheel,) = Path(scratch).iterdir()
             _keep_python(wheel, folder)
 

@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
 from tests.support import browsers
-from tests.support.engines import _stop
+from tests.support.engines import stop_driver
 from tests.support.processes import OWN_GROUP
 
 _PATIENCE: Final = 120.0
@@ -72,7 +72,7 @@ class Browser:
         ]:
             options.add_argument(flag)
         service = ChromeService(str(browsers.find(browsers.CHROMEDRIVER)), popen_kw={**OWN_GROUP})
-        stack.callback(_stop, service)
+        stack.callback(stop_driver, service)
         driver = Chrome(options=options, service=service)
         driver.set_script_timeout(_PATIENCE)
         driver.set_page_load_timeout(_PATIENCE)

@@ -22,9 +22,9 @@ from pyodide_mirror.model import normalize
 from tests.support import provision
 from tests.support.provision import (
     CACHE,
-    _pip_download,
-    _point_at_downloaded,
     made,
+    pip_download,
+    point_at_downloaded,
     python_of,
 )
 
@@ -109,9 +109,9 @@ def kernel_dist(release: Release = CURRENT) -> Path:
         lock = json.loads(lock_file.read_text())
         lock["packages"] = packages = _cut_down(lock["packages"])
         requirements = [f"{entry['name']}=={entry['version']}" for entry in packages.values()]
-        _pip_download(folder, python_of(folder), ["--no-deps", *requirements])
+        pip_download(folder, python_of(folder), ["--no-deps", *requirements])
         for entry in packages.values():
-            _point_at_downloaded(entry, folder)
+            point_at_downloaded(entry, folder)
         lock_file.write_text(json.dumps(lock))
 
     return made(CACHE / "jupyterlite" / f"pyodide-{release.pyodide}", make)

@@ -115,7 +115,7 @@ class Engine(_BrowserBaseRunner):
         raise NotImplementedError
 
 
-def _stop(service: Service) -> None:
+def stop_driver(service: Service) -> None:
     """End a driver and its browser, whatever state they are in.
 
     ``driver.quit()`` instead would wait for minutes on a page that is in an endless loop.
@@ -158,7 +158,7 @@ class Chromium(_SeleniumEngine):
         for flag in [*browsers.chromium_flags(), names, profile_flag, *self.flags]:
             options.add_argument(flag)
         service = ChromeService(str(browsers.find(browsers.CHROMEDRIVER)), popen_kw={**OWN_GROUP})
-        self._closing.callback(_stop, service)
+        self._closing.callback(stop_driver, service)
         return Chrome(options=options, service=service)
 
     def set_offline(self, offline: bool) -> None:
@@ -278,7 +278,7 @@ class WebKit(_SeleniumEngine):
             popen_kw={**OWN_GROUP},
             env=os.environ | {"DISPLAY": display, "GDK_BACKEND": "x11", "HOME": home},
         )
-        self._closing.callback(_stop, service)
+        self._closing.callback(stop_driver, service)
         return WebKitGTK(options=options, service=service)
 
     def _start_xvfb(self) -> str:

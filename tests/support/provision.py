@@ -70,7 +70,7 @@ def pyodide_dist(version: str = PYODIDE_VERSION) -> Path:
     Beside Pyodide itself there are the packages of `LOCK_ROOTS` and what they depend on, at the
     lock file's versions; everything else must come from an index. Raises `ProvisionError`.
     """
-    return made(CACHE / "pyodide" / version, lambda folder: _make_dist(version, folder))
+    return made(CACHE / "pyodide" / version, lambda folder: make_dist(version, folder))
 
 
 def python_of(dist: Path) -> str:
@@ -92,7 +92,7 @@ def real_wheels(requirements: Iterable[str], version: str = PYODIDE_VERSION) -> 
 
     def download(folder: Path) -> None:
         pure = ["--implementation", "py", "--abi", "none", "--platform", "any"]
-        _pip_download(folder, python, [*pure, *wanted])
+        pip_download(folder, python, [*pure, *wanted])
 
     return made(CACHE / "wheels" / key, download)
 
@@ -150,7 +150,7 @@ def pyodide_types(version: str = PYODIDE_VERSION) -> Path:
     return made(CACHE / "pyodide-py" / version, install)
 
 
-def _make_dist(version: str, folder: Path, roots: Iterable[str] = LOCK_ROOTS) -> None:
+def make_dist(version: str, folder: Path, roots: Iterable[str] = LOCK_ROOTS) -> None:
     with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
         modules = npm_install([f"pyodide@{version}"], Path(scratch))
         shutil.copytree(modules / "pyodide", folder, dirs_exist_ok=True)
@@ -161,9 +161,9 @@ def _make_dist(version: str, folder: Path, roots: Iterable[str] = LOCK_ROOTS) ->
     lock = json.loads(lock_file.read_text())
     packages = _closure(lock["packages"], roots)
     requirements = [f"{entry['name']}=={entry['version']}" for entry in packages.values()]
-    _pip_download(folder, python_of(folder), ["--no-deps", *requirements])
+    pip_download(folder, python_of(folder), ["--no-deps", *requirements])
     for entry in packages.values():
-        _point_at_downloaded(entry, folder)
+        point_at_downloaded(entry, folder)
     lock["packages"] = packages
     lock_file.write_text(json.dumps(lock))
 
@@ -182,7 +182,7 @@ def _closure(packages: dict[str, Json], roots: Iterable[str]) -> dict[str, Json]
     return found
 
 
-def _point_at_downloaded(entry: Json, folder: Path) -> None:
+def point_at_downloaded(entry: Json, folder: Path) -> None:
     """Make a lock entry name PyPI's wheel: Pyodide rebuilds wheels, so the digests differ."""
     prefix = f"{entry['name'].replace('-', '_')}-{entry['version']}-".lower()
     (wheel,) = (path for path in folder.glob("*.whl") if path.name.lower().startswith(prefix))
@@ -193,7 +193,7 @@ def _point_at_downloaded(entry: Json, folder: Path) -> None:
 _PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input")
 
 
-def _pip_download(folder: Path, python: str, arguments: list[str]) -> None:
+def pip_download(folder: Path, python: str, arguments: list[str]) -> None:
     options = ["--quiet", "--only-binary=:all:", "--python-version", python, "-d", str(folder)]
     _run([*_PIP, "download", *options, *arguments])
 

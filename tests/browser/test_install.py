@@ -576,7 +576,7 @@ async def install_from_a_crowd(selenium: Engine, urls: list[str]) -> tuple[str, 
     """Configure with many mirrors."""
     import pyodide_mirror
 
-    report = await pyodide_mirror.configure(urls, canary="zoo-canary", timeout=1)
+    report = await pyodide_mirror.configure(urls, canary="zoo-canary", timeout=30)
     return report.chosen.index_url, len(report.pending)
 
 

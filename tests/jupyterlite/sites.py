@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from pyodide_mirror.model import normalize
 from tests.support import provision
+from tests.support.coverage_pages import measured
 from tests.support.provision import (
     CACHE,
     made,
@@ -220,14 +221,16 @@ def jupyter_lite(
         return subprocess.run(
             [str(python or environment()), "-m", "jupyterlite_core", *arguments],
             cwd=folder,
-            env={
-                "PATH": os.environ.get("PATH", os.defpath),
-                "HOME": home,
-                "JUPYTER_CONFIG_DIR": home,
-                "JUPYTER_NO_CONFIG": "1",
-                "PYTHONPATH": str(package()),
-                **(environ or {}),
-            },
+            env=measured(
+                {
+                    "PATH": os.environ.get("PATH", os.defpath),
+                    "HOME": home,
+                    "JUPYTER_CONFIG_DIR": home,
+                    "JUPYTER_NO_CONFIG": "1",
+                    "PYTHONPATH": str(package()),
+                    **(environ or {}),
+                }
+            ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

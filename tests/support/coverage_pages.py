@@ -3,10 +3,15 @@
 Only when the environment variable `VARIABLE` names the data file of a measurement, as
 ``nox -s coverage`` does: each page's data become one more parallel data file beside it. Without it
 pages load and run nothing more.
+
+`measured` does the same for programs in environments that have no coverage of their own.
 """
 
 import base64
 import os
+import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +22,8 @@ from tests.support import provision
 
 VARIABLE = "COVERAGE_OF_PAGES"
 _PATIENCE = 15.0
+# Set by coverage itself for the processes that one under its `subprocess` patch starts.
+_OF_COVERAGE = (VARIABLE, "COVERAGE_FILE", "COVERAGE_PROCESS_CONFIG")
 
 # Before anything of ours is imported. On Python 3.14 coverage's core is `sys.monitoring`, branches
 # included. No configuration file: pages have none.
@@ -56,6 +63,26 @@ def wheels() -> tuple[Path, ...]:
     return (wheel,)
 
 
+def measured(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of a Python program, with what measures it if this process is measured.
+
+    For a Python that has no coverage installed: it gets ours by ``PYTHONPATH``.
+    """
+    ours = {name: value for name, value in os.environ.items() if name in _OF_COVERAGE}
+    if len(ours) < len(_OF_COVERAGE):
+        return dict(environ)
+    (wheel,) = wheels()
+
+    def unpack(folder: Path) -> None:
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(folder)
+        Path(folder, "sitecustomize.py").write_text("import coverage\ncoverage.process_startup()\n")
+
+    folder = provision.made(wheel.parent.with_name(f"{wheel.parent.name}-at-start"), unpack)
+    path = os.pathsep.join(filter(None, [environ.get("PYTHONPATH"), str(folder)]))
+    return {**environ, **ours, "PYTHONPATH": path}
+
+
 class Measurement:
     """The measurement of the pages of one engine; does nothing when none was asked for."""
 
@@ -80,10 +107,12 @@ class Measurement:
         try:
             self._page.set_script_timeout(_PATIENCE)
             carried = base64.b64decode(self._page.run(_CARRY_OUT))
-            self._page.set_script_timeout(usual)
         except Exception as error:
             print(f"coverage: nothing from this page: {error}")
             return
+        finally:
+            with suppress(Exception):  # a driver that has ended takes no time-out either
+                self._page.set_script_timeout(usual)
         data = CoverageData(os.environ[VARIABLE], suffix=True)
         data.loads(carried)
         data.close()

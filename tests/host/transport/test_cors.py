@@ -615,11 +615,11 @@ async def test_the_cap_counts_decoded_bytes(serve: Serve, pack: Callable[[bytes]
 @pytest.mark.parametrize(
     ("coding", "body"),
     [
-        ("gzip", gzip.compress(b"x" * 5000)[:-9]),
+        ("gzip", gzip.compress(b"x" * 5000, mtime=0)[:-9]),
         ("gzip", b"not gzip"),
         ("deflate", b"not deflate"),
         ("br", b"x"),
-        ("gzip, gzip", gzip.compress(gzip.compress(b"x"))),
+        ("gzip, gzip", gzip.compress(gzip.compress(b"x", mtime=0), mtime=0)),
     ],
 )
 async def test_what_cannot_be_decoded_is_cut_off(serve: Serve, coding: str, body: bytes) -> None:

@@ -23,7 +23,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep in one process (pytest-xdist) what shares a browser, or a module's fixtures."""
     for item in items:
-        engine = getattr(item, "callspec", None) and item.callspec.params.get("engine")
+        shares_a_page = "page" in getattr(item, "fixturenames", ())
+        engine = shares_a_page and hasattr(item, "callspec") and item.callspec.params.get("engine")
         item.add_marker(pytest.mark.xdist_group(engine or item.path.name))
 
 

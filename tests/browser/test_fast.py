@@ -19,7 +19,9 @@ from tests.zoo.table import install as install_in_stage
 from tests.zoo.table import run_inside
 from tests.zoo.zoo import ANIMALS, Running, Zoo
 
-pytestmark = pytest.mark.engines("chromium", "chromium-worker", "firefox", "webkit")
+pytestmark = pytest.mark.engines(
+    "chromium", "chromium-worker", "firefox", "webkit", ci=("chromium",)
+)
 
 BAD = (
     "closed-port",

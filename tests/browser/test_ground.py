@@ -77,7 +77,7 @@ def test_node_has_no_document(page: Engine) -> None:
     ]
 
 
-@pytest.mark.engines(*PAGES)
+@pytest.mark.engines(*PAGES, ci=("chromium",))
 def test_a_page_has_a_document(page: Engine) -> None:
     assert page.run_js("return document.visibilityState") == "visible"
 
@@ -90,13 +90,13 @@ def test_a_worker_has_no_document(page: Engine) -> None:
     ]
 
 
-@pytest.mark.engines("chromium", "firefox", "webkit")
+@pytest.mark.engines("chromium", "firefox", "webkit", ci=("chromium",))
 def test_the_browser_is_the_one_named(page: Engine, engine: str) -> None:
     token = {"chromium": "Chrome/", "firefox": "Firefox/", "webkit": "Version/"}[engine]
     assert token in page.run_js("return navigator.userAgent")
 
 
-@pytest.mark.engines(*PAGES, "chromium-worker")
+@pytest.mark.engines(*PAGES, "chromium-worker", ci=("chromium",))
 def test_content_security_policy_blocks_a_fetch(
     page: Engine, open_page: Callable[..., Engine], page_server: PageServer
 ) -> None:
@@ -107,19 +107,19 @@ def test_content_security_policy_blocks_a_fetch(
     assert page.run_js(FETCH % f"{page.base_url}/package.json") == "reached"
 
 
-@pytest.mark.engines(*PAGES, "chromium-worker")
+@pytest.mark.engines(*PAGES, "chromium-worker", ci=("chromium",))
 def test_https_page_is_a_secure_context(open_page: Callable[..., Engine]) -> None:
     page = open_page(https=True)
     assert page.run_js("return [location.protocol, self.isSecureContext]") == ["https:", True]
 
 
-@pytest.mark.engines("chromium", "chromium-worker", "firefox", "firefox-worker")
+@pytest.mark.engines("chromium", "chromium-worker", "firefox", "firefox-worker", ci=("chromium",))
 def test_http_page_with_a_name_is_no_secure_context(open_page: Callable[..., Engine]) -> None:
     page = open_page(host="page.test")
     assert page.run_js("return [location.hostname, self.isSecureContext]") == ["page.test", False]
 
 
-@pytest.mark.engines(*PAGES, "chromium-worker")
+@pytest.mark.engines(*PAGES, "chromium-worker", ci=("chromium",))
 def test_page_is_cross_origin_isolated(page: Engine, open_page: Callable[..., Engine]) -> None:
     assert page.run_js("return self.crossOriginIsolated") is False
     open_page(headers=ISOLATED)
@@ -127,7 +127,7 @@ def test_page_is_cross_origin_isolated(page: Engine, open_page: Callable[..., En
     assert page.run("1 + 1") == 2
 
 
-@pytest.mark.engines(*PAGES, "chromium-worker")
+@pytest.mark.engines(*PAGES, "chromium-worker", ci=("chromium",))
 def test_the_shared_page_outlives_a_fresh_one(page: Engine) -> None:
     page.run("here = 'shared'")
     with page.fresh_page():
@@ -135,7 +135,7 @@ def test_the_shared_page_outlives_a_fresh_one(page: Engine) -> None:
     assert page.run("here") == "shared"
 
 
-@pytest.mark.engines("chromium", "firefox")
+@pytest.mark.engines("chromium", "firefox", ci=("chromium",))
 def test_offline_page_reaches_nothing(open_page: Callable[..., Engine]) -> None:
     page = open_page()
     page.set_offline(True)

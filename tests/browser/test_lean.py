@@ -10,7 +10,7 @@ from tests.support.page_cases import CASES, DEEP, Page
 from tests.support.page_makers import EXAMPLES, generated
 from tests.zoo.server import LOOPBACK, Request, Response, Server
 
-pytestmark = pytest.mark.engines(*PAGES)
+pytestmark = pytest.mark.engines(*PAGES, ci=("chromium",))
 
 PADDING = b" " * 20_000
 """Space at the end of each page: small ones are not worth cutting down."""

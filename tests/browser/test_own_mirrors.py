@@ -14,7 +14,9 @@ from tests.support.upstreams import Kind, Upstream
 from tests.support.wheels import INSTALLED
 from tests.zoo.table import install, run_inside
 
-pytestmark = pytest.mark.engines("chromium", "chromium-worker", "firefox", "webkit")
+pytestmark = pytest.mark.engines(
+    "chromium", "chromium-worker", "firefox", "webkit", ci=("chromium",)
+)
 
 PATIENCE = 20.0
 

@@ -12,7 +12,9 @@ from tests.zoo import table as zoo_table
 from tests.zoo.table import install, install_through, run_inside
 from tests.zoo.zoo import ANIMALS, Animal, Zoo
 
-pytestmark = pytest.mark.engines("chromium", "chromium-worker", "firefox", "webkit")
+pytestmark = pytest.mark.engines(
+    "chromium", "chromium-worker", "firefox", "webkit", ci=("chromium", "firefox")
+)
 
 EVERYWHERE = (
     *("no-cors", "closed-port", "masked-404", "stale", "rebuilt", "no-hashes"),

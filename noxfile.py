@@ -17,7 +17,7 @@ ENGINES = (
     "node",
 )
 # What shares a browser, or a module's fixtures, stays in one process; see tests/conftest.py.
-IN_PARALLEL = ("-n", "auto", "--dist", "loadgroup")
+IN_PARALLEL = ("-n", "auto", "--dist", "loadgroup", "--no-loadscope-reorder")
 # The tests that `coverage` runs: not those of JavaScript, of the demonstration and of other hosts.
 MEASURED = ("pure", "host", "abuse", "conformance", "edge", "zoo", "docs", "browser")
 

@@ -19,13 +19,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+LONGEST = (
+    *("chromium", "test_site.py", "firefox", "webkit", "chromium-worker", "test_versions.py"),
+    *("test_page_wheel.py", "test_pages.py", "test_marimo.py", "test_jupyterlite.py"),
+)
+"""What takes longest begins first, so that no process is left alone with it at the end."""
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep in one process (pytest-xdist) what shares a browser, or a module's fixtures."""
-    for item in items:
-        shares_a_page = "page" in getattr(item, "fixturenames", ())
-        engine = shares_a_page and hasattr(item, "callspec") and item.callspec.params.get("engine")
-        item.add_marker(pytest.mark.xdist_group(engine or item.path.name))
+    groups = {item: _group(item) for item in items}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    if config.getoption("loadgroup", default=False):  # in a process of pytest-xdist
+        order = {group: place for place, group in enumerate(LONGEST)}
+        items.sort(key=lambda item: order.get(groups[item], len(LONGEST)))
+
+
+def _group(item: pytest.Item) -> str:
+    shares_a_page = "page" in getattr(item, "fixturenames", ())
+    engine = shares_a_page and hasattr(item, "callspec") and item.callspec.params.get("engine")
+    return engine or item.path.name
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """The wheel, the public face, and what an import brings along."""
 
 import json
+import pickle
 import subprocess
 import sys
 import zipfile
@@ -88,3 +89,12 @@ def test_the_table_of_mirrors_starts_with_micropips_own_default() -> None:
     assert pyodide_mirror.MIRRORS[0].name == "PyPI"
     assert len({mirror.index_url for mirror in pyodide_mirror.MIRRORS}) >= 10
     assert all(mirror.region and mirror.note for mirror in pyodide_mirror.MIRRORS)
+
+
+def test_classes_are_where_users_find_them() -> None:
+    found = {name: getattr(pyodide_mirror, name) for name in pyodide_mirror.__all__}
+    classes = {name: each for name, each in found.items() if isinstance(each, type)}
+    assert len(classes) > 10
+    assert {name for name, each in classes.items() if each.__module__ != "pyodide_mirror"} == set()
+    for value in pyodide_mirror.MIRRORS[0], pyodide_mirror.Reason.CORS:
+        assert pickle.loads(pickle.dumps(value)) == value  # noqa: S301  # our own

@@ -30,19 +30,6 @@ _HASH: Final = "_generate_package_hash"
 """micropip's function that gives the SHA-256 of a wheel; it calls it twice for each."""
 
 
-class VerifiedBytes(bytes):
-    """A file that was verified: bytes that know their SHA-256, so that nobody computes it again."""
-
-    sha256 = ""
-
-    @classmethod
-    def of(cls, data: bytes, sha256: str) -> VerifiedBytes:
-        """The same bytes with their digest."""
-        verified = cls(data)
-        verified.sha256 = sha256
-        return verified
-
-
 @dataclass(frozen=True, slots=True)
 class ServedPage:
     """A project page as micropip gets it: exact PEP 691 as JSON types, or 404 without any."""
@@ -65,6 +52,10 @@ class InstallSource(Protocol):
 
     async def read(self, url: str) -> bytes:
         """A file, or its core metadata."""
+        ...
+
+    def sha256_of(self, data: bytes) -> str:
+        """The SHA-256 of a file that :meth:`read` has verified, else an empty string."""
         ...
 
 
@@ -119,7 +110,8 @@ class FetchPatch:
             return served or await own_fetch(url, **options)
 
         def generate_package_hash(data: bytes) -> str:
-            return data.sha256 if isinstance(data, VerifiedBytes) else str(own_hash(data))
+            current = CURRENT_INSTALL.get()
+            return (current and current.sha256_of(data)) or str(own_hash(data))
 
         module.pyfetch = pyfetch
         if own_hash is not None:

@@ -85,6 +85,8 @@ class Failover:
         self._fetched = OnceMap[tuple[str, str], "FetchedFile"](remember=remember)
         self._delivered = OnceMap[str, _Delivered](remember=remember)
         self._metadata: dict[str, bytes] = {}
+        self._verified: list[tuple[bytes, str]] = []
+        self._remember = remember
 
     async def save(self) -> None:
         """Hand to the cache what was fetched."""
@@ -144,6 +146,10 @@ class Failover:
         except ValueError as error:
             raise OSError(f"{served.file.filename}: {error}") from error
 
+    def sha256_of(self, data: bytes) -> str:
+        """See InstallSource: micropip would compute it twice for each wheel."""
+        return next((digest for known, digest in self._verified if known is data), "")
+
     def _with_metadata(self, url: str) -> ServedFile | None:
         """The file whose core metadata is at this URL, if a page of ours promises it."""
         # micropip appends to the file's URL, even after a query.
@@ -202,6 +208,8 @@ class Failover:
             self.faults.lost.add(served.project)
             raise
         self.sources[url] = delivered.source
+        if served.file.sha256 and self._remember:
+            self._verified.append((delivered.data, served.file.sha256))
         return delivered.data
 
     async def _deliver(self, served: ServedFile) -> _Delivered:

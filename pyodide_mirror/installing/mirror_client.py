@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from pyodide_mirror._micropip import VerifiedBytes
 from pyodide_mirror.index import (
     ACCEPT,
     MAX_METADATA_BYTES,
@@ -184,7 +183,7 @@ class MirrorClient:
             return self._remember_file(mirror, file, probed)
         cached = await self._cache.file(file.sha256) if file.sha256 else None
         if cached is not None:
-            return FetchedFile(VerifiedBytes.of(cached, file.sha256), "cache")
+            return FetchedFile(cached, "cache")
         progress = _FileProgress(self._tell, mirror, file)
         answer = await self._get(
             mirror, file.url, _MAX_FILE_BYTES, stall=True, digest=True, progress=progress
@@ -211,10 +210,9 @@ class MirrorClient:
         return answer.body, ""
 
     def _remember_file(self, mirror: Mirror, file: File, data: bytes) -> FetchedFile:
-        verified = VerifiedBytes.of(data, file.sha256)
         if self._may_cache(mirror):
-            self._files[file.sha256] = verified
-        return FetchedFile(verified)
+            self._files[file.sha256] = data
+        return FetchedFile(data)
 
     # --- both -----------------------------------------------------------------------------------
 

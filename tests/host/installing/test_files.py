@@ -80,6 +80,19 @@ async def test_a_file_comes_from_the_mirror_whose_page_lists_it() -> None:
     assert told(events) == [("page", "a.example"), ("file", "a.example")]
 
 
+async def test_the_digest_of_what_was_verified_is_known_and_of_nothing_else() -> None:
+    failover, _ = reading(shop(A), A)
+    await failover.page("demo")
+    data = await failover.read(ON_A)
+    assert failover.sha256_of(data) == DEMO.sha256
+    assert failover.sha256_of(bytearray(data)) == ""  # type: ignore[arg-type]  # equal, another
+    unverified = Web()
+    unverified.publish(A, DEMO, hashes={})
+    failover, _ = reading(unverified, A)
+    await failover.page("demo")
+    assert failover.sha256_of(await failover.read(ON_A)) == ""
+
+
 async def test_a_file_has_no_time_limit_but_must_not_stall() -> None:
     web = shop(A)
     failover, _ = reading(web, A)

@@ -5,7 +5,7 @@
 	// As in `index/files.py`; the cases of tests/support/page_cases.py hold the two together.
 	const FILENAME = /^[A-Za-z0-9_][A-Za-z0-9._+!~-]{0,254}$/;
 	const PLAIN_URL =
-		/^https?:\/\/[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,3}|:[1-5][0-9]{4})?\/[\w./+~!-]+$/;
+		/^https?:\/\/[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:(6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]\d{4}|[1-9]\d{0,3}))?\/[\w./+~!-]+$/;
 	const RELATIVE_URL = /^(?!\/\/)[\w./+~!-]+$/; // after two slashes there is a host to be judged
 	const ABSOLUTE_URL = /^https?:\/\/[^/]/i;
 	const SHA256 = /^[0-9a-f]{64}$/;

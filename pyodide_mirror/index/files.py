@@ -18,7 +18,8 @@ _FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!~-]{0,254}")
 _SHA256 = re.compile("[0-9a-f]{64}")
 # A URL with nothing to resolve, to normalise or to refuse. Pages have thousands of them.
 _PLAIN_URL = re.compile(
-    r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,3}|:[1-5][0-9]{4})?/[\w./+~!-]+",
+    r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?"
+    r"(:(6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]\d{4}|[1-9]\d{0,3}))?/[\w./+~!-]+",
     re.ASCII,
 )
 _LONGEST_URL = 2000

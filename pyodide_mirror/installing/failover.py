@@ -26,9 +26,10 @@ from .faults import InstallFaults
 from .mirror_client import NoFileError, NoPageError
 from .pages import InstallPages
 from .site_packages import Source
+from .sources import sources_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import Callable, Iterator
 
     from pyodide_mirror.model import File, Mirror, ProjectPage
 
@@ -214,7 +215,9 @@ class Failover:
 
     async def _deliver(self, served: ServedFile) -> _Delivered:
         faults: list[tuple[Mirror, NoFileError]] = []
-        async for ranked, file in self._sources_of(served):
+        async for ranked, file in sources_of(
+            served.file, served.project, served.ranked, self.pages
+        ):
             try:
                 found = await self._fetch(ranked, file)
             except NoFileError as error:
@@ -223,29 +226,26 @@ class Failover:
                 self._event("problem", text, ranked.mirror, file.url)
                 continue
             if faults:
-                text = f"{file.filename}: from {ranked.mirror.name} instead"
+                which = "another URL of " if ranked == served.ranked else ""
+                text = f"{file.filename}: from {which}{ranked.mirror.name} instead"
                 self._event("failover", text, ranked.mirror, file.url)
             if self._quorum:
                 await self._confirm(served)
             return self._noted(file, ranked.mirror, found)
         raise self._unavailable(served, faults)
 
-    async def _sources_of(self, served: ServedFile) -> AsyncIterator[tuple[RankedMirror, File]]:
-        """Where a file may be read: its own mirror, then those that list the very same file."""
-        file, ranked = served.file, served.ranked
-        yield ranked, file
-        if ranked.mirror.is_exclusive:
-            return  # what a private index cannot deliver must not come from a public one
-        async for other, same in self.pages.same_file(file, served.project, ranked):
-            if file.sha256 and same.sha256 == file.sha256:
-                yield other, same
-
     async def _confirm(self, served: ServedFile) -> None:
         from .quorum import quorum_fault  # few installs ask for it
 
         fault = await quorum_fault(served.file, served.project, served.ranked, self.pages)
         if fault is not None:
-            raise self.faults.end(fault)
+            self._end(served, fault)
+            raise OSError(str(fault))
+
+    def _end(self, served: ServedFile, fault: MirrorError) -> None:
+        """Note what must end the install, unless a cached page may be the cause."""
+        if not self.pages.has_served_cached(served.project):
+            self.faults.end(fault)
 
     def _noted(self, file: File, mirror: Mirror, found: FetchedFile) -> _Delivered:
         """Tell that a file is here, and remember where it came from."""
@@ -266,7 +266,8 @@ class Failover:
             mismatch = DigestMismatch(file.filename, file.sha256, wrong[0][1], mirrors)
             self.faults.mismatches[served.project] = mismatch
         if served.ranked.mirror.is_exclusive:
-            self.faults.end(mismatch or MirrorError(f"{text}; no other mirror may be asked for it"))
+            alone = MirrorError(f"{text}; no other mirror may be asked for it")
+            self._end(served, mismatch or alone)
         return OSError(text)
 
     def _event(

@@ -103,7 +103,7 @@ class EventLog:
 
     def problems(self) -> list[str]:
         """What went wrong, in words."""
-        return [event.text for event in self.all if event.kind == "problem"]
+        return [event.text for event in self.all if event.kind in {"problem", "kept"}]
 
 
 def notify(watch: Callable[..., None] | None, value: object) -> None:

@@ -45,33 +45,9 @@ from .verdict import (
 if TYPE_CHECKING:
     from pyodide_mirror.model import File, Mirror, Outcome, ProjectPage
 
-DEFAULT_CANARY: Final = "iniconfig"
-"""A pure project with a page of a few kilobytes and wheels of some 6 kB, on every full mirror."""
+    from .canary import Canary
+
 _MAX_WHEEL_BYTES: Final = 64 * 1024 * 1024
-
-
-class ProbeDownloads:
-    """What probes have fetched that an install can use, because its own project is the canary.
-
-    ``pages``: with the answers they were read from, by index URL and project. ``files``: verified
-    wheels by their SHA-256.
-    """
-
-    def __init__(self) -> None:
-        self.pages: dict[tuple[str, str], tuple[ProjectPage, Response]] = {}
-        self.files: dict[str, bytes] = {}
-
-
-class Canary(NamedTuple):
-    """The project that is looked up to test a mirror.
-
-    ``project``: its normalized name. ``specifier`` (PEP 440): the versions that the install wants.
-    ``downloads``: takes what the probe fetches, for an install of this project.
-    """
-
-    project: str
-    specifier: str = ""
-    downloads: ProbeDownloads | None = None
 
 
 async def probe_mirror(  # noqa: PLR0913  # each by its name

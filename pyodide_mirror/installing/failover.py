@@ -144,11 +144,18 @@ class Failover:
         try:
             return metadata_of(data, served.file.filename)
         except ValueError as error:
-            raise OSError(f"{served.file.filename}: {error}") from error
+            self.faults.lost.add(served.project)
+            text = f"{served.file.filename} {error}, and its metadata cannot be read: {fault}"
+            self._event("problem", f"{mirror.name}: {text}", mirror, served.file.url)
+            raise OSError(text) from error
 
     def sha256_of(self, data: bytes) -> str:
         """See InstallSource: micropip would compute it twice for each wheel."""
         return next((digest for known, digest in self._verified if known is data), "")
+
+    def unknown_extra(self, distribution: str, extra: str) -> None:
+        """See InstallSource: pip and uv warn, too, and install without it."""
+        self._tell(Event("extra", f"{distribution} has no extra {extra!r}"))
 
     def _with_metadata(self, url: str) -> ServedFile | None:
         """The file whose core metadata is at this URL, if a page of ours promises it."""

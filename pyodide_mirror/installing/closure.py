@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from typing import TYPE_CHECKING
 
-from pyodide_mirror.index import applicable
+from pyodide_mirror.index import applicable, metadata_fields
 from pyodide_mirror.model import normalize
 
 from .site_packages import dist_info_folders
@@ -99,7 +99,9 @@ def _wants(name: str, found: Distribution, extras: set[str]) -> Iterator[_Want]:
     lenient = (found.read_text("PYODIDE_SOURCE") or "").strip() == "pyodide"
     lines: list[str] = []
     with suppress(*_NO_METADATA):
-        lines = found.requires or []
+        text = found.read_text("METADATA")  # `requires` would import `email`
+        fields = metadata_fields((text or "").encode())
+        lines = [value for field, value in fields if field == "requires-dist"]
     for line in lines:
         requirement = applicable(line, extras)
         if requirement is not None:

@@ -143,13 +143,20 @@ class Failover:
         self._event("repaired", f"{fault}: metadata is taken from the wheel", mirror, place)
         data = await self._file(served.file.url, served)
         try:
-            return metadata_of(data)
+            return metadata_of(data, served.file.filename)
         except ValueError as error:
-            raise OSError(f"{served.file.filename}: {error}") from error
+            self.faults.lost.add(served.project)
+            text = f"{served.file.filename} {error}, and its metadata cannot be read: {fault}"
+            self._event("problem", f"{mirror.name}: {text}", mirror, served.file.url)
+            raise OSError(text) from error
 
     def sha256_of(self, data: bytes) -> str:
         """See InstallSource: micropip would compute it twice for each wheel."""
         return next((digest for known, digest in self._verified if known is data), "")
+
+    def unknown_extra(self, distribution: str, extra: str) -> None:
+        """See InstallSource: pip and uv warn, too, and install without it."""
+        self._tell(Event("extra", f"{distribution} has no extra {extra!r}"))
 
     def _with_metadata(self, url: str) -> ServedFile | None:
         """The file whose core metadata is at this URL, if a page of ours promises it."""
@@ -192,7 +199,7 @@ class Failover:
     async def _read_metadata(self, ranked: RankedMirror, file: File) -> bytes:
         wheel = await self._fetch(ranked, file)
         if file.url not in self._metadata:
-            self._metadata[file.url] = metadata_of(wheel.data)
+            self._metadata[file.url] = metadata_of(wheel.data, file.filename)
         return self._metadata[file.url]
 
     async def _fetch(self, ranked: RankedMirror, file: File) -> FetchedFile:

@@ -137,7 +137,8 @@ class Installation:
                 fault = self._faults.error_for(error, self._report())
                 if fault is error:
                     raise
-                raise fault from error
+                # Our own words, where micropip has put its guess at CORS in front of them.
+                raise fault from (error.__cause__ or error)
             if self._faults.fatal is not None:
                 # micropip takes a failed request for a missing project, and goes on elsewhere.
                 raise self._faults.fatal

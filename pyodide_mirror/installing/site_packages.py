@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pyodide_mirror.index import metadata_fields
 from pyodide_mirror.model import normalize
 from pyodide_mirror.reporting import Installed
 
@@ -29,8 +30,23 @@ def dist_info_folders() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for entry in sys.path:
         for folder in Path(entry).glob("*.dist-info") if entry else ():
-            found.setdefault(normalize(folder.stem.partition("-")[0]), folder)
+            found.setdefault(_project_of(folder), folder)
     return found
+
+
+def _project_of(folder: Path) -> str:
+    """The normalized name; METADATA has it where old builders left dashes in that of the folder."""
+    name, dash, version = folder.stem.partition("-")
+    if not dash or "-" in version:
+        name = _field("name", folder) or name
+    return normalize(name)
+
+
+def _field(name: str, folder: Path) -> str:
+    """A field of METADATA; "" where it cannot be read."""
+    path = folder / "METADATA"
+    data = path.read_bytes() if path.is_file() else b""
+    return next((value for field, value in metadata_fields(data) if field == name), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +54,12 @@ class InstalledDistribution:
     """An installed distribution, by its ``.dist-info`` folder (PyPA: recording installs)."""
 
     name: str
-    version: str
     folder: Path
+
+    @property
+    def version(self) -> str:
+        """The version, as METADATA has it."""
+        return _field("version", self.folder) or self.folder.stem.rpartition("-")[2]
 
     def note(self, name: str) -> str:
         """What Pyodide or micropip noted beside the metadata, or an empty string."""
@@ -50,8 +70,7 @@ class InstalledDistribution:
 def installed() -> dict[str, InstalledDistribution]:
     """All installed distributions by normalized name; of two the first on the path counts."""
     return {
-        name: InstalledDistribution(name, folder.stem.partition("-")[2], folder)
-        for name, folder in dist_info_folders().items()
+        name: InstalledDistribution(name, folder) for name, folder in dist_info_folders().items()
     }
 
 

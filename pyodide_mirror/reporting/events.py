@@ -26,6 +26,7 @@ EventKind = Literal[
     "problem",  # a mirror has no usable page or file
     "failover",  # a file came from another mirror
     "again",  # micropip runs again, with another mirror's page
+    "extra",  # a package does not have an extra that is asked for
     "closure",  # something that is required was missing after the install
     "undone",  # what a failed install had added was uninstalled
 ]

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pyodide_mirror._micropip import ServedPage
-from pyodide_mirror.errors import DigestMismatch, MirrorError
+from pyodide_mirror.errors import MirrorError
 from pyodide_mirror.index import (
     SMALL_WHEEL,
     metadata_of,
@@ -22,6 +22,7 @@ from pyodide_mirror.model import Reason
 from pyodide_mirror.reporting import Event, EventKind
 from pyodide_mirror.transport import OnceMap
 
+from .choices import Choices
 from .faults import InstallFaults
 from .mirror_client import NoFileError, NoPageError
 from .pages import InstallPages
@@ -75,6 +76,7 @@ class Failover:
         remember: bool = True,
     ) -> None:
         self.faults = InstallFaults()
+        self.choices = Choices()
         self.pages = InstallPages(mirrors, client, self.faults, tell, remember=remember)
         self.sources: dict[str, Source] = {}
         """Where the files came from, by the URL that micropip knows."""
@@ -109,7 +111,8 @@ class Failover:
         if found is None:
             return ServedPage(f"{self.pages.order.index_url}/{project}/", 404)
         ranked, page = found
-        usable = replace(page, files=tuple(_usable(page, ranked)))
+        files = self.choices.allowed(project, tuple(_usable(page, ranked)))
+        usable = replace(page, files=files)
         self._files.update((file.url, ServedFile(file, project, ranked)) for file in usable.files)
         # The files of a page that was in the cache are there, too, and are read in no time.
         if self.prefetcher is not None and not self.pages.is_from_cache(ranked, project):
@@ -129,13 +132,25 @@ class Failover:
         """See InstallSource."""
         served = self._files.get(url)
         if served is not None:
-            return await self._file(url, served)
+            return await self._wheel(url, served)
         served = self._with_metadata(url)
         if served is None:
             raise KeyError(url)
-        metadata = await self._metadata_of_small(served)
-        if metadata is not None:
-            return metadata
+        metadata = await self._metadata_of_small(served) or await self._promised(served)
+        self.choices.examine(served.project, served.file, metadata)
+        return metadata
+
+    async def _wheel(self, url: str, served: ServedFile) -> bytes:
+        self.choices.choose(served.project, served.file)
+        data = await self._file(url, served)
+        if served.file.metadata is None:  # else micropip asks for that
+            with suppress(ValueError):  # micropip says what is wrong with the wheel
+                metadata = self._metadata_in(data, served.file)
+                self.choices.examine(served.project, served.file, metadata)
+        return data
+
+    async def _promised(self, served: ServedFile) -> bytes:
+        """The core metadata beside a wheel, or else those in it."""
         mirror, place = served.ranked.mirror, metadata_url(served.file)
         metadata, fault = await self._client.metadata(mirror, served.file, place)
         if not fault:
@@ -143,7 +158,7 @@ class Failover:
         self._event("repaired", f"{fault}: metadata is taken from the wheel", mirror, place)
         data = await self._file(served.file.url, served)
         try:
-            return metadata_of(data, served.file.filename)
+            return self._metadata_in(data, served.file)
         except ValueError as error:
             self.faults.lost.add(served.project)
             text = f"{served.file.filename} {error}, and its metadata cannot be read: {fault}"
@@ -197,9 +212,11 @@ class Failover:
         return None
 
     async def _read_metadata(self, ranked: RankedMirror, file: File) -> bytes:
-        wheel = await self._fetch(ranked, file)
+        return self._metadata_in((await self._fetch(ranked, file)).data, file)
+
+    def _metadata_in(self, wheel: bytes, file: File) -> bytes:
         if file.url not in self._metadata:
-            self._metadata[file.url] = metadata_of(wheel.data, file.filename)
+            self._metadata[file.url] = metadata_of(wheel, file.filename)
         return self._metadata[file.url]
 
     async def _fetch(self, ranked: RankedMirror, file: File) -> FetchedFile:
@@ -239,7 +256,11 @@ class Failover:
             if self._quorum:
                 await self._confirm(served)
             return self._noted(file, ranked.mirror, found)
-        raise self._unavailable(served, faults)
+        text, mismatch = self.faults.unavailable(served.file, served.project, faults)
+        if served.ranked.mirror.is_exclusive:
+            alone = MirrorError(f"{text}; no other mirror may be asked for it")
+            self._end(served, mismatch or alone)
+        raise OSError(text)
 
     async def _confirm(self, served: ServedFile) -> None:
         from .quorum import quorum_fault  # few installs ask for it
@@ -261,21 +282,6 @@ class Failover:
         self._event("file", f"{file.filename}: {size:,} bytes{cached}", mirror, file.url, size)
         source = Source(mirror.index_url, file.url.partition("?")[0], size, found.place)
         return _Delivered(found.data, source)
-
-    def _unavailable(self, served: ServedFile, faults: list[tuple[Mirror, NoFileError]]) -> OSError:
-        """The error for a file that no mirror delivers as its page says."""
-        file = served.file
-        text = f"{file.filename} cannot be read: {faults[0][1].text}"
-        wrong = [(mirror, error.got) for mirror, error in faults if error.got]
-        mismatch = None
-        if wrong:
-            mirrors = [mirror for mirror, _ in wrong]
-            mismatch = DigestMismatch(file.filename, file.sha256, wrong[0][1], mirrors)
-            self.faults.mismatches[served.project] = mismatch
-        if served.ranked.mirror.is_exclusive:
-            alone = MirrorError(f"{text}; no other mirror may be asked for it")
-            self._end(served, mismatch or alone)
-        return OSError(text)
 
     def _event(
         self, kind: EventKind, text: str, mirror: Mirror, url: str, size: int | None = None

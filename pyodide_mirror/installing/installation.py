@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +21,16 @@ from pyodide_mirror.probing import ProbeDownloads
 from pyodide_mirror.reporting import Event
 from pyodide_mirror.storage import NO_CACHE
 
-from .closure import gaps
+from .closure import closure
 from .failover import Failover
 from .mirror_client import MirrorClient
 from .prefetch import Prefetcher
-from .site_packages import InstalledDistribution, installed, newly_installed
+from .site_packages import (
+    InstalledDistribution,
+    all_dist_info_folders,
+    installed,
+    newly_installed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,7 +38,8 @@ if TYPE_CHECKING:
     from pyodide_mirror.reporting import EventLog, Installed, Report
     from pyodide_mirror.storage import Cache
 
-    from .closure import Gap
+    from .closure import Closure, Gap
+    from .conflicts import Conflicts
     from .deferred import DeferredMirrors
 
 
@@ -82,20 +89,22 @@ class Installation:
         self._faults = failover.faults
         self._requirements = request.requirements
         self._options = request.options
+        self._deps = bool(request.options.get("deps", True))
         self._events = request.events
         self._call = call
         self._report = report
         self._known: Mapping[str, InstalledDistribution] = {}
+        self._choices = failover.choices
 
     async def run(self) -> tuple[Installed, ...]:
         """Install, and say what was added. Raises what micropip raises, or a MirrorError."""
         before = self._known = installed()
         token = CURRENT_INSTALL.set(self._failover)
-        if self._options.get("deps", True):
+        if self._deps:
             self._failover.prefetcher = self._prefetcher()
         try:
-            await self._install(self._requirements, lambda _: False)
-            await self._complete()
+            while not await self._is_settled(before):
+                self._undo(before)
         except BaseException as error:
             self._failover.stop()
             self._undo(before)
@@ -124,9 +133,10 @@ class Installation:
     async def _install(self, requirements: list[str], hide: Callable[[str], bool]) -> None:
         def hidden(name: str) -> bool:
             # A project that an index names as its own must not come from anywhere else.
-            return hide(name) or self._is_claimed(name)
+            return hide(name) or self._is_claimed(name) or self._is_excluded(name)
 
         while True:
+            self._choices.begin()
             try:
                 with hidden_from_lockfile(hidden):
                     await self._call(requirements, self._options)
@@ -134,7 +144,7 @@ class Installation:
                 self._failover.stop()
                 if self._faults.fatal is None and self._may_retry(error):
                     continue
-                fault = self._faults.error_for(error, self._report())
+                fault = self._faults.error_for(self._explained(error), self._report())
                 if fault is error:
                     raise
                 # Our own words, where micropip has put its guess at CORS in front of them.
@@ -146,7 +156,37 @@ class Installation:
             return
 
     def _may_retry(self, error: Exception) -> bool:
+        if self._choices.is_disputed(error) and self._conflicts.after(error):
+            return True
         return self._pages.retry_without(self._faults.lost | projects_named_in(error))
+
+    def _explained(self, error: Exception) -> Exception:
+        """The error, or what it comes from: who wants which version, and what fits nobody."""
+        choices = self._choices
+        if not choices.limits and not choices.unfit:
+            return error
+        return self._conflicts.error(projects_named_in(error) | choices.clashes.keys()) or error
+
+    @functools.cached_property
+    def _conflicts(self) -> Conflicts:
+        from .conflicts import Conflicts  # few installs have any
+
+        return Conflicts(self._choices, self._requirements, self._events.add, deps=self._deps)
+
+    def _is_excluded(self, name: str) -> bool:
+        return name in self._choices.limits and self._conflicts.excludes_locked(name)
+
+    async def _is_settled(self, before: Mapping[str, InstalledDistribution]) -> bool:
+        """Install; False if some version does not fit, and another try may do better."""
+        await self._install(self._requirements, lambda _: False)
+        found = await self._complete()
+        folders = all_dist_info_folders()
+        new = {name for name, item in installed().items() if before.get(name) != item}
+        doubles = {name for name in new if len(folders[name]) > 1}
+        if not (doubles or found.misfits(new) or found.unfit(new)):
+            return True
+        self._conflicts.after_unpacking(found, new, doubles)
+        return False
 
     def _tell_unpacked(self) -> None:
         now = installed()
@@ -155,10 +195,15 @@ class Installation:
                 self._events.add(Event("unpacked", f"{name} {item.version}"))
         self._known = now
 
-    async def _complete(self) -> None:
+    async def _complete(self) -> Closure:
         """The closure check: what is required and not there is installed by name."""
         tried: set[str] = set()
-        while new := [gap for gap in self._gaps() if gap.name not in tried]:
+        while True:
+            found = closure(self._requirements, deps=self._deps)
+            gaps = found.gaps(without_distribution())
+            new = [gap for gap in gaps if gap.name not in tried]
+            if not new:
+                return found
             for gap in new:
                 tried.add(gap.name)
                 how = "left out by Pyodide's build" if gap.lenient else "was missing, installed now"
@@ -168,10 +213,6 @@ class Installation:
             strict = [gap for gap in new if not gap.lenient]
             if strict:
                 await self._fill(strict)
-
-    def _gaps(self) -> tuple[Gap, ...]:
-        deps = bool(self._options.get("deps", True))
-        return gaps(self._requirements, deps=deps, present=without_distribution())
 
     async def _fill(self, missing: list[Gap]) -> None:
         names = {gap.name for gap in missing}
@@ -185,7 +226,10 @@ class Installation:
             raise IncompleteInstall(lost, self._report())
 
     def _undo(self, before: Mapping[str, InstalledDistribution]) -> None:
-        added = sorted(set(installed()) - set(before))
-        if added:
+        for _ in range(2):  # there may be two of one name
+            added = sorted(set(installed()) - set(before))
+            if not added:
+                return
             uninstall(added)
             self._events.add(Event("undone", f"uninstalled again: {', '.join(added)}"))
+            self._known = installed()

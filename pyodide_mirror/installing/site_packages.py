@@ -25,13 +25,18 @@ class Source:
     place: Literal["mirror", "cache"] = "mirror"
 
 
-def dist_info_folders() -> dict[str, Path]:
-    """The ``.dist-info`` folders on the path by normalized name; the first one counts."""
-    found: dict[str, Path] = {}
+def all_dist_info_folders() -> dict[str, list[Path]]:
+    """The ``.dist-info`` folders on the path by normalized name, in the order of the path."""
+    found: dict[str, list[Path]] = {}
     for entry in sys.path:
         for folder in Path(entry).glob("*.dist-info") if entry else ():
-            found.setdefault(_project_of(folder), folder)
+            found.setdefault(_project_of(folder), []).append(folder)
     return found
+
+
+def dist_info_folders() -> dict[str, Path]:
+    """The same; of several with one name the first one counts."""
+    return {name: folders[0] for name, folders in all_dist_info_folders().items()}
 
 
 def _project_of(folder: Path) -> str:

@@ -72,6 +72,22 @@ def gaps(
     return tuple(_gap(name, wants) for name, wants in missing.items())
 
 
+def reached(requirements: Iterable[str], *, deps: bool = True) -> set[str]:
+    """The normalized names of what these requirements are met with, and what that requires."""
+    find = _finder()
+    queue = deque(want for text in requirements if (want := _root(text)))
+    walked: set[tuple[str, str]] = set()
+    while queue:
+        want = queue.popleft()
+        name = normalize(want.requirement.name)
+        found = find(name)
+        extras = {extra for extra in ("", *want.requirement.extras) if (name, extra) not in walked}
+        walked.update((name, extra) for extra in extras)
+        if found is not None and deps and extras:
+            queue.extend(_wants(name, found, extras))
+    return {name for name, _ in walked}
+
+
 @dataclass(frozen=True, slots=True)
 class _Want:
     requirement: Requirement

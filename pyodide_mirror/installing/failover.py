@@ -22,6 +22,7 @@ from pyodide_mirror.model import Reason
 from pyodide_mirror.reporting import Event, EventKind
 from pyodide_mirror.transport import OnceMap
 
+from .archive import cannot_unpack, members_of
 from .faults import InstallFaults
 from .mirror_client import NoFileError, NoPageError
 from .pages import InstallPages
@@ -227,6 +228,8 @@ class Failover:
                 self._event("failover", text, ranked.mirror, file.url)
             if self._quorum:
                 await self._confirm(served)
+            if served.file.metadata is None:  # micropip reads it in the wheel
+                self._check_archive(file, ranked.mirror, found.data)
             return self._noted(file, ranked.mirror, found)
         raise self._unavailable(served, faults)
 
@@ -247,12 +250,19 @@ class Failover:
         if fault is not None:
             raise self.faults.end(fault)
 
+    def _check_archive(self, file: File, mirror: Mirror, data: bytes) -> None:
+        try:
+            members_of(data)
+        except ValueError as error:
+            fault = cannot_unpack(file.filename, mirror.index_url, str(error))
+            raise self.faults.end(fault) from error
+
     def _noted(self, file: File, mirror: Mirror, found: FetchedFile) -> _Delivered:
         """Tell that a file is here, and remember where it came from."""
         size = len(found.data)
         cached = ", from the cache" if found.place == "cache" else ""
         self._event("file", f"{file.filename}: {size:,} bytes{cached}", mirror, file.url, size)
-        source = Source(mirror.index_url, file.url.partition("?")[0], size, found.place)
+        source = Source(mirror.index_url, file.url, size, found.place)
         return _Delivered(found.data, source)
 
     def _unavailable(self, served: ServedFile, faults: list[tuple[Mirror, NoFileError]]) -> OSError:

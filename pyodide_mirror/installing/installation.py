@@ -11,7 +11,6 @@ from pyodide_mirror._micropip import (
     hidden_from_lockfile,
     projects_named_in,
     provided_elsewhere,
-    uninstall,
     without_distribution,
 )
 from pyodide_mirror.errors import IncompleteInstall
@@ -24,7 +23,7 @@ from .closure import gaps
 from .failover import Failover
 from .mirror_client import MirrorClient
 from .prefetch import Prefetcher
-from .site_packages import InstalledDistribution, installed, newly_installed
+from .site_packages import installed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
 
     from .closure import Gap
     from .deferred import DeferredMirrors
+    from .ledger import Ledger, Ledgers
+    from .site_packages import InstalledDistribution
 
 
 @dataclass(slots=True)
@@ -67,7 +68,8 @@ class InstallRequest:
 class Installation:
     """Installs what was requested; nothing stays of an install that fails.
 
-    ``call`` is micropip's own install, and ``report`` says what is known of the mirrors.
+    ``call`` is micropip's own install, ``report`` says what is known of the mirrors, ``ledgers``
+    has what the other installs put there meanwhile.
     """
 
     def __init__(
@@ -76,37 +78,47 @@ class Installation:
         request: InstallRequest,
         call: Callable[..., Any],
         report: Callable[[], Report],
+        ledgers: Ledgers,
     ) -> None:
         self._failover = failover
         self._pages = failover.pages
         self._faults = failover.faults
         self._requirements = request.requirements
         self._options = request.options
+        self._deps = bool(request.options.get("deps", True))
         self._events = request.events
         self._call = call
         self._report = report
+        self._ledgers = ledgers
         self._known: Mapping[str, InstalledDistribution] = {}
+        self._told: set[InstalledDistribution] = set()
 
     async def run(self) -> tuple[Installed, ...]:
         """Install, and say what was added. Raises what micropip raises, or a MirrorError."""
-        before = self._known = installed()
+        self._known = installed()
         token = CURRENT_INSTALL.set(self._failover)
-        if self._options.get("deps", True):
+        if self._deps:
             self._failover.prefetcher = self._prefetcher()
         try:
-            await self._install(self._requirements, lambda _: False)
-            await self._complete()
+            with self._ledgers.open(self._failover.sources, self._faults) as ledger:
+                return await self._run(ledger)
+        finally:
+            CURRENT_INSTALL.reset(token)
+            self._failover.stop()
+
+    async def _run(self, ledger: Ledger) -> tuple[Installed, ...]:
+        try:
+            await self._install(self._requirements, lambda _: False, ledger)
+            await self._complete(ledger)
         except BaseException as error:
             self._failover.stop()
-            self._undo(before)
+            self._undo(ledger)
             # micropip's own words name neither the mirrors nor what they said.
             for text in dict.fromkeys(self._events.problems()):
                 error.add_note(printable(text))
             raise
-        finally:
-            CURRENT_INSTALL.reset(token)
-            self._failover.stop()
-        return newly_installed(before, self._failover.sources)
+        self._ledgers.keep(self._requirements, deps=self._deps, own=ledger)
+        return ledger.report()
 
     def _prefetcher(self) -> Prefetcher:
         # micropip asks its lock file first while its index URLs are its default ones.
@@ -121,7 +133,9 @@ class Installation:
     def _is_claimed(self, name: str) -> bool:
         return self._pages.order.is_claimed(name)
 
-    async def _install(self, requirements: list[str], hide: Callable[[str], bool]) -> None:
+    async def _install(
+        self, requirements: list[str], hide: Callable[[str], bool], ledger: Ledger
+    ) -> None:
         def hidden(name: str) -> bool:
             # A project that an index names as its own must not come from anywhere else.
             return hide(name) or self._is_claimed(name)
@@ -141,20 +155,19 @@ class Installation:
             if self._faults.fatal is not None:
                 # micropip takes a failed request for a missing project, and goes on elsewhere.
                 raise self._faults.fatal
-            self._tell_unpacked()
+            self._tell_unpacked(ledger)
             return
 
     def _may_retry(self, error: Exception) -> bool:
         return self._pages.retry_without(self._faults.lost | projects_named_in(error))
 
-    def _tell_unpacked(self) -> None:
-        now = installed()
-        for name, item in sorted(now.items()):
-            if self._known.get(name) != item:
-                self._events.add(Event("unpacked", f"{name} {item.version}"))
-        self._known = now
+    def _tell_unpacked(self, ledger: Ledger) -> None:
+        for item in ledger.distributions():
+            if item not in self._told:
+                self._told.add(item)
+                self._events.add(Event("unpacked", f"{item.name} {item.version}"))
 
-    async def _complete(self) -> None:
+    async def _complete(self, ledger: Ledger) -> None:
         """The closure check: what is required and not there is installed by name."""
         tried: set[str] = set()
         while new := [gap for gap in self._gaps() if gap.name not in tried]:
@@ -166,25 +179,26 @@ class Installation:
                 self._events.add(Event("closure", text))
             strict = [gap for gap in new if not gap.lenient]
             if strict:
-                await self._fill(strict)
+                await self._fill(strict, ledger)
 
     def _gaps(self) -> tuple[Gap, ...]:
-        deps = bool(self._options.get("deps", True))
-        return gaps(self._requirements, deps=deps, present=without_distribution())
+        return gaps(self._requirements, deps=self._deps, present=without_distribution())
 
-    async def _fill(self, missing: list[Gap]) -> None:
+    async def _fill(self, missing: list[Gap], ledger: Ledger) -> None:
         names = {gap.name for gap in missing}
         try:
             # What Pyodide's lock file could not deliver comes from the mirrors.
-            await self._install([gap.requirement for gap in missing], names.__contains__)
+            wanted = [gap.requirement for gap in missing]
+            await self._install(wanted, names.__contains__, ledger)
         except Exception as error:
             raise IncompleteInstall(sorted(names), self._report()) from error
         lost = sorted(names - set(installed()))
         if lost:
             raise IncompleteInstall(lost, self._report())
 
-    def _undo(self, before: Mapping[str, InstalledDistribution]) -> None:
-        added = sorted(set(installed()) - set(before))
-        if added:
-            uninstall(added)
-            self._events.add(Event("undone", f"uninstalled again: {', '.join(added)}"))
+    def _undo(self, ledger: Ledger) -> None:
+        gone, back = ledger.undo()
+        done = [f"uninstalled again: {', '.join(gone)}"] if gone else []
+        done += [f"put back: {', '.join(back)}"] if back else []
+        if done:
+            self._events.add(Event("undone", "; ".join(done)))

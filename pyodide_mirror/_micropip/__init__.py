@@ -16,5 +16,13 @@ if TYPE_CHECKING:
         without_distribution,
     )
     from .messages import projects_named_in
+    from .unpack import (
+        UNPACK_OBSERVER,
+        UnpackedWheel,
+        UnpackObserver,
+        UnpackPatch,
+        correct_loaded,
+        loaded_packages,
+    )
 
 __getattr__, __dir__, __all__ = hand_on(__name__)

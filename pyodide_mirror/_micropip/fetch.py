@@ -91,7 +91,7 @@ class FetchPatch:
         """
         self._default = default
         if self._undo is None:
-            module = _compat_module()
+            module = compat_module()
             if module is None:
                 _log.warning(
                     "this version of micropip (%s) is not supported: it only gets the index URLs; "
@@ -220,7 +220,8 @@ def _replace(name: str, ours: Any) -> Callable[[], None]:
     return undo
 
 
-def _compat_module() -> Any:
+def compat_module() -> Any:
+    """The module of micropip that has what it takes from Pyodide; None where that is not known."""
     for name in _COMPAT_MODULES:
         try:
             module = import_module(name)

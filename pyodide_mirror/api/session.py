@@ -223,6 +223,7 @@ class Session:
         plan = self._plain_plan() if arguments.get("index_urls") is None else None
         if plan is None:
             await self._hook.call(requirements, arguments)
+            self._configurator.ledgers.keep(requirements, deps=arguments.get("deps", True))
             return
         wanted = check_requirements(requirements)
         await self._install(
@@ -243,7 +244,7 @@ class Session:
         found = await self._search.for_install(plan, request)
         failover = request.failover(found.deferred, self._host.cache)
         installation = installing.Installation(
-            failover, request, self._hook.call, lambda: found.report
+            failover, request, self._hook.call, lambda: found.report, self._configurator.ledgers
         )
         put_off = found.deferred.find is not None
         order = found.deferred.provisional

@@ -160,6 +160,11 @@ def closure(
     return Closure(wants, everything)
 
 
+def reached(requirements: Iterable[str], *, deps: bool = True) -> set[str]:
+    """The normalized names of what these requirements are met with, and what that requires."""
+    return set(closure(requirements, deps=deps).found)
+
+
 @dataclass(frozen=True, slots=True)
 class Want:
     """A requirement, and who has it.

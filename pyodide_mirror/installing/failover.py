@@ -22,6 +22,7 @@ from pyodide_mirror.model import Reason
 from pyodide_mirror.reporting import Event, EventKind
 from pyodide_mirror.transport import OnceMap
 
+from .archive import cannot_unpack, members_of
 from .choices import Choices
 from .faults import InstallFaults
 from .mirror_client import NoFileError, NoPageError
@@ -254,33 +255,31 @@ class Failover:
                 text = f"{file.filename}: from {which}{ranked.mirror.name} instead"
                 self._event("failover", text, ranked.mirror, file.url)
             if self._quorum:
-                await self._confirm(served)
+                from .quorum import confirm  # few installs ask for it
+
+                await confirm(served.file, served.project, served.ranked, self.pages)
+            if served.file.metadata is None:  # micropip reads it in the wheel
+                self._check_archive(file, ranked.mirror, found.data)
             return self._noted(file, ranked.mirror, found)
         text, mismatch = self.faults.unavailable(served.file, served.project, faults)
         if served.ranked.mirror.is_exclusive:
             alone = MirrorError(f"{text}; no other mirror may be asked for it")
-            self._end(served, mismatch or alone)
+            self.pages.end(served.project, mismatch or alone)
         raise OSError(text)
 
-    async def _confirm(self, served: ServedFile) -> None:
-        from .quorum import quorum_fault  # few installs ask for it
-
-        fault = await quorum_fault(served.file, served.project, served.ranked, self.pages)
-        if fault is not None:
-            self._end(served, fault)
-            raise OSError(str(fault))
-
-    def _end(self, served: ServedFile, fault: MirrorError) -> None:
-        """Note what must end the install, unless a cached page may be the cause."""
-        if not self.pages.has_served_cached(served.project):
-            self.faults.end(fault)
+    def _check_archive(self, file: File, mirror: Mirror, data: bytes) -> None:
+        try:
+            members_of(data)
+        except ValueError as error:
+            fault = cannot_unpack(file.filename, mirror.index_url, str(error))
+            raise self.faults.end(fault) from error
 
     def _noted(self, file: File, mirror: Mirror, found: FetchedFile) -> _Delivered:
         """Tell that a file is here, and remember where it came from."""
         size = len(found.data)
         cached = ", from the cache" if found.place == "cache" else ""
         self._event("file", f"{file.filename}: {size:,} bytes{cached}", mirror, file.url, size)
-        source = Source(mirror.index_url, file.url.partition("?")[0], size, found.place)
+        source = Source(mirror.index_url, file.url, size, found.place)
         return _Delivered(found.data, source)
 
     def _event(

@@ -12,7 +12,6 @@ from pyodide_mirror._micropip import (
     hidden_from_lockfile,
     projects_named_in,
     provided_elsewhere,
-    uninstall,
     without_distribution,
 )
 from pyodide_mirror.errors import IncompleteInstall
@@ -25,12 +24,7 @@ from .closure import closure
 from .failover import Failover
 from .mirror_client import MirrorClient
 from .prefetch import Prefetcher
-from .site_packages import (
-    InstalledDistribution,
-    all_dist_info_folders,
-    installed,
-    newly_installed,
-)
+from .site_packages import all_dist_info_folders, installed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,6 +35,8 @@ if TYPE_CHECKING:
     from .closure import Closure, Gap
     from .conflicts import Conflicts
     from .deferred import DeferredMirrors
+    from .ledger import Ledger, Ledgers
+    from .site_packages import InstalledDistribution
 
 
 @dataclass(slots=True)
@@ -74,7 +70,8 @@ class InstallRequest:
 class Installation:
     """Installs what was requested; nothing stays of an install that fails.
 
-    ``call`` is micropip's own install, and ``report`` says what is known of the mirrors.
+    ``call`` is micropip's own install, ``report`` says what is known of the mirrors, ``ledgers``
+    has what the other installs put there meanwhile.
     """
 
     def __init__(
@@ -83,6 +80,7 @@ class Installation:
         request: InstallRequest,
         call: Callable[..., Any],
         report: Callable[[], Report],
+        ledgers: Ledgers,
     ) -> None:
         self._failover = failover
         self._pages = failover.pages
@@ -93,29 +91,45 @@ class Installation:
         self._events = request.events
         self._call = call
         self._report = report
+        self._ledgers = ledgers
         self._known: Mapping[str, InstalledDistribution] = {}
         self._choices = failover.choices
+        self._told: set[InstalledDistribution] = set()
 
     async def run(self) -> tuple[Installed, ...]:
         """Install, and say what was added. Raises what micropip raises, or a MirrorError."""
-        before = self._known = installed()
+        self._known = installed()
         token = CURRENT_INSTALL.set(self._failover)
         if self._deps:
             self._failover.prefetcher = self._prefetcher()
         try:
-            while not await self._is_settled(before):
-                self._undo(before)
+            while True:
+                with self._ledgers.open(self._failover.sources, self._faults) as ledger:
+                    added = await self._run(ledger)
+                if added is not None:
+                    return added
+        finally:
+            CURRENT_INSTALL.reset(token)
+            self._failover.stop()
+
+    async def _run(self, ledger: Ledger) -> tuple[Installed, ...] | None:
+        """Install, and say what was added; None if another try may find versions that fit."""
+        try:
+            await self._install(self._requirements, lambda _: False, ledger)
+            found = await self._complete(ledger)
+            if not self._fits(found, ledger):
+                self._undo(ledger)
+                return None
         except BaseException as error:
             self._failover.stop()
-            self._undo(before)
+            self._undo(ledger)
             # micropip's own words name neither the mirrors nor what they said.
             for text in dict.fromkeys(self._events.problems()):
                 error.add_note(printable(text))
             raise
-        finally:
-            CURRENT_INSTALL.reset(token)
-            self._failover.stop()
-        return newly_installed(before, self._failover.sources)
+        added = ledger.report()
+        self._ledgers.keep(self._requirements, deps=self._deps, own=ledger)
+        return added
 
     def _prefetcher(self) -> Prefetcher:
         # micropip asks its lock file first while its index URLs are its default ones.
@@ -130,7 +144,9 @@ class Installation:
     def _is_claimed(self, name: str) -> bool:
         return self._pages.order.is_claimed(name)
 
-    async def _install(self, requirements: list[str], hide: Callable[[str], bool]) -> None:
+    async def _install(
+        self, requirements: list[str], hide: Callable[[str], bool], ledger: Ledger
+    ) -> None:
         def hidden(name: str) -> bool:
             # A project that an index names as its own must not come from anywhere else.
             return hide(name) or self._is_claimed(name) or self._is_excluded(name)
@@ -152,7 +168,7 @@ class Installation:
             if self._faults.fatal is not None:
                 # micropip takes a failed request for a missing project, and goes on elsewhere.
                 raise self._faults.fatal
-            self._tell_unpacked()
+            self._tell_unpacked(ledger)
             return
 
     def _may_retry(self, error: Exception) -> bool:
@@ -176,26 +192,23 @@ class Installation:
     def _is_excluded(self, name: str) -> bool:
         return name in self._choices.limits and self._conflicts.excludes_locked(name)
 
-    async def _is_settled(self, before: Mapping[str, InstalledDistribution]) -> bool:
-        """Install; False if some version does not fit, and another try may do better."""
-        await self._install(self._requirements, lambda _: False)
-        found = await self._complete()
+    def _fits(self, found: Closure, ledger: Ledger) -> bool:
+        """Whether all versions are as they must be; MirrorError if another try cannot help."""
         folders = all_dist_info_folders()
-        new = {name for name, item in installed().items() if before.get(name) != item}
+        new = {item.name for item in ledger.distributions()}
         doubles = {name for name in new if len(folders[name]) > 1}
         if not (doubles or found.misfits(new) or found.unfit(new)):
             return True
         self._conflicts.after_unpacking(found, new, doubles)
         return False
 
-    def _tell_unpacked(self) -> None:
-        now = installed()
-        for name, item in sorted(now.items()):
-            if self._known.get(name) != item:
-                self._events.add(Event("unpacked", f"{name} {item.version}"))
-        self._known = now
+    def _tell_unpacked(self, ledger: Ledger) -> None:
+        for item in ledger.distributions():
+            if item not in self._told:
+                self._told.add(item)
+                self._events.add(Event("unpacked", f"{item.name} {item.version}"))
 
-    async def _complete(self) -> Closure:
+    async def _complete(self, ledger: Ledger) -> Closure:
         """The closure check: what is required and not there is installed by name."""
         tried: set[str] = set()
         while True:
@@ -212,24 +225,23 @@ class Installation:
                 self._events.add(Event("closure", text))
             strict = [gap for gap in new if not gap.lenient]
             if strict:
-                await self._fill(strict)
+                await self._fill(strict, ledger)
 
-    async def _fill(self, missing: list[Gap]) -> None:
+    async def _fill(self, missing: list[Gap], ledger: Ledger) -> None:
         names = {gap.name for gap in missing}
         try:
             # What Pyodide's lock file could not deliver comes from the mirrors.
-            await self._install([gap.requirement for gap in missing], names.__contains__)
+            wanted = [gap.requirement for gap in missing]
+            await self._install(wanted, names.__contains__, ledger)
         except Exception as error:
             raise IncompleteInstall(sorted(names), self._report()) from error
         lost = sorted(names - set(installed()))
         if lost:
             raise IncompleteInstall(lost, self._report())
 
-    def _undo(self, before: Mapping[str, InstalledDistribution]) -> None:
-        for _ in range(2):  # there may be two of one name
-            added = sorted(set(installed()) - set(before))
-            if not added:
-                return
-            uninstall(added)
-            self._events.add(Event("undone", f"uninstalled again: {', '.join(added)}"))
-            self._known = installed()
+    def _undo(self, ledger: Ledger) -> None:
+        gone, back = ledger.undo()
+        done = [f"uninstalled again: {', '.join(gone)}"] if gone else []
+        done += [f"put back: {', '.join(back)}"] if back else []
+        if done:
+            self._events.add(Event("undone", "; ".join(done)))

@@ -116,9 +116,11 @@ class InstallPages:
         except NoPageError as error:
             self._problem(error.text, ranked.mirror)
 
-    def has_served_cached(self, project: str) -> bool:
-        """Whether micropip was given a cached page, and another try would ask the mirror."""
-        return self._served.get(project, (None, False))[1]
+    def end(self, project: str, fault: MirrorError) -> OSError:
+        """Note what must end the install, unless a cached page that was served may be the cause."""
+        if project in self._served and self._served[project][1]:
+            return OSError(str(fault))  # another try asks the mirror
+        return self._faults.end(fault)
 
     def ask_anew(self, ranked: RankedMirror, project: str) -> bool:
         """Load a page from its mirror the next time; False for one that is the mirror's already.

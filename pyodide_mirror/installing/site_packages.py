@@ -5,24 +5,29 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pyodide_mirror.index import metadata_fields
 from pyodide_mirror.model import normalize
 from pyodide_mirror.reporting import Installed
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a file was really read: index URL of the mirror, URL, ``size`` in bytes."""
+    """Where a file was really read: index URL of the mirror, URL, ``size`` in bytes.
+
+    ``full_url`` has the query, which may be a signature, and is not for reports.
+    """
 
     mirror: str
-    url: str
+    full_url: str
     size: int
     place: Literal["mirror", "cache"] = "mirror"
+
+    @property
+    def url(self) -> str:
+        """The URL as it may be shown."""
+        return self.full_url.partition("?")[0]
 
 
 def all_dist_info_folders() -> dict[str, list[Path]]:
@@ -71,36 +76,23 @@ class InstalledDistribution:
         path = self.folder / name
         return path.read_text("utf-8").strip() if path.is_file() else ""
 
+    def describe(self, url: str, source: Source | None) -> Installed:
+        """What a report says of it; ``url`` and ``source``: where its file came from."""
+        if self.note("PYODIDE_SOURCE") == "pyodide":
+            return Installed(name=self.name, version=self.version, source="lockfile")
+        return Installed(
+            name=self.name,
+            version=self.version,
+            source="url" if source is None else source.place,
+            mirror="" if source is None else source.mirror,
+            url=url if source is None else source.url,
+            sha256=self.note("PYODIDE_SHA256"),
+            size=None if source is None else source.size,
+        )
+
 
 def installed() -> dict[str, InstalledDistribution]:
     """All installed distributions by normalized name; of two the first on the path counts."""
     return {
         name: InstalledDistribution(name, folder) for name, folder in dist_info_folders().items()
     }
-
-
-def newly_installed(
-    before: Mapping[str, InstalledDistribution], sources: Mapping[str, Source]
-) -> tuple[Installed, ...]:
-    """What has been added or changed since ``before``, and where it came from."""
-    return tuple(
-        _describe(item, sources)
-        for name, item in sorted(installed().items())
-        if before.get(name) != item
-    )
-
-
-def _describe(item: InstalledDistribution, sources: Mapping[str, Source]) -> Installed:
-    if item.note("PYODIDE_SOURCE") == "pyodide":
-        return Installed(name=item.name, version=item.version, source="lockfile")
-    url = item.note("PYODIDE_URL")
-    source = sources.get(url)
-    return Installed(
-        name=item.name,
-        version=item.version,
-        source="url" if source is None else source.place,
-        mirror="" if source is None else source.mirror,
-        url=url if source is None else source.url,
-        sha256=item.note("PYODIDE_SHA256"),
-        size=None if source is None else source.size,
-    )

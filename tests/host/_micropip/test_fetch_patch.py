@@ -60,7 +60,7 @@ async def own_fetch(url: str, **_: object) -> str:
 def micropip(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The module of micropip that fetches, as it is in Pyodide."""
     module = SimpleNamespace(pyfetch=own_fetch, HttpStatusError=HttpStatusError)
-    monkeypatch.setattr(fetch, "_compat_module", lambda: module)
+    monkeypatch.setattr(fetch, "compat_module", lambda: module)
     return module
 
 
@@ -183,7 +183,7 @@ async def test_where_micropip_has_no_such_words_a_failed_fetch_is_an_oserror(
 def test_a_micropip_that_is_not_known_is_left_alone_and_that_is_told(
     monkeypatch: pytest.MonkeyPatch, patch: FetchPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(fetch, "_compat_module", lambda: None)
+    monkeypatch.setattr(fetch, "compat_module", lambda: None)
     assert not patch.install(SERVED)
     [warning] = caplog.records
     assert warning.levelname == "WARNING"

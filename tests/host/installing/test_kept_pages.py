@@ -10,7 +10,7 @@ from pyodide_mirror.index import JSON_TYPE
 from pyodide_mirror.model import Mirror
 from pyodide_mirror.storage import CachedPage, Choice
 from tests.support.fake_web import DOWN, GONE, PRIVATE, TIMEOUT, A, B, entry, file_url, page_of
-from tests.support.real_micropip import World
+from tests.support.install_world import World
 from tests.support.wheels import Wheel, make_wheel
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.looptime]

@@ -6,7 +6,7 @@ import pytest
 
 from pyodide_mirror import MirrorError
 from tests.support.fake_web import A, B, entry
-from tests.support.real_micropip import World
+from tests.support.install_world import World
 from tests.support.wheels import Wheel, make_wheel
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.looptime]
@@ -52,10 +52,10 @@ async def refused(world: World, *requirements: str, **options: object) -> str:
 @pytest.mark.parametrize("deps", [True, False], ids=["deps", "no deps"])
 @pytest.mark.parametrize("roots", [("zpkg==1.0", "zpkg"), ("zpkg", "zpkg==1.0")], ids=" ".join)
 async def test_two_roots_of_one_project(
-    world: World, roots: Sequence[str], deps: bool, promised: bool
+    each_world: World, roots: Sequence[str], deps: bool, promised: bool
 ) -> None:
-    publish(world, ONE, TWO, promised=promised)
-    assert await got(world, *roots, deps=deps) == ["zpkg-1.0"]
+    publish(each_world, ONE, TWO, promised=promised)
+    assert await got(each_world, *roots, deps=deps) == ["zpkg-1.0"]
 
 
 @METADATA
@@ -70,10 +70,10 @@ async def test_two_that_require_one_project(
     assert folders == ["za-1.0", "zb-1.0", "zpkg-1.0", "zroot-1.0"]
 
 
-async def test_a_requirement_that_is_met_late(world: World) -> None:
+async def test_a_requirement_that_is_met_late(each_world: World) -> None:
     chain = [needs("zc1", "zc2"), needs("zc2", "zc3"), needs("zc3", "zpkg<2")]
-    publish(world, *chain, ONE, TWO)
-    folders = await got(world, "zpkg", "zc1")
+    publish(each_world, *chain, ONE, TWO)
+    folders = await got(each_world, "zpkg", "zc1")
     assert folders == ["zc1-1.0", "zc2-1.0", "zc3-1.0", "zpkg-1.0"]
 
 
@@ -131,11 +131,13 @@ async def test_by_plain_micropip_after_configure(world: World) -> None:
 
 
 @pytest.mark.parametrize("order", [("za", "zb"), ("zb", "za")], ids=" ".join)
-async def test_a_locked_version_that_one_does_not_take(world: World, order: Sequence[str]) -> None:
-    world.lock(TWO)
+async def test_a_locked_version_that_one_does_not_take(
+    each_world: World, order: Sequence[str]
+) -> None:
+    each_world.lock(TWO)
     za, zb = needs("za", "zpkg==1.0"), needs("zb", "zpkg")
-    publish(world, needs("zroot", *order), za, zb, ONE, TWO)
-    folders = await got(world, "zroot")
+    publish(each_world, needs("zroot", *order), za, zb, ONE, TWO)
+    folders = await got(each_world, "zroot")
     assert folders == ["za-1.0", "zb-1.0", "zpkg-1.0", "zroot-1.0"]
 
 
@@ -163,17 +165,17 @@ async def test_two_roots_that_exclude_each_other(world: World) -> None:
     )
 
 
-async def test_the_error_says_who_wants_which_version_and_what_may_help(world: World) -> None:
+async def test_the_error_says_who_wants_which_version_and_what_may_help(each_world: World) -> None:
     cores = [make_wheel("zcore", version) for version in ("1.0", "2.0")]
     old, new = needs("ztrans", "zcore<2"), needs("ztrans", "zcore>=2", version="2.0")
-    publish(world, needs("zroot", "zcore==1.0", "ztrans"), old, new, *cores)
-    assert await refused(world, "zroot") == (
+    publish(each_world, needs("zroot", "zcore==1.0", "ztrans"), old, new, *cores)
+    assert await refused(each_world, "zroot") == (
         "no version of zcore meets all requirements: zcore==1.0 (required by zroot 1.0), "
         "zcore>=2 (required by ztrans 2.0); "
         "another version of ztrans may fit, such as one of 'ztrans<2.0'"
     )
-    await world.install("zroot", "ztrans<2", mirrors=[A])
-    assert world.folders == ["zcore-1.0", "zroot-1.0", "ztrans-1.0"]
+    await each_world.install("zroot", "ztrans<2", mirrors=[A])
+    assert each_world.folders == ["zcore-1.0", "zroot-1.0", "ztrans-1.0"]
 
 
 async def test_a_conflict_with_a_wheel_that_is_named_by_its_url(world: World) -> None:
@@ -230,19 +232,21 @@ FUTURE = make_wheel("zpkg", "2.0", requires_python=">=3.99")
 @METADATA
 @pytest.mark.parametrize("deps", [True, False], ids=["deps", "no deps"])
 async def test_a_version_whose_page_does_not_say_that_it_is_for_another_python(
-    world: World, deps: bool, promised: bool
+    each_world: World, deps: bool, promised: bool
 ) -> None:
-    publish(world, ONE, FUTURE, needs("za", "zpkg"), promised=promised)
+    publish(each_world, ONE, FUTURE, needs("za", "zpkg"), promised=promised)
     wanted = "za" if deps else "zpkg"
-    folders = await got(world, wanted, deps=deps)
+    folders = await got(each_world, wanted, deps=deps)
     assert folders[-1] == "zpkg-1.0"
     assert len(folders) == 1 + deps
 
 
 @METADATA
-async def test_if_there_is_no_other_version_the_error_says_so(world: World, promised: bool) -> None:
-    publish(world, FUTURE, promised=promised)
-    text = await refused(world, "zpkg")
+async def test_if_there_is_no_other_version_the_error_says_so(
+    each_world: World, promised: bool
+) -> None:
+    publish(each_world, FUTURE, promised=promised)
+    text = await refused(each_world, "zpkg")
     assert text.startswith(
         "no version of zpkg fits: zpkg-2.0-py3-none-any.whl requires Python >=3.99; this is Python "
     )

@@ -17,7 +17,7 @@ from pyodide_mirror.index import (
     read_page,
     smallest_wheel,
 )
-from pyodide_mirror.model import Finding, Reason
+from pyodide_mirror.model import Finding, Reason, Support
 from pyodide_mirror.transport import (
     NO_PROGRESS,
     Failure,
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from .canary import Canary
 
+_MOST_OTHER_URLS: Final = 2
 _MAX_WHEEL_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -108,6 +109,14 @@ class _MirrorCheck(NamedTuple):
         if file is None:
             what = f"lists {len(page.files)} files of {page.name!r}, no wheel suits this Python"
             return [Finding(Reason.NOT_AN_INDEX, what)]
+        found = await self._look_at(file)
+        for same in _under_other_urls(file, page) if _is_blocked(found) else ():
+            other = await self._look_at(same)
+            if not _is_blocked(other):
+                return other
+        return found
+
+    async def _look_at(self, file: File) -> list[Finding]:
         refused = refuse_file_url(file.url, self.mirror, self.transport.page)
         if refused:
             return [refused]
@@ -149,6 +158,21 @@ class _MirrorCheck(NamedTuple):
             answer = await send(self.transport, request)
             opaque = answer if isinstance(answer, Failure) else None
         return explain_failure(failure, url, self.transport.page, opaque)
+
+
+def _is_blocked(found: list[Finding]) -> bool:
+    return any(finding.reason.support is Support.NONE for finding in found)
+
+
+def _under_other_urls(file: File, page: ProjectPage) -> list[File]:
+    """The same file, as its digest says, where the page lists it more than once."""
+    return [
+        other
+        for other in page.files
+        if file.sha256
+        and (other.filename, other.sha256) == (file.filename, file.sha256)
+        and other.url != file.url
+    ][:_MOST_OTHER_URLS]
 
 
 def _repair_findings(page: ProjectPage, response: Response) -> list[Finding]:

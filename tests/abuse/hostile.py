@@ -410,6 +410,8 @@ _INNER = {
     "loopback in hexadecimal": "http://0x7f000001:{port}/secret",
     "loopback in IPv6": "http://[::1]:{port}/secret",
     "loopback as IPv4 in IPv6": "http://[::ffff:127.0.0.1]:{port}/secret",
+    "loopback behind NAT64": "http://[64:ff9b::127.0.0.1]:{port}/secret",
+    "loopback behind 6to4": "http://[2002:7f00:1::]:{port}/secret",
     "loopback with a dot at its end": "http://localhost.:{port}/secret",
     "no address": "http://0.0.0.0:{port}/secret",
     "a private address": "http://10.0.0.1/secret",

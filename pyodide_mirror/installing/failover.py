@@ -142,7 +142,7 @@ class Failover:
         self._event("repaired", f"{fault}: metadata is taken from the wheel", mirror, place)
         data = await self._file(served.file.url, served)
         try:
-            return metadata_of(data)
+            return metadata_of(data, served.file.filename)
         except ValueError as error:
             raise OSError(f"{served.file.filename}: {error}") from error
 
@@ -191,7 +191,7 @@ class Failover:
     async def _read_metadata(self, ranked: RankedMirror, file: File) -> bytes:
         wheel = await self._fetch(ranked, file)
         if file.url not in self._metadata:
-            self._metadata[file.url] = metadata_of(wheel.data)
+            self._metadata[file.url] = metadata_of(wheel.data, file.filename)
         return self._metadata[file.url]
 
     async def _fetch(self, ranked: RankedMirror, file: File) -> FetchedFile:

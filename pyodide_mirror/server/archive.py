@@ -19,8 +19,8 @@ _LOCATOR: Final = struct.Struct("<4sLQL")
 _END: Final = struct.Struct("<4s4H2LH")
 
 
-def read_metadata(wheel: Path) -> bytes:
-    """The METADATA of a wheel (PyPA: binary distribution format).
+def read_metadata(wheel: Path, filename: str) -> bytes:
+    """The METADATA of a wheel with this file name (PyPA: binary distribution format).
 
     Raises OSError, and ValueError with a clause that says why there is none.
     """
@@ -28,7 +28,7 @@ def read_metadata(wheel: Path) -> bytes:
     entries, directory = _directory(wheel)
     if entries > _MAX_ENTRIES or directory > _MAX_DIRECTORY_BYTES:
         raise ValueError(f"has a directory of {entries:,} entries and {directory:,} bytes")
-    return metadata_of(wheel)
+    return metadata_of(wheel, filename)
 
 
 def _directory(wheel: Path) -> tuple[int, int]:

@@ -164,7 +164,7 @@ class Folder:
         metadata, requires_python = b"", ""
         if path.suffix == ".whl":
             try:
-                metadata = read_metadata(path)
+                metadata = read_metadata(path, path.name)
             except ValueError as error:
                 self._warn(path, stamp, str(error))
                 return _Known(stamp, None)

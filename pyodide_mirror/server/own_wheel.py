@@ -35,7 +35,7 @@ class OwnWheel:
         """Make the wheels. Raises PackageNotFoundError when the package is not installed."""
         self._disk = disk
         self._contents = dict([whole_wheel(), page_wheel()])
-        self._metadata = {name: metadata_of(wheel) for name, wheel in self._contents.items()}
+        self._metadata = {name: metadata_of(wheel, name) for name, wheel in self._contents.items()}
         self._files = tuple(map(self._describe, self._contents))
         self.filename = self._files[-1].filename
 

@@ -265,7 +265,7 @@ class Upstream:
         blob = await self.blob_from(file, self.places(file))
         path = blob.path if isinstance(blob, Stored) else await blob.whole()
         try:
-            return await asyncio.to_thread(read_metadata, path)
+            return await asyncio.to_thread(read_metadata, path, file.filename)
         except ValueError as error:
             raise UpstreamError(f"{file.filename} {error}") from error
         except OSError as error:  # the disk fails, or another process removed it

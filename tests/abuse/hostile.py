@@ -168,7 +168,8 @@ def _bomb(name: str, content: Callable[[], bytes], says: str, *, status: int = 5
             return Response(status=404)
         return typed(content(), "application/octet-stream")
 
-    told = page("{file}")
+    # The archives have the .dist-info folder of a project x.
+    told = page("{file}", name="x-1.{}-py3-none-any.whl")
     return Hostile(
         name=name,
         page=told,
@@ -184,13 +185,13 @@ def _bomb(name: str, content: Callable[[], bytes], says: str, *, status: int = 5
 _BOMBS = (
     _bomb("no wheel", lambda: b"PK" * 5_000, "is no"),
     _bomb("a wheel of one byte", lambda: b"P", "is no"),
-    _bomb("no METADATA", lambda: packed([("a", b"")]), "has 0 METADATA"),
+    _bomb("no METADATA", lambda: packed([("a", b"")]), "has 0 .dist-info folders"),
     _bomb(
         "many METADATA",
         lambda: packed([(f"{n}-1.0.dist-info/METADATA", b"") for n in range(20_000)]),
-        "has 20000 METADATA",
+        "has 20000 .dist-info folders",
     ),
-    _bomb("METADATA of 100 MB", lambda: packed([(INFO, bytes(100 * MB))]), "too large"),
+    _bomb("METADATA of 100 MB", lambda: packed([(INFO, bytes(100 * MB))]), "more than 4,194,304"),
     _bomb("METADATA that lies", lambda: lying(8, zeros(-15)), "", status=200),
     _bomb("METADATA that lies, by LZMA", lambda: lying(14, lzma_bomb()), ""),
     _bomb("encrypted METADATA", encrypted, ""),

@@ -288,6 +288,19 @@ async def test_a_wheel_is_described_in_full(path: Path, folder: Folder) -> None:
     assert (await folder.blob(PROJECT, file)).path.read_bytes() == WHEEL.data
 
 
+async def test_what_a_wheel_vendors_is_not_taken_for_its_own(path: Path, folder: Folder) -> None:
+    """As setuptools does it: the METADATA of a wheel is that at its root."""
+    vendored = "my_project/_vendor/packaging-24.0.dist-info/METADATA"
+    wheel = make_wheel(
+        PROJECT, "1.0", requires_python=">=3.8", modules={vendored: "Requires-Python: >=3.99\n"}
+    )
+    drop(path, wheel)
+    file = await only(folder)
+    assert file.metadata == {"sha256": wheel.metadata_sha256}
+    assert file.requires_python == ">=3.8"
+    assert await folder.metadata(PROJECT, file) == wheel.metadata
+
+
 async def test_an_sdist_is_described_without_metadata(path: Path, folder: Folder) -> None:
     drop(path, SDIST)
     file = await only(folder)

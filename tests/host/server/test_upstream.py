@@ -684,11 +684,20 @@ def not_a_wheel(*names: str) -> bytes:
     return buffer.getvalue()
 
 
+async def test_metadata_is_made_of_a_wheel_that_vendors_others(world: World) -> None:
+    vendored = {"x/_vendor/packaging-24.0.dist-info/METADATA": "Name: packaging\n"}
+    wheel = make_wheel("x", "1.0", modules=vendored)
+    world.index.page(document(entry(hashes={"sha256": wheel.sha256})))
+    world.index.file(WHEEL.filename, wheel.data)
+    assert await metadata(world) == wheel.metadata
+
+
 async def test_what_is_no_wheel_has_no_metadata(world: World) -> None:
     for data, sentence in [
         (b"nothing", "is not a complete wheel"),
-        (not_a_wheel("x.py"), "has 0 METADATA files"),
-        (not_a_wheel("a.dist-info/METADATA", "b.dist-info/METADATA"), "has 2 METADATA files"),
+        (not_a_wheel("x.py"), "has 0 .dist-info folders"),
+        (not_a_wheel("a.dist-info/METADATA", "b.dist-info/METADATA"), "has 2 .dist-info folders"),
+        (not_a_wheel("a.dist-info/METADATA"), "has 'a.dist-info', which is not"),
     ]:
         digest = hashlib.sha256(data).hexdigest()
         world.index.page(document(entry(hashes={"sha256": digest})))

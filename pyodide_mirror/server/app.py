@@ -27,7 +27,7 @@ from . import files, landing
 from .content_negotiation import MediaType, is_unchanged, requested
 from .own_wheel import PROJECT, OwnWheel
 from .pages import Rendered, Rendering, project_list
-from .repository import Missing, Repository
+from .source import Missing
 from .upstream_client import UpstreamError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from .download import Downloads
+    from .repository import Repository
     from .settings import Settings
 
 PREFIXES: Final = ("/simple", "/pypi/simple")

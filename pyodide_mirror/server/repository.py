@@ -12,7 +12,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .source import Source, Stored, tag_of
+from .source import Missing, Source, Stored, tag_of
 from .upstream import Upstream
 from .upstream_client import UpstreamError
 
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from .download import Download, Place
 
 _log = logging.getLogger("pyodide_mirror.server")
-
-
-class Missing(LookupError):
-    """Something that no source has; the text says what."""
 
 
 @dataclass(frozen=True, slots=True)

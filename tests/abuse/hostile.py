@@ -160,7 +160,7 @@ def _raw(text: str) -> Made:
 # ---------------------------------------------------------------- wheels that unfold
 
 
-def _bomb(name: str, content: Callable[[], bytes], says: str, *, status: int = 502) -> Hostile:
+def _bomb(name: str, content: Callable[[], bytes], says: str, *, status: int = 404) -> Hostile:
     content = cache(content)
 
     def file(world: World, request: Request) -> Response:

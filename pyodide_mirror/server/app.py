@@ -35,8 +35,10 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from pyodide_mirror.model import File
+
     from .download import Downloads
-    from .repository import Repository
+    from .repository import FoundPage, Repository
     from .settings import Settings
 
 PREFIXES: Final = ("/simple", "/pypi/simple")
@@ -128,12 +130,24 @@ class App:
         never_changes = found.source.immutable and bool(file.sha256)
         caching = _FOR_EVER if never_changes else _ASK_AGAIN
         if wanted == filename:
-            blob = await self.repository.blob(project, found, file)
-            return await files.answer(request, file, blob, caching=caching)
+            return await self._content(request, project, found, file, caching)
         if not filename.endswith(".whl.metadata"):
             raise Missing("only wheels have metadata here")
         body = await found.source.metadata(project, file)
         return _metadata(request, body)
+
+    async def _content(
+        self, request: Request, project: str, found: FoundPage, file: File, caching: str
+    ) -> Response:
+        blob = await self.repository.blob(project, found, file)
+        try:
+            return await files.answer(request, file, blob, caching=caching)
+        except FileNotFoundError:  # another process, or a person, has just removed it
+            blob = await self.repository.blob(project, found, file)
+        try:
+            return await files.answer(request, file, blob, caching=caching)
+        except FileNotFoundError:
+            raise Missing(f"{file.filename} has just been removed") from None
 
     async def own_wheel_file(self, request: Request) -> Response:
         """One of our own wheels, at the address that the page for people shows."""

@@ -18,7 +18,10 @@ from aiohttp import web
 from pyodide_mirror import __version__
 from pyodide_mirror.own_wheels import page_wheel, whole_wheel
 from pyodide_mirror.server import create_app
+from pyodide_mirror.server.download import Downloads
 from pyodide_mirror.server.files import media_type
+from pyodide_mirror.server.repository import Repository
+from pyodide_mirror.server.source import Stored
 from tests.support.asgi import (
     ASGI,
     JSON_TYPE,
@@ -396,6 +399,37 @@ async def test_if_range_gives_the_part_only_of_the_same_file(world: World, at: s
     for condition, status in ((etag, 206), ('"other"', 200), (f"W/{etag}", 200)):
         answer = await world.get(at, {"range": "bytes=0-9", "if-range": condition})
         assert answer.status == status, condition
+
+
+async def test_a_stored_file_that_was_just_removed_is_fetched_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = await world.file_path("x")
+    assert (await world.get(path)).body == DATA
+    find = Downloads.stored
+
+    async def stored(self: Downloads, key: str, sha256: str) -> Path | None:
+        found = await find(self, key, sha256)
+        if found is not None:
+            found.unlink()
+        return found
+
+    monkeypatch.setattr(Downloads, "stored", stored)
+    assert (await world.get(path)).body == DATA
+
+
+async def test_a_file_of_the_folder_that_was_just_removed_is_404(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = await world.file_path("local-only")
+
+    async def blob(*_: object) -> Stored:
+        return Stored(tmp_path / "gone.whl")
+
+    monkeypatch.setattr(Repository, "blob", blob)
+    answer = await world.get(path)
+    assert answer.status == 404
+    assert answer.text.endswith("whl has just been removed.\n")
 
 
 async def test_head_tells_of_a_file(world: World, at: str) -> None:

@@ -28,6 +28,7 @@ from .content_negotiation import MediaType, is_unchanged, requested
 from .own_wheel import PROJECT, OwnWheel
 from .pages import Rendered, Rendering, project_list
 from .repository import Missing, Repository
+from .source import UnreadableError
 from .upstream_client import UpstreamError
 
 if TYPE_CHECKING:
@@ -146,7 +147,9 @@ class App:
 
     async def landing(self, request: Request) -> Response:
         """The page for people, with lines to copy."""
-        body = landing.page(self._base(request), self.own_wheel.filename, self.repository)
+        left_out = await self.repository.left_out()
+        base, wheel = self._base(request), self.own_wheel.filename
+        body = landing.page(base, wheel, self.repository, left_out)
         headers = {"cache-control": _ASK_AGAIN, "content-security-policy": landing.POLICY}
         return HTMLResponse(body, headers=headers)
 
@@ -249,6 +252,10 @@ async def _broken(_: Request, error: Exception) -> Response:
     return _sentence(f"no usable answer from upstream: {error}", 504 if late else 502)
 
 
+async def _unreadable(_: Request, error: Exception) -> Response:
+    return _sentence(str(error), 503, {"retry-after": "10"})
+
+
 async def _http_error(_: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):  # it is registered for nothing else
         raise error
@@ -264,5 +271,6 @@ _ERRORS: Final = {
     HTTPException: _http_error,
     Missing: _missing,
     UpstreamError: _broken,
+    UnreadableError: _unreadable,
     Exception: _failed,
 }

@@ -108,9 +108,9 @@ class App:
         media_type = _media_type(request)
         found = await self.repository.find(name)
         rendered = await self._rendering.page(found.page, media_type, self._base(request))
-        # What is put into the folder must be seen at once.
-        caching = _A_MINUTE if found.source.immutable else _ASK_AGAIN
-        return _rendered(request, media_type, rendered, caching)
+        # What is put into the folder must be seen at once, also in place of an upstream's page.
+        may_change = any(not source.immutable for source in self.repository.local)
+        return _rendered(request, media_type, rendered, _ASK_AGAIN if may_change else _A_MINUTE)
 
     async def with_slash(self, request: Request) -> Response:
         """A redirect, because URLs of pages end in a slash (PEP 503)."""

@@ -6,8 +6,8 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pyodide_mirror import installing
 from pyodide_mirror._micropip import FetchPatch, IndexUrls
-from pyodide_mirror.installing import DeferredMirrors, Failover, MirrorClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,9 +43,11 @@ class Configurator:
     def can_serve(self, order: MirrorOrder) -> bool:
         """Begin to serve micropip's requests, and say whether this micropip can be served."""
         tell = _log_event
-        client = MirrorClient(order.transport, order.timeout, tell)
+        client = installing.MirrorClient(order.transport, order.timeout, tell)
         # For calls that come past `micropip.install`, it lives longer than any install.
-        source = Failover(DeferredMirrors(order), client, tell, remember=False)
+        source = installing.Failover(
+            installing.DeferredMirrors(order), client, tell, remember=False
+        )
         return self._fetch_patch.install(source)
 
     @contextmanager

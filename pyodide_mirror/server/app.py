@@ -27,7 +27,7 @@ from . import files, landing
 from .content_negotiation import MediaType, is_unchanged, requested
 from .own_wheel import PROJECT, OwnWheel
 from .pages import Rendered, Rendering, project_list
-from .source import Missing
+from .source import Missing, UnreadableError
 from .upstream_client import UpstreamError
 
 if TYPE_CHECKING:
@@ -110,9 +110,9 @@ class App:
         media_type = _media_type(request)
         found = await self.repository.find(name)
         rendered = await self._rendering.page(found.page, media_type, self._base(request))
-        # What is put into the folder must be seen at once.
-        caching = _A_MINUTE if found.source.immutable else _ASK_AGAIN
-        return _rendered(request, media_type, rendered, caching)
+        # What is put into the folder must be seen at once, also in place of an upstream's page.
+        may_change = any(not source.immutable for source in self.repository.local)
+        return _rendered(request, media_type, rendered, _ASK_AGAIN if may_change else _A_MINUTE)
 
     async def with_slash(self, request: Request) -> Response:
         """A redirect, because URLs of pages end in a slash (PEP 503)."""
@@ -161,7 +161,9 @@ class App:
 
     async def landing(self, request: Request) -> Response:
         """The page for people, with lines to copy."""
-        body = landing.page(self._base(request), self.own_wheel.filename, self.repository)
+        left_out = await self.repository.left_out()
+        base, wheel = self._base(request), self.own_wheel.filename
+        body = landing.page(base, wheel, self.repository, left_out)
         headers = {"cache-control": _ASK_AGAIN, "content-security-policy": landing.POLICY}
         return HTMLResponse(body, headers=headers)
 
@@ -264,6 +266,10 @@ async def _broken(_: Request, error: Exception) -> Response:
     return _sentence(f"no usable answer from upstream: {error}", 504 if late else 502)
 
 
+async def _unreadable(_: Request, error: Exception) -> Response:
+    return _sentence(str(error), 503, {"retry-after": "10"})
+
+
 async def _http_error(_: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):  # it is registered for nothing else
         raise error
@@ -279,5 +285,6 @@ _ERRORS: Final = {
     HTTPException: _http_error,
     Missing: _missing,
     UpstreamError: _broken,
+    UnreadableError: _unreadable,
     Exception: _failed,
 }

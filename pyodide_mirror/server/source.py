@@ -16,7 +16,7 @@ from packaging.utils import (
 from packaging.version import InvalidVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from pyodide_mirror.model import File, ProjectPage
@@ -29,6 +29,13 @@ UNVERIFIED = "unverified"
 
 class Missing(LookupError):
     """Something that no source has; the text says what."""
+
+
+class UnreadableError(Exception):
+    """A source on this machine has something that cannot be read now; the text says what and why.
+
+    No other source may be asked for it instead.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,8 @@ class Source(Protocol):
     async def page(self, project: str) -> ProjectPage | None:
         """The page of a normalized name; None when it has no such project.
 
-        Raises :class:`~pyodide_mirror.server.upstream_client.UpstreamError` when it cannot tell.
+        Raises :class:`~pyodide_mirror.server.upstream_client.UpstreamError`, or
+        :class:`UnreadableError`, when it cannot tell.
         """
 
     async def projects(self) -> Iterable[str]:
@@ -65,6 +73,13 @@ class Source(Protocol):
 
     async def close(self) -> None:
         """Release what it holds."""
+
+
+class LocalSource(Source, Protocol):
+    """A source on this machine."""
+
+    async def left_out(self) -> Mapping[str, str]:
+        """What it does not serve, as far as it knows, and why."""
 
 
 def tag_of(file: File) -> str:

@@ -108,6 +108,7 @@ function finish(request, { status, headers: given, body }, allowed) {
 	const origin = allowed.includes("*") ? "*" : request.headers.get("Origin");
 	if (origin !== "*") headers.append("Vary", "Origin");
 	if (origin === "*" || allowed.includes(origin)) headers.set("Access-Control-Allow-Origin", origin);
+	else headers.delete("Access-Control-Allow-Private-Network");
 	for (const [name, value] of Object.entries(ALWAYS)) headers.set(name, value);
 	if (request.method !== "HEAD") return new Response(body, { status, headers });
 	drop(body);
@@ -627,10 +628,10 @@ function readHtml(text, files) {
 
 function addAnchor({ href, attributes, text }, files) {
 	const [url, fragment = ""] = href.split("#", 2);
-	// "The text of the anchor tag MUST be the name of the file"; some shorten it.
-	let filename = unescaped(text).trim();
-	if (!SUFFIX.test(filename)) filename = attempt(() => decodeURIComponent(url.split("?")[0].split("/").pop()));
-	if (!normalized(filename ?? "").startsWith(`${files.name}-`)) return;
+	// "The text of the anchor tag MUST be the name of the file", but pip and uv look at the link only.
+	let filename = attempt(() => decodeURIComponent(url.split("?")[0].split("/").pop()));
+	if (!SUFFIX.test(filename)) filename = unescaped(text).trim();
+	if (!normalized(filename).startsWith(`${files.name}-`)) return;
 	const promised = attributes["data-core-metadata"] ?? attributes["data-dist-info-metadata"] ?? "false";
 	const pair = (value) => Object.fromEntries([value.split("=", 2)]); // sha256=HEX
 	files.add({

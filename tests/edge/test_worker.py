@@ -93,6 +93,24 @@ def test_only_named_origins_may_read_if_some_are_named(zoo: Zoo) -> None:
             assert "Origin" in ", ".join(answer.headers.get_all("Vary") or [])
 
 
+@pytest.mark.parametrize(("allowed", "others"), [("*", True), ("https://a.example", False)])
+def test_a_private_network_is_opened_to_allowed_origins_only(allowed: str, others: bool) -> None:
+    opens = "access-control-allow-private-network"
+
+    def opened(**headers: str) -> bool:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        env = {"ALLOW_ORIGIN": allowed}
+        found = ask_in_node("/simple/zoo-root/", [], headers=sent, method="OPTIONS", env=env)
+        assert found.status == 204
+        return found.headers.get(opens) == "true"
+
+    asked = {"Access_Control_Request_Private_Network": "true"}
+    assert opened(Origin="https://a.example", **asked)
+    assert opened(Origin="https://b.example", **asked) is others
+    assert opened(**asked) is others
+    assert not opened(Origin="https://a.example")
+
+
 def test_files_stay_where_they_are_if_that_is_wanted(zoo: Zoo) -> None:
     animal = zoo["html-relative"]
     with worker(animal.url, files="direct") as running:
@@ -342,6 +360,31 @@ def test_only_the_first_base_of_a_page_counts() -> None:
     found = ask_in_node("/simple/zoo-root/", [body], upstream_headers={"Content-Type": "text/html"})
     (file,) = json.loads(found.body)["files"]
     assert file["url"] == f"{ORIGIN}/files/files.example/a/{WHEEL}"
+
+
+def test_a_file_is_called_as_its_link_says() -> None:
+    """As pip and uv read it, which look at the link only; the text counts where that has none."""
+    local, encoded = ("zoo_root-1.0+cpu-py3-none-any.whl", "zoo_root-1.0%2Bcpu-py3-none-any.whl")
+    for href, text, filename in [
+        (encoded, encoded, local),
+        (encoded, local, local),
+        (WHEEL, f"cpu/{WHEEL}", WHEEL),
+        (WHEEL, f"other-{WHEEL}", WHEEL),
+        (f"{WHEEL}?x=zoo_root-2.0.zip", "", WHEEL),
+    ]:
+        body = f'<a href="{FILES}/a/{href}#sha256={"a" * 64}">{text}</a>'.encode()
+        html = {"Content-Type": "text/html"}
+        found = ask_in_node("/simple/zoo-root/", [body], upstream_headers=html)
+        assert found.status == 200, (href, text, found.body)
+        (file,) = json.loads(found.body)["files"]
+        assert file["filename"] == filename
+        assert file["url"] == f"{ORIGIN}/files/files.example/a/{href}"
+    linked = f'<a href="{FILES}/get/7">{WHEEL}</a>'.encode()
+    found = ask_in_node(
+        "/simple/zoo-root/", [linked], upstream_headers=html, env={"FILES": "direct"}
+    )
+    (file,) = json.loads(found.body)["files"]
+    assert (file["filename"], file["url"]) == (WHEEL, f"{FILES}/get/7")
 
 
 def test_a_page_larger_than_any_may_be_is_refused() -> None:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from aiohttp import web
@@ -156,6 +157,23 @@ async def test_what_is_not_the_url_of_a_page_is_redirected_to_it(world: World) -
         assert (answer.status, answer.headers["location"]) == (301, BASE + to), path
         check_readable(answer)
     assert world.origin.requests == []
+
+
+async def test_a_file_of_an_html_page_is_called_as_its_link_says(world: World) -> None:
+    local = make_wheel("x", "1.0+cpu")
+    encoded = local.filename.replace("+", "%2B")
+    for wheel, name, text in (
+        (local, encoded, encoded),
+        (WHEEL, WHEEL.filename, f"cpu/{WHEEL.filename}"),
+    ):
+        world.index.file(wheel.filename, wheel.data)
+        link = f'<a href="/files/{name}#sha256={wheel.sha256}">{text}</a>'
+        world.index.page(link.encode(), "text/html")
+        app: Any = create_app(upstreams=[f"{world.origin.url}/simple"], timeout=30)
+        [file] = json.loads((await ask(app, "/simple/x/")).body)["files"]
+        assert file["filename"] == wheel.filename
+        assert (await ask(app, unquote(file["url"].removeprefix(BASE)))).body == wheel.data
+        await shut(app)
 
 
 async def test_the_list_names_what_is_here_and_what_was_asked_for(world: World) -> None:

@@ -705,6 +705,7 @@ async function file(request, url, mirror) {
 		path += ".metadata"; // PEP 658 adds it to the path, micropip and pip to the whole URL.
 		search = search.slice(0, -9);
 	}
+	host = attempt(() => decodeURIComponent(host)); // pip encodes the colon before a port.
 	const origin = !mirror.direct && mirror.hosts.get(host);
 	if (!origin || !isCleanPath(path)) {
 		throw new Problem(404, "Not served: no path of a file, none of the FILE_HOSTS, or FILES is direct.");

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from tests.edge.conftest import Answer, ask
 from tests.edge.node_worker import FILES, ORIGIN, UPSTREAM, cpu_milliseconds
 from tests.edge.node_worker import ask as ask_in_node
 from tests.edge.workerd import Setting, worker, workers
+from tests.support.own_server import clean_environment
 from tests.support.wheels import ROOT
 from tests.zoo.parts import BY_FILENAME, HTML_V1, JSON_V1
 from tests.zoo.zoo import Running, Zoo
@@ -257,6 +260,32 @@ def test_a_redirect_is_followed_once_and_to_named_hosts_only(
         assert not [one for one in animal.requests if f":{one.port}" in elsewhere]
 
 
+def test_clients_may_encode_the_colon_of_a_file_host(animal: Running) -> None:
+    """As pip does; RFC 3986 allows both. It is one file, which is kept once."""
+    with worker(animal.url, file_hosts=[animal.there]) as running:
+        (file,) = files_of(running.url, WHEEL)
+        there = animal.there.removeprefix("http://")
+        assert f"/files/{there}/" in file["url"]
+        for encoded in (there.replace(":", "%3A"), there.replace(":", "%3a"), f"%31{there[1:]}"):
+            assert ask(file["url"].replace(there, encoded)).body == BY_FILENAME[WHEEL].data
+    assert len([one for one in animal.requests if one.path.endswith(WHEEL)]) == 1
+
+
+def test_pip_installs_from_a_file_host_with_a_port(mirror: str, tmp_path: Path) -> None:
+    tool = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-cache-dir"]
+    index = ["--index-url", f"{mirror}/simple/"]
+    done = subprocess.run(
+        [*tool, "install", "--retries", "0", "--target", str(tmp_path), *index, ROOT],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=clean_environment(),
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.glob("zoo_root-*.dist-info"))
+
+
 def test_a_redirected_file_comes_from_where_it_is(zoo: Zoo) -> None:
     animal = zoo.start("file-redirect")
     with worker(animal.url, file_hosts=[animal.there]) as running:
@@ -283,6 +312,13 @@ ABUSE = [
     f"/files/{HERE}.evil.example/files/{WHEEL}",
     f"/files/{HERE}%00.evil.example/files/{WHEEL}",
     f"/files/{HERE}%2e/files/{WHEEL}",
+    f"/files/{HERE}%2F/files/{WHEEL}",
+    f"/files/{HERE}%/files/{WHEEL}",
+    f"/files/{HERE}%253A80/files/{WHEEL}",
+    f"/files/127.0.0.1%253A80/files/{WHEEL}",
+    f"/files/user%3Apass%40{HERE}/files/{WHEEL}",
+    f"/files/{HERE}%40{THERE}/files/{WHEEL}",
+    f"/files/%5B%3A%3A1%5D/files/{WHEEL}",
     f"/files/{HERE}%2f..%2f{THERE}/files/{WHEEL}",
     f"/files/%3127.0.0.1/files/{WHEEL}",
     f"/https://{THERE}/files/{WHEEL}",

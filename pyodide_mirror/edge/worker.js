@@ -10,6 +10,7 @@ const HTML = "text/html";
 const AGENT = "pyodide-mirror";
 const PIECE = 1 << 16;
 const MAX = 32 << 20; // Bytes of a page, or of a file that is kept.
+const UNCUT = 1 << 20; // Characters of a streamed page that need each other: one entry, or what is around all.
 const SUFFIX = /\.(whl|tar\.gz|zip|tar\.bz2|tar\.xz|tgz|egg)$/;
 const FILENAME = /^\w[\w.+!~-]{0,254}$/;
 const PLAIN = new RegExp(`^([\\w~+!@,=-][\\w.~+!@,=-]*/)*\\w[\\w.~+!@-]*${SUFFIX.source}`);
@@ -494,6 +495,8 @@ class Rewriter {
 			out = `{"name":${JSON.stringify(this.files.name)},"files":[`;
 		}
 		if (this.head !== undefined && this.tail === undefined) out += this.entries();
+		// It would be looked at anew with each piece.
+		if ((this.tail ?? this.text).length > UNCUT) throw faulty(this.files.url, "has over 1 MB in one entry, or around all");
 		return out;
 	}
 

@@ -256,7 +256,7 @@ async def _broken(_: Request, error: Exception) -> Response:
 
 
 async def _unreadable(_: Request, error: Exception) -> Response:
-    return _sentence(str(error), 503, {"retry-after": "10"})
+    return error_response(503, str(error), {"retry-after": "10"})
 
 
 async def _http_error(_: Request, error: Exception) -> Response:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 MAX_METADATA_BYTES = 4 * 1024 * 1024
 
 
-def metadata_of(wheel: bytes | Path, filename: str) -> bytes:
+def metadata_of(wheel: bytes | Path | io.BytesIO, filename: str) -> bytes:
     """The core metadata of a wheel with this file name (PyPA: binary distribution format).
 
     It is the METADATA in the one ``.dist-info`` folder at the archive's root; what lies deeper,

@@ -49,6 +49,9 @@ if TYPE_CHECKING:
 
 _MOST_OTHER_URLS: Final = 2
 _MAX_WHEEL_BYTES: Final = 64 * 1024 * 1024
+_START_BYTES: Final = 65_536
+"""Of a large file, after which a request for its start is ended."""
+_OF_A_FILE: Final = frozenset({Reason.FILES_BLOCKED, Reason.HASH_MISMATCH})
 
 
 async def probe_mirror(  # noqa: PLR0913  # each by its name
@@ -105,7 +108,9 @@ class _MirrorCheck(NamedTuple):
         return _repair_findings(page, response) + await self._look_at_files(page)
 
     async def _look_at_files(self, page: ProjectPage) -> list[Finding]:
-        file = self._wanted_wheel(page) or smallest_wheel(page)
+        wanted = self._wanted_wheel(page)
+        is_small = wanted is not None and wanted.size is not None and wanted.size <= SMALL_WHEEL
+        file = wanted if is_small else smallest_wheel(page)
         if file is None:
             what = f"lists {len(page.files)} files of {page.name!r}, no wheel suits this Python"
             return [Finding(Reason.NOT_AN_INDEX, what)]
@@ -121,6 +126,9 @@ class _MirrorCheck(NamedTuple):
         if refused:
             return [refused]
         finding = await self._look_at_wheel(file)
+        if finding is not None and finding.reason in _OF_A_FILE and wanted and wanted is not file:
+            # It may be a file that nobody has asked for in years; the install wants another one.
+            finding = await self._look_at_start(wanted)
         found = [finding]
         readable = finding is None or finding.reason is Reason.NO_HASHES
         if self.thorough and readable and file.metadata is not None:
@@ -129,11 +137,10 @@ class _MirrorCheck(NamedTuple):
         return [each for each in found if each]
 
     def _wanted_wheel(self, page: ProjectPage) -> File | None:
-        """The wheel that the install will want, if it is small."""
-        if self.canary.downloads is None:
-            return None
-        file = best_wheel(page, self.canary.specifier)
-        return file if file and file.size is not None and file.size <= SMALL_WHEEL else None
+        """The wheel that the install will want, where its own project is the canary."""
+        return (
+            best_wheel(page, self.canary.specifier) if self.canary.downloads is not None else None
+        )
 
     async def _look_at_wheel(self, file: File) -> Finding | None:
         response = await self._get(file.url, _MAX_WHEEL_BYTES)
@@ -143,6 +150,17 @@ class _MirrorCheck(NamedTuple):
         if self.canary.downloads is not None and finding is None:
             self.canary.downloads.files[file.sha256] = response.body
         return finding
+
+    async def _look_at_start(self, file: File) -> Finding | None:
+        """Whether a large file can be read; its digest is the install's to check."""
+        refused = refuse_file_url(file.url, self.mirror, self.transport.page)
+        if refused:
+            return refused
+        response = await self._get(file.url, _START_BYTES)
+        if isinstance(response, Failure):
+            readable = response.kind is FailureKind.TOO_LARGE
+            return None if readable else file_failure(response, file)
+        return check_bytes(file, response)
 
     async def _get(
         self, url: str, max_bytes: int, *, progress: Progress = NO_PROGRESS, **options: Any

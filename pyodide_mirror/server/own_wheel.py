@@ -67,6 +67,10 @@ class OwnWheel:
         """See Source."""
         return self._metadata[file.filename]
 
+    async def left_out(self) -> dict[str, str]:
+        """See LocalSource."""
+        return {}
+
     async def close(self) -> None:
         """See Source."""
 

@@ -14,6 +14,7 @@ from pyodide_mirror.model import (
     Reason,
     Support,
     host_kind,
+    origin,
     split_http_url,
 )
 from pyodide_mirror.transport import Failure, FailureKind, PageFacts, Response
@@ -69,7 +70,7 @@ def refuse_mirror(mirror: Mirror, page: PageFacts, *, named: bool) -> Finding | 
     """
     if mirror.problem:
         return Finding(Reason.BAD_URL, mirror.problem)
-    return _refuse_url(mirror.index_url, page, named=named)
+    return _refuse_url(origin(mirror.index_url), page, named=named)
 
 
 def refuse_file_url(url: str, mirror: Mirror, page: PageFacts) -> Finding | None:

@@ -29,6 +29,21 @@ def publish(
     return listed
 
 
+@KNOWN
+async def test_a_url_that_must_not_be_asked_is_passed_by(world: World, known: bool) -> None:
+    publish(world, A, GONE)
+    rows = [
+        entry(A, WHEEL, core_metadata=None, url=url)
+        for url in (f"http://10.0.0.1/{WHEEL.filename}", f"https://files1.example/{WHEEL.filename}")
+    ]
+    for order in (rows, rows[::-1]):
+        world.web.list_files(A, "zpkg", order)
+        await install(world, A, known=known)
+        assert world.installed == {"zpkg": "1.0"}
+        world.micropip.uninstall("zpkg")
+    assert "http://10.0.0.1" not in world.web.hosts
+
+
 async def install(world: World, *mirrors: Mirror, known: bool) -> None:
     if known:
         for mirror in mirrors:

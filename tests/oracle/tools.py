@@ -119,11 +119,11 @@ class Asked:
         found = self.tools.micropip.install(
             _web(self.answers), *self.world.wanted, mirrors=(self.index,), pre=self.world.pre
         )
-        versions = _normalized(found.installed)
+        versions = normalized(found.installed)
         if not found.error and len(versions) != len(found.installed):
             return Result(versions, f"two versions: {found.installed}")
         if not found.error:
-            said = _normalized([(one["name"], one["version"]) for one in found.reports[-1]])
+            said = normalized([(one["name"], one["version"]) for one in found.reports[-1]])
             if said != versions:
                 return Result(versions, f"a wrong report: it says {said}")
         if found.error and found.files:
@@ -140,7 +140,7 @@ class Asked:
             plain=True,
             pre=world.pre,
         )
-        return Result(_normalized(found.installed), found.error)
+        return Result(normalized(found.installed), found.error)
 
     def uv(self) -> Result:
         """Ask uv."""
@@ -158,7 +158,7 @@ class Asked:
         if done.returncode:
             return Result({}, done.stderr)
         pins = [line.partition("==") for line in done.stdout.split()]
-        return Result(_normalized([(name, version) for name, _, version in pins]))
+        return Result(normalized([(name, version) for name, _, version in pins]))
 
     def pip(self) -> Result:
         """Ask pip."""
@@ -170,7 +170,7 @@ class Asked:
         if status:
             return Result({}, errors or "pip failed")
         found = [one["metadata"] for one in json.loads(output)["install"]]
-        return Result(_normalized([(one["name"], one["version"]) for one in found]))
+        return Result(normalized([(one["name"], one["version"]) for one in found]))
 
     def _index_url(self) -> tuple[str, str]:
         return "--index-url", f"{self.index.index_url}/"
@@ -192,7 +192,8 @@ def _web(answers: Mapping[str, Answer]) -> Web:
     return web
 
 
-def _normalized(found: list[tuple[str, str]]) -> dict[str, str]:
+def normalized(found: list[tuple[str, str]]) -> dict[str, str]:
+    """Return versions by name, both normalized (PEP 503, 440)."""
     return {normalize(name): str(Version(version)) for name, version in sorted(found)}
 
 
@@ -210,6 +211,7 @@ def _serve(worlds: Mapping[str, Mapping[str, Answer]]) -> ThreadingHTTPServer:
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
+            self.send_header("access-control-allow-origin", "*")
             self.send_header("content-length", str(len(answer.body)))
             self.end_headers()
             if self.command == "GET":

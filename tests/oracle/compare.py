@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from pyodide_mirror.model import normalize
@@ -16,6 +17,7 @@ FAULTS = frozenset(
         "another set",
         "installed what all refuse",
         "refused what plain micropip installs",
+        "refused what takes no resolver",
         "an error without a reason",
         "a broken set",
         "two versions",
@@ -64,7 +66,8 @@ def judge(asked: Asked, *, thorough: bool = False) -> Verdict:
         return Verdict("the same" if ours.ok else "all refuse", ours, uv)
     plain = asked.plain()
     plain_is_right = plain.ok and not _own_fault(asked.world, plain)
-    if not (ours.ok or plain_is_right or thorough):
+    newest = uv.ok and _is_newest(asked.world, uv)
+    if not (ours.ok or plain_is_right or newest or thorough):
         return Verdict("refused what takes a resolver", ours, uv, plain=plain)
     pip = asked.pip()
     if uv.ok != pip.ok or uv.versions != pip.versions:
@@ -79,16 +82,49 @@ def _compared(world: World, ours: Result, agreed: Result, plain: Result | None) 
         return "the same"
     if ours.ok:
         as_plain = plain is not None and plain.versions == ours.versions
-        yanked = any(_release(world, *item).yanked for item in ours.versions.items())
-        if as_plain or (yanked and not agreed.ok):
-            # PEP 592 lets pip and uv refuse what is yanked, and micropip take it as a last resort.
+        if as_plain or _takes_yanked(world, ours):
             return "as plain micropip"
         return "another set" if agreed.ok else "installed what all refuse"
     if not agreed.ok:
         return "all refuse"
     if plain is not None and plain.versions == agreed.versions:
         return "refused what plain micropip installs"
+    if _is_newest(world, agreed):
+        return "refused what takes no resolver"
     return "refused what takes a resolver"
+
+
+def _takes_yanked(world: World, result: Result) -> bool:
+    """Whether something yanked is in a set because nothing else meets what this set requires.
+
+    PEP 592 lets pip and uv refuse it, or try other versions of what requires it, and micropip take
+    it as a last resort.
+    """
+    yanked = [name for name, version in result.versions.items() if _is_yanked(world, name, version)]
+    return bool(yanked) and not any(_choices(world, result, name) for name in yanked)
+
+
+def _is_yanked(world: World, name: str, version: str) -> bool:
+    """Whether a release is yanked."""
+    return bool(_release(world, name, version).yanked)
+
+
+def _is_newest(world: World, result: Result) -> bool:
+    """Whether each version is the newest that meets what the whole set requires of its project."""
+    return all(
+        [Version(version)] == _choices(world, result, name)[-1:]
+        for name, version in result.versions.items()
+    )
+
+
+def _choices(world: World, result: Result, name: str) -> list[Version]:
+    """Return the versions that are not yanked and meet what a set requires, in their order."""
+    specifier = SpecifierSet()
+    for requirement in _walk(world, result):
+        if normalize(requirement.name) == name:
+            specifier &= requirement.specifier
+    there = [one.version for one in world.projects[name] if suits(one) and not one.yanked]
+    return sorted(map(Version, specifier.filter(there, prereleases=world.pre or None)))
 
 
 def _own_fault(world: World, ours: Result) -> str:
@@ -106,25 +142,31 @@ def _own_fault(world: World, ours: Result) -> str:
 
 def _unmet(world: World, result: Result) -> Iterator[str]:
     """Yield what is wrong with an installed set: what it lacks, and what it has in vain."""
+    needed = set()
+    for wanted in _walk(world, result):
+        name = normalize(wanted.name)
+        needed.add(name)
+        version = result.versions.get(name, "")
+        if not version or not wanted.specifier.contains(version, prereleases=True):
+            yield f"{wanted}, but {version or 'nothing'}"
+        elif not suits(_release(world, name, version)):
+            yield f"{name} {version} is not for this Python"
+    yield from (f"{name} is not needed" for name in result.versions.keys() - needed)
+
+
+def _walk(world: World, result: Result) -> Iterator[Requirement]:
+    """Yield all requirements: those of the user, and those of what is installed for them."""
     queue = list(world.wanted)
     seen = set()
     while queue:
-        text = queue.pop()
-        wanted = Requirement(text)
+        wanted = Requirement(queue.pop())
+        yield wanted
         name = normalize(wanted.name)
         version = result.versions.get(name, "")
-        if not version or not wanted.specifier.contains(version, prereleases=True):
-            yield f"{text}, but {version or 'nothing'}"
-            continue
-        release = _release(world, name, version)
-        if not suits(release):
-            yield f"{name} {version} is not for this Python"
-        for extra in ("", *wanted.extras):
+        for extra in {"", *map(normalize, wanted.extras)} if version else ():
             if (name, extra) not in seen:
                 seen.add((name, extra))
-                queue += _needs(release, extra)
-    for name in result.versions.keys() - {name for name, _ in seen}:
-        yield f"{name} is not needed"
+                queue += _needs(_release(world, name, version), extra)
 
 
 def _needs(release: Release, extra: str) -> Iterator[str]:

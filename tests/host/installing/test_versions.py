@@ -1,5 +1,7 @@
 """Which versions an install ends with: those that all requirements take, one of each project."""
 
+import asyncio
+import gc
 from collections.abc import Sequence
 
 import pytest
@@ -293,3 +295,14 @@ async def test_a_page_with_many_of_them_does_not_go_on_for_ever(world: World) ->
     assert "zpkg-2.199-py3-none-any.whl requires Python >=3.99" in text
     assert text.count("requires Python") == 3
     assert "; and 47 more; this is Python " in text
+
+
+async def test_what_is_chosen_again_leaves_no_trace_in_the_log(world: World) -> None:
+    said: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+    publish(world, needs("zroot", "za", "zb"), needs("za", "zpkg==1.0"), needs("zb", "zpkg"))
+    publish(world, ONE, FUTURE)
+    await world.install("zroot", mirrors=[A])
+    gc.collect()
+    await asyncio.sleep(0)
+    assert said == []

@@ -180,7 +180,7 @@ def test_idle_clients_keep_nobody_from_being_served(place: Place) -> None:
     with ExitStack() as stack:
         for number in range(IDLE):
             idle = stack.enter_context(connected(place.near.url))
-            idle.sendall(b"GET /simple/good/ HTTP/1.1\r\nHost: a\r\nX: "[: number % 40])
+            idle.sendall(b"GET /simple/good/ HTTP/1.1\r\nHost: localhost\r\nX: "[: number % 40])
         place.check_still_well(place.near)
         assert get(files_of(place.near.index_url, "good")[GOOD.filename]).body == GOOD.data
         assert costs.open_files > IDLE
@@ -203,7 +203,7 @@ def test_slow_readers_take_no_memory_and_get_all_in_the_end(
     """Of a file that arrives meanwhile, and of one in the folder."""
     upstream, server = big
     url = files_of(server.index_url, name.partition("-")[0])[name]
-    request = f"GET {urlsplit(url).path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    request = f"GET {urlsplit(url).path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     costs = Costs(server.process.pid)
     before = costs.now
     costs.forget_peak()
@@ -247,7 +247,7 @@ def impatient(hasty: tuple[Stock, Serving]) -> Serving:
     return hasty[1]
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET", b"GET / HTTP/1.1\r\nHost: a\r\nX: "])
+@pytest.mark.parametrize("sent", [b"", b"GET", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "])
 def test_a_client_must_say_in_time_what_it_wants(impatient: Serving, sent: bytes) -> None:
     with connected(impatient.url) as idle:
         idle.sendall(sent)
@@ -258,7 +258,7 @@ def test_a_client_must_say_in_time_what_it_wants(impatient: Serving, sent: bytes
 def test_a_client_must_take_in_time_what_it_asked_for(impatient: Serving) -> None:
     path = urlsplit(files_of(impatient.index_url, "local")["local-1.0.zip"]).path
     with connected(impatient.url, receive_buffer=4096) as slow:
-        slow.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        slow.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         assert slow.recv(1)
         for _ in range(2):  # as long as the server waits for a request, and once more
             with connected(impatient.url) as idle:
@@ -271,7 +271,7 @@ def test_an_answer_to_a_pipelined_request_may_take_its_time(hasty: tuple[Stock, 
     upstream, server = hasty
     upstream.hold = lambda _: 100_000
     ((name, url),) = files_of(server.index_url, "stock").items()
-    head = "HTTP/1.1\r\nHost: a\r\n"
+    head = "HTTP/1.1\r\nHost: localhost\r\n"
     requests = f"GET /healthz {head}\r\nGET {urlsplit(url).path} {head}Connection: close\r\n\r\n"
     with connected(server.url) as client, connected(server.url) as idle:
         client.sendall(requests.encode())

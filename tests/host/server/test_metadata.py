@@ -275,6 +275,7 @@ async def test_metadata_is_made_of_a_wheel_that_vendors_others(world: World) -> 
         (not_a_wheel("a.dist-info/METADATA", "b.dist-info/METADATA"), "has 2 .dist-info folders"),
         (not_a_wheel("a.dist-info/METADATA"), "has 'a.dist-info', which is not"),
     ],
+    ids=["no zip", "no folder", "two folders", "another's folder"],
 )
 async def test_what_is_no_wheel_has_no_metadata_and_is_promised_none(
     world: World, data: bytes, sentence: str, promised: object

@@ -276,8 +276,10 @@ def _parse(body: _Body, project: str) -> ProjectPage | None:
         raise UpstreamError(f"its page has more than {_MAX_PIECES:,} parts")
     try:
         page = parse_page(body.content, body.content_type, body.url, project)
-    except EmptyPageError:
-        return None
+    except EmptyPageError as error:
+        if not error.page.status:
+            return None
+        page = error.page  # a quarantined project has no files (PEP 792), and its users must know
     except PageError as error:
         shown = hide_user_info(error.finding.detail)
         raise UpstreamError(f"its page is no project page: {shown}") from error

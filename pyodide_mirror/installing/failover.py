@@ -18,7 +18,7 @@ from pyodide_mirror.index import (
     suits_this_python,
     to_document,
 )
-from pyodide_mirror.model import Reason
+from pyodide_mirror.model import Reason, project_url
 from pyodide_mirror.reporting import Event, EventKind
 from pyodide_mirror.transport import OnceMap
 
@@ -110,7 +110,7 @@ class Failover:
         """See InstallSource; a page that no mirror has is a 404."""
         found = await self.pages.first(project)
         if found is None:
-            return ServedPage(f"{self.pages.order.index_url}/{project}/", 404)
+            return ServedPage(project_url(self.pages.order.index_url, project), 404)
         ranked, page = found
         files = self.choices.allowed(project, tuple(_usable(page, ranked)))
         usable = replace(page, files=files)

@@ -54,11 +54,13 @@ class IndexUrls:
     def project_of(self, url: str, *, earlier: bool) -> str | None:
         """The normalized name of the project whose page this is below a URL of ours, or None.
 
-        ``earlier``: also below those that micropip had from us before, as an install may have that
-        was running when they changed.
+        ``earlier``: also below those that micropip had from us before, and those that it has now,
+        as an install of ours may ask that was running when they changed.
         """
         start, _, name = url.removesuffix("/").rpartition("/")
-        ours = start in self.given or (earlier and start in self._earlier)
+        ours = start in self.given
+        if earlier and not ours:
+            ours = start in self._earlier or start in self._current()[0]
         return normalize(name) if ours and url.endswith("/") and is_project_name(name) else None
 
     def is_ours(self) -> bool:

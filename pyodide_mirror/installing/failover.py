@@ -7,7 +7,7 @@ import functools
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pyodide_mirror._micropip import ServedPage
 from pyodide_mirror.errors import DigestMismatch, MirrorError
@@ -79,6 +79,8 @@ class Failover:
         self.sources: dict[str, Source] = {}
         """Where the files came from, by the URL that micropip knows."""
         self.prefetcher: Prefetcher | None = None
+        self.asking: set[asyncio.Task[Any]] = set()
+        self.ended = False
         self._client = client
         self._tell = tell
         self._quorum = quorum
@@ -97,6 +99,8 @@ class Failover:
         """End what is still running: micropip leaves its own tasks behind when it fails."""
         if self.prefetcher is not None:
             self.prefetcher.stop()
+        for task in self.asking:
+            task.cancel()
         self.pages.stop()
         self._fetched.stop()
         self._delivered.stop()

@@ -104,6 +104,7 @@ class Installation:
                 return await self._run(ledger)
         finally:
             CURRENT_INSTALL.reset(token)
+            self._failover.ended = True
             self._failover.stop()
 
     async def _run(self, ledger: Ledger) -> tuple[Installed, ...]:
@@ -117,7 +118,7 @@ class Installation:
             for text in dict.fromkeys(self._events.problems()):
                 error.add_note(printable(text))
             raise
-        self._ledgers.keep(self._requirements, deps=self._deps, own=ledger)
+        self._ledgers.keep(ledger, self._requirements, deps=self._deps)
         return ledger.report()
 
     def _prefetcher(self) -> Prefetcher:

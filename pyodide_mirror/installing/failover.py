@@ -22,7 +22,7 @@ from pyodide_mirror.model import Reason
 from pyodide_mirror.reporting import Event, EventKind
 from pyodide_mirror.transport import OnceMap
 
-from .archive import cannot_unpack, members_of
+from .archive import archive_fault
 from .faults import InstallFaults
 from .mirror_client import NoFileError, NoPageError
 from .pages import InstallPages
@@ -233,7 +233,9 @@ class Failover:
             if self._quorum:
                 await self._confirm(served)
             if served.file.metadata is None:  # micropip reads it in the wheel
-                self._check_archive(file, ranked.mirror, found.data)
+                fault = archive_fault(file.filename, ranked.mirror.index_url, found.data)
+                if fault is not None:
+                    raise self.faults.end(fault)
             return self._noted(file, ranked.mirror, found)
         raise self._unavailable(served, faults)
 
@@ -253,13 +255,6 @@ class Failover:
         fault = await quorum_fault(served.file, served.project, served.ranked, self.pages)
         if fault is not None:
             raise self.faults.end(fault)
-
-    def _check_archive(self, file: File, mirror: Mirror, data: bytes) -> None:
-        try:
-            members_of(data)
-        except ValueError as error:
-            fault = cannot_unpack(file.filename, mirror.index_url, str(error))
-            raise self.faults.end(fault) from error
 
     def _noted(self, file: File, mirror: Mirror, found: FetchedFile) -> _Delivered:
         """Tell that a file is here, and remember where it came from."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from pyodide_mirror.index import metadata_fields, suits_this_python
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from pyodide_mirror.model import File
 
     from .closure import Want
+
+_TRY: ContextVar[dict[str, File] | None] = ContextVar("_TRY", default=None)
+"""What was chosen in the try that runs here: micropip leaves tasks behind when one has ended."""
 
 
 class ChoiceError(Exception):
@@ -53,6 +57,7 @@ class Choices:
         self.news = ""
         self.clashes.clear()
         self._in_this_try = {}
+        _TRY.set(self._in_this_try)
 
     def is_disputed(self, error: Exception, named: AbstractSet[str]) -> bool:
         """Whether a try has ended with this error because of what was chosen in it.
@@ -65,10 +70,11 @@ class Choices:
 
     def choose(self, project: str, file: File) -> None:
         """Note that micropip wants this wheel; ChoiceError when it wants another one as well."""
-        if self._in_this_try is None:
+        chosen = _TRY.get()
+        if chosen is None or chosen is not self._in_this_try:
             return
         self.files[project] = file
-        other = self._in_this_try.setdefault(project, file)
+        other = chosen.setdefault(project, file)
         if other.filename != file.filename:
             self.clashes[project] = frozenset({other.filename, file.filename})
             raise ChoiceError(project, f"both {other.filename} and {file.filename} are wanted")
@@ -78,7 +84,7 @@ class Choices:
 
         What the page says of that is a hint that indexes may leave out (PEP 503, 691).
         """
-        if self._in_this_try is None:
+        if self._in_this_try is None or _TRY.get() is not self._in_this_try:
             return
         self.metadata[project] = metadata
         wanted = next((v for n, v in metadata_fields(metadata) if n == "requires-python"), "")

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.looptime]
 
 LOCAL = make_wheel("zlocal", "1.0")
 WANTED: dict[str, tuple[Callable[[World], str], list[str]]] = {
-    "installed already": (lambda _: "packaging", []),
+    "installed already": (lambda _: "zthere", []),
     "a local wheel": (lambda world: f"emfs:{world.folder / LOCAL.filename}", ["zlocal-1.0"]),
     "nothing": (lambda _: "", []),
     "for another platform": (lambda _: "zfoo; sys_platform == 'win32'", []),
@@ -24,11 +24,14 @@ WANTED: dict[str, tuple[Callable[[World], str], list[str]]] = {
 @pytest.mark.parametrize("case", WANTED)
 async def test_all_mirrors_are_dead(each_world: World, case: str) -> None:
     (each_world.folder / LOCAL.filename).write_bytes(LOCAL.data)
+    there = each_world.folder / "zthere-1.0.dist-info"
+    there.mkdir()
+    (there / "METADATA").write_text("Metadata-Version: 2.1\nName: zthere\nVersion: 1.0\n")
     each_world.web.answer(A.project_url("iniconfig"), DOWN)
     wanted, folders = WANTED[case]
     requirement = wanted(each_world)
     await each_world.install(*[requirement] * bool(requirement), mirrors=[A])
-    assert each_world.folders == folders
+    assert each_world.folders == [*folders, "zthere-1.0"]
     assert each_world.web.asked == []
 
 

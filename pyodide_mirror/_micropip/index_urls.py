@@ -54,10 +54,11 @@ class IndexUrls:
     def project_of(self, url: str, *, earlier: bool) -> str | None:
         """The normalized name of the project whose page this is below a URL of ours, or None.
 
-        ``earlier``: also below those that micropip had from us before, as an install may have that
-        was running when they changed.
+        ``earlier``: also below those that micropip had from us before, and those that it has now,
+        as an install of ours may ask that was running when they changed.
         """
-        for index_url in {*self.given, *(self._earlier if earlier else ())}:
+        also = {*self._earlier, *self._current()[0]} if earlier else set()
+        for index_url in {*self.given, *also}:
             start, placeholder, rest = index_url.partition(PLACEHOLDER)
             end = rest.partition(PLACEHOLDER)[0] if placeholder else "/"
             name = url[len(start) if placeholder else len(start) + 1 :]

@@ -30,7 +30,8 @@ class Mirror:
     ``region``: where it stands. ``private``: its failure must never lead to another mirror.
     ``projects``: :mod:`fnmatch` patterns of normalized names that this index alone may answer.
     ``headers``: sent with each request to the index's own origin (they cost a CORS preflight);
-    never shown or stored. ``credentials``: the Fetch standard's mode for cookies. ``note``: what is known of it.
+    never shown or stored. ``credentials``: the Fetch standard's mode for cookies. ``note``: what is
+    known of it.
 
     Raises TypeError or ValueError, which name the argument.
     """

@@ -2,7 +2,14 @@
 
 import pytest
 
-from pyodide_mirror.model import HostKind, check_index_url, hide_user_info, host_kind, origin
+from pyodide_mirror.model import (
+    HostKind,
+    check_index_url,
+    hide_user_info,
+    host_kind,
+    origin,
+    split_http_url,
+)
 
 
 def test_index_urls_are_kept_in_one_spelling():
@@ -36,12 +43,17 @@ def test_unusable_index_urls_say_why():
         ("https://[::1/simple", "cannot be parsed"),
         ("https://m\u00fcller.example/simple", "punycode"),
         ("https://mirror%2eexample/simple", "punycode"),
-        ("https://mirror.example/" + "x" * 3000, "longer"),
+        ("https://mirror.example/" + "x" * 16_362, "longer"),
     ):
         with pytest.raises(ValueError, match="not a usable index URL") as caught:
             check_index_url(given)
         assert why in str(caught.value), given
         assert "secret" not in str(caught.value)
+
+
+def test_signed_urls_are_not_too_long():
+    url = "https://mirror.example/x?X-Amz-Security-Token="
+    assert split_http_url(url + "x" * (16_384 - len(url))).path == "/x"
 
 
 def test_where_hosts_are():

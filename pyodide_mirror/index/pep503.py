@@ -26,8 +26,8 @@ _ENDS = {
     "script": re.compile("</script", re.IGNORECASE),
     "style": re.compile("</style", re.IGNORECASE),
 }
-_LONGEST_TAG = 4096
-_MAX_BROKEN_TAGS = 1000
+_LONGEST_TAG = 20_480  # a signed URL may have 16,384 characters
+_MAX_BROKEN_TAGS = 200
 
 
 def parse_html(body: bytes, url: str, project: str, kind: str) -> ProjectPage:

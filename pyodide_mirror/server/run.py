@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 import sys
@@ -13,6 +14,7 @@ import platformdirs
 import uvicorn
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -23,7 +25,7 @@ from .settings import make
 if TYPE_CHECKING:
     import argparse
     import asyncio
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from starlette.types import ASGIApp
 
@@ -35,11 +37,17 @@ READ_WITHIN: Final = 120.0
 """Seconds in which a client must read what the server has ready for it: 256 KB at most."""
 _LINGER: Final = 2.0
 _TOO_LONG: Final = f"The head of the request has more than {_LONGEST_HEAD:,} bytes."
+_NOTHING: Final = (
+    "pyodide-mirror serve: with --offline and without a FOLDER there is nothing to serve but"
+    " pyodide_mirror itself"
+)
 _BUSY: Final = PlainTextResponse(
     "503: Too many clients; try again in a moment.\n",
     503,
     {"retry-after": "5", "cache-control": "no-store"},
 )
+_TIME: Final = "%Y-%m-%dT%H:%M:%S%z"
+"""How the log writes it (ISO 8601)."""
 GRACE: Final = 5
 """Seconds in which unfinished answers may end when the server stops."""
 
@@ -64,15 +72,26 @@ def run_server(given: argparse.Namespace) -> int:
     except (ValueError, OSError) as error:
         print(f"pyodide-mirror serve: {error}", file=sys.stderr)
         return 2
+    if given.offline and given.folder is None:
+        print(_NOTHING, file=sys.stderr)
     _raise_file_limit()
-    config = server_config(app, _logging())
+    config = server_config(app, _logging(), given.trusted_proxy or ())
     with listening:
         _Server(config, _shown(settings.public_url, listening)).run(sockets=[listening])
     return 0
 
 
-def server_config(app: ASGIApp, log_config: dict[str, Any] | None = None) -> uvicorn.Config:
-    """The configuration of uvicorn for the application; None leaves Python's logging as it is."""
+def server_config(
+    app: ASGIApp,
+    log_config: dict[str, Any] | None = None,
+    trusted_proxies: Sequence[str] = (),
+) -> uvicorn.Config:
+    """The configuration of uvicorn for the application.
+
+    ``log_config``: None leaves Python's logging as it is. ``trusted_proxies``: addresses and
+    networks; if a request comes from there, X-Forwarded-For has the client's address, and
+    X-Forwarded-Proto the scheme. From others these headers mean nothing: anybody can send them.
+    """
     return uvicorn.Config(
         app,
         http=_Protocol,
@@ -81,7 +100,8 @@ def server_config(app: ASGIApp, log_config: dict[str, Any] | None = None) -> uvi
         server_header=False,
         limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=GRACE,
-        proxy_headers=False,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
     )
 
 
@@ -169,8 +189,9 @@ class _Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        if app is service_unavailable and isinstance(self.app, CORSMiddleware):
-            app = self.app.around(_BUSY)
+        cors = _cors_of(self.app)
+        if app is service_unavailable and cors is not None:
+            app = cors.around(_BUSY)
         super()._start_asgi_task(cycle, app)
 
     def _refuse(self, status: int, sentence: str) -> None:
@@ -201,6 +222,13 @@ class _Protocol(HttpToolsProtocol):
             self._stalled = None
 
 
+def _cors_of(app: object) -> CORSMiddleware | None:
+    """Our middleware, which uvicorn may have wrapped into its own for proxies."""
+    if isinstance(app, ProxyHeadersMiddleware):
+        app = app.app
+    return app if isinstance(app, CORSMiddleware) else None
+
+
 def _refusal(status: int, sentence: str, app: object) -> bytes:
     body = f"{status}: {sentence}\n".encode()
     headers = MutableHeaders(
@@ -211,11 +239,17 @@ def _refusal(status: int, sentence: str, app: object) -> bytes:
             "connection": "close",
         }
     )
-    if isinstance(app, CORSMiddleware):
-        app.add(headers, Headers())
+    cors = _cors_of(app)
+    if cors is not None:
+        cors.add(headers, Headers())
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
     lines += [name + b": " + value for name, value in headers.raw]
     return b"\r\n".join([*lines, b"", body])
+
+
+_OTHER_HOST: Final = (
+    "give --host an address of this machine, 127.0.0.1 for itself alone or 0.0.0.0 for all networks"
+)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -225,8 +259,11 @@ def listen(host: str, port: int) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except socket.gaierror as error:
-        raise OSError(f"--host {host}: {error.strerror}") from None
-    listening = socket.socket(family, kind, protocol)
+        raise OSError(f"--host {host}: {error.strerror}; {_OTHER_HOST}") from None
+    try:
+        listening = socket.socket(family, kind, protocol)
+    except OSError as error:  # no IPv6, say
+        raise OSError(f"cannot listen on {host}: {error.strerror}; {_OTHER_HOST}") from None
     try:
         if sys.platform != "win32":  # where it would let two servers share a port
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -234,9 +271,9 @@ def listen(host: str, port: int) -> socket.socket:
         listening.listen(2048)
     except OSError as error:
         listening.close()
-        raise OSError(
-            f"cannot listen on {host} port {port}: {error.strerror}; choose another with --port"
-        ) from None
+        by_port = error.errno in {errno.EADDRINUSE, errno.EACCES}
+        advice = "choose another with --port" if by_port else _OTHER_HOST
+        raise OSError(f"cannot listen on {host} port {port}: {error.strerror}; {advice}") from None
     return listening
 
 
@@ -261,8 +298,12 @@ def _shown(public_url: str, listening: socket.socket) -> str:
 
 
 def _logging() -> dict[str, Any]:
-    """One line per request to stdout, as uvicorn writes it; problems to stderr."""
+    """One line per request to stdout, as uvicorn writes it, with the time; problems to stderr."""
     logging_config: dict[str, Any] = {**uvicorn.config.LOGGING_CONFIG}
+    logging_config["formatters"] = {
+        name: {**formatter, "fmt": f"%(asctime)s {formatter['fmt']}", "datefmt": _TIME}
+        for name, formatter in logging_config["formatters"].items()
+    }
     logging_config["loggers"] = {
         **logging_config["loggers"],
         "pyodide_mirror.server": {"handlers": ["default"], "level": "INFO", "propagate": False},

@@ -95,6 +95,12 @@ def test_unclosed_anchors_and_odd_markup_are_read():
     assert [file.filename for file in parse(body).files] == [WHEEL, "demo-2.0.tar.gz"]
 
 
+def test_a_tag_has_room_for_a_signed_url():
+    """The rule for the URL itself is split_http_url's."""
+    anchor = f'<a data-yanked="{"a" * 19_000}" href="/{WHEEL}">{WHEEL}</a>'
+    assert only_file(html(anchor)).filename == WHEEL
+
+
 def test_another_repository_version_is_refused():
     head = '<meta name="pypi:repository-version" content="2.0">'
     with pytest.raises(PageError) as caught:

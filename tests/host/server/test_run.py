@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -103,9 +104,15 @@ def test_what_is_wrong_is_told_in_a_line(
         (["--cache-size", "lots"], "'lots' is not a size like 500M or 2G"),
         (["--timeout", "0"], "timeout must be a positive number"),
         (["--cache", __file__], r"the cache folder '.*' cannot be used"),
-        (["--host", "no-such-host.invalid"], r"--host no-such-host\.invalid: "),
+        (["--host", "no-such-host.invalid"], r"--host no-such-host\.invalid: .*; give --host"),
         (["--allow-host", "http://a.example"], "'http://a.example' is not a host like packages"),
-        (["--host", "192.0.2.1", "--port", "0"], "cannot listen on 192.0.2.1 port 0: "),
+        (
+            ["--host", "192.0.2.1", "--port", "0"],
+            "listen on 192.0.2.1 port 0: .*; give --host",
+        ),
+        (["--offline", "--upstream", "https://a.example"], "not allowed with argument --offline"),
+        (["--trusted-proxy", "nginx"], "'nginx' is no IP address or network like 10.0.0.0/8"),
+        (["--trusted-proxy", "*"], "is no IP address or network"),
         (["--no-such-option"], "unrecognized arguments"),
     ]:
         known = ["--cache", str(tmp_path)] if "--cache" not in arguments else []
@@ -133,9 +140,42 @@ def test_it_says_where_it_is_and_logs_a_line_for_each_request(upstream: Upstream
         fetch(f"{running.index_url}/no-such-project/")
     lines = running.output.splitlines()
     assert lines[0] == f"Serving {running.index_url}/ (Ctrl-C ends it)"
-    assert re.fullmatch(r'INFO: +127\.0\.0\.1:\d+ - "GET /healthz HTTP/1\.1" 200 OK', lines[1])
+    line = r'(\S+) INFO: +127\.0\.0\.1:\d+ - "GET /healthz HTTP/1\.1" 200 OK'
+    match = re.fullmatch(line, lines[1])
+    assert match is not None
+    assert datetime.fromisoformat(match[1]).tzinfo is not None
     assert re.search(r'"GET /simple/no-such-project/ HTTP/1\.1" 404 Not Found', lines[2])
     assert len(lines) == 3
+
+
+def test_a_trusted_proxy_says_who_asks(tmp_path: Path) -> None:
+    """Anybody can send the header: from others it means nothing."""
+    said = {"X-Forwarded-For": "6.6.6.6, 203.0.113.9, 10.1.2.3", "X-Forwarded-Proto": "https"}
+    for trusted, client, scheme in (
+        (["127.0.0.0/8", "10.0.0.0/8"], "203.0.113.9", "https"),
+        (["127.0.0.1"], "10.1.2.3", "https"),
+        (["10.0.0.0/8"], "127.0.0.1", "http"),
+        ([], "127.0.0.1", "http"),
+    ):
+        options = [word for each in trusted for word in ("--trusted-proxy", each)]
+        with serving(tmp_path, options=options) as running:
+            url = f"{running.index_url}/pyodide-mirror/"
+            file = json.loads(fetch(url, **said)[2])["files"][0]
+            assert file["url"].startswith(f"{scheme}://127.0.0.1:")
+            # What the server refuses itself can be read by pages, too, behind its proxy or not.
+            with socket.create_connection(("127.0.0.1", urlsplit(url).port or 0)) as broken:
+                broken.sendall(b"nonsense\r\n\r\n")
+                assert b"access-control-allow-origin: *" in broken.recv(1000)
+        assert re.search(rf' {re.escape(client)}:\d+ - "GET /simple/pyodide', running.output)
+
+
+def test_without_a_folder_and_without_upstreams_it_says_that_there_is_nothing() -> None:
+    with serving() as running:
+        fetch(f"{running.url}/healthz")
+    assert running.output.startswith(
+        "pyodide-mirror serve: with --offline and without a FOLDER there is nothing to serve but"
+        " pyodide_mirror itself\nServing "
+    )
 
 
 def test_what_an_upstream_did_wrong_is_logged_and_the_folder_is_served(tmp_path: Path) -> None:
@@ -390,7 +430,7 @@ def uvicorn(*options: str, folder: Path, **environment: str) -> Iterator[tuple[s
     assert process.stdout is not None
     try:
         url = f"http://127.0.0.1:{port}"
-        for _ in range(500):  # it says that it runs a little before it listens
+        while True:  # it says that it runs a little before it listens
             try:
                 socket.create_connection(("127.0.0.1", port)).close()
                 break

@@ -358,6 +358,38 @@ async def test_what_was_behind_a_link_that_leads_nowhere_is_an_error(
     assert await folder.page(PROJECT) is None
 
 
+async def test_a_server_that_starts_without_a_subfolder_knows_what_was_in_it(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(tmp_path / "cache", 1 << 20)
+    for name in ("nas", "nas/deep"):
+        (tmp_path / name).mkdir()
+    (path / "shut").mkdir()
+    drop(tmp_path / "nas" / "deep", WHEEL)
+    drop(path / "shut", OTHER)
+    (path / "link").symlink_to(tmp_path / "nas")
+    assert await Folder(path, disk).projects() == ["other", PROJECT]
+    move(tmp_path / "nas", "away")
+    with monkeypatch.context() as patched:
+        forbid(patched, path / "shut")
+        for _ in range(2):
+            started = Folder(path, disk)
+            for project in (PROJECT, "other"):
+                with pytest.raises(UnreadableError):
+                    await started.page(project)
+    assert await names(started, "other") == [OTHER.filename]
+    (path / "link").unlink()
+    drop(path, NEWER)
+    assert await names(Folder(path, disk)) == [NEWER.filename]
+
+
+async def test_of_a_folder_without_subfolders_nothing_is_kept(path: Path, tmp_path: Path) -> None:
+    drop(path, WHEEL)
+    disk = Disk(tmp_path / "cache", 1 << 20)
+    await Folder(path, disk).page(PROJECT)
+    assert disk.size == 0
+
+
 async def test_a_folder_that_was_unmounted_is_not_an_empty_one(
     path: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -616,6 +648,31 @@ async def test_a_big_project_keeps_nobody_waiting(
         assert {file.sha256 for file in page.files} == {each.sha256 for each in big}
     read = 1 + sum(begun.acquire(blocking=False) for _ in range(2 * len(big)))
     assert read == len(big), "each is read once"
+
+
+async def test_what_is_still_being_read_at_the_end_is_given_up(
+    path: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(path, SDIST, WHEEL)
+    monkeypatch.setattr(folder_files, "BIG", 1)
+    begun, may_end = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> object:
+        begun.set()
+        may_end.wait()
+        raise OSError("nobody asks any more")
+
+    monkeypatch.setattr("hashlib.file_digest", slow)
+    before = asyncio.all_tasks()
+    waiting = asyncio.ensure_future(folder.page(PROJECT))
+    try:
+        await asyncio.to_thread(begun.wait)
+        await folder.close()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert asyncio.all_tasks() == before
+    finally:
+        may_end.set()
 
 
 @pytest.fixture

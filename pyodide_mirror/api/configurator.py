@@ -24,7 +24,8 @@ _log = logging.getLogger(__name__)
 class Configurator:
     """Has micropip use the mirrors of a configuration, and puts back what was there before.
 
-    ``in_force``: the configuration that micropip has now, if any.
+    ``in_force``: the configuration that micropip has now, if any. ``ledgers``: what the installs
+    that go on have put into site-packages.
     """
 
     def __init__(self, hook: InstallHook) -> None:
@@ -33,6 +34,7 @@ class Configurator:
         self._index_urls = IndexUrls()
         self._fetch_patch = FetchPatch(self._index_urls)
         self._provisional = 0
+        self.ledgers = installing.Ledgers()
 
     def apply(self, configuration: Configuration) -> None:
         """Let micropip install through this configuration from now on."""
@@ -89,4 +91,5 @@ class Configurator:
 
 
 def _log_event(event: Event) -> None:
-    _log.log(logging.WARNING if event.kind == "problem" else logging.DEBUG, "%s", event.text)
+    told = event.kind in {"problem", "extra"}
+    _log.log(logging.WARNING if told else logging.DEBUG, "%s", event.text)

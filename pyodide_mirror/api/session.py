@@ -161,8 +161,9 @@ class Session:
 
         Nothing stays installed of an install that fails. Raises :class:`NoUsableMirror` when no
         mirror works, :class:`IncompleteInstall` when something cannot be had from any,
-        :class:`DigestMismatch` when no mirror has a file as its page says, what micropip raises,
-        and TypeError or ValueError for bad arguments, before any request.
+        :class:`DigestMismatch` when no mirror has a file as its page says,
+        :class:`MirrorError` when no version of a project meets all requirements, what micropip
+        raises, and TypeError or ValueError for bad arguments, before any request.
         """
         wanted = check_requirements(requirements)
         if index_urls is not None and mirrors is not None:
@@ -222,6 +223,7 @@ class Session:
         plan = self._plain_plan() if arguments.get("index_urls") is None else None
         if plan is None:
             await self._hook.call(requirements, arguments)
+            self._configurator.ledgers.keep(requirements, deps=arguments.get("deps", True))
             return
         wanted = check_requirements(requirements)
         await self._install(
@@ -242,7 +244,7 @@ class Session:
         found = await self._search.for_install(plan, request)
         failover = request.failover(found.deferred, self._host.cache)
         installation = installing.Installation(
-            failover, request, self._hook.call, lambda: found.report
+            failover, request, self._hook.call, lambda: found.report, self._configurator.ledgers
         )
         put_off = found.deferred.find is not None
         order = found.deferred.provisional

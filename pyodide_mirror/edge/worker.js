@@ -10,6 +10,7 @@ const HTML = "text/html";
 const AGENT = "pyodide-mirror";
 const PIECE = 1 << 16;
 const MAX = 32 << 20; // Bytes of a page, or of a file that is kept.
+const UNCUT = 1 << 20; // Characters of a streamed page that need each other: one entry, or what is around all.
 const SUFFIX = /\.(whl|tar\.gz|zip|tar\.bz2|tar\.xz|tgz|egg)$/;
 const FILENAME = /^\w[\w.+!~-]{0,254}$/;
 const PLAIN = new RegExp(`^([\\w~+!@,=-][\\w.~+!@,=-]*/)*\\w[\\w.~+!@-]*${SUFFIX.source}`);
@@ -108,6 +109,7 @@ function finish(request, { status, headers: given, body }, allowed) {
 	const origin = allowed.includes("*") ? "*" : request.headers.get("Origin");
 	if (origin !== "*") headers.append("Vary", "Origin");
 	if (origin === "*" || allowed.includes(origin)) headers.set("Access-Control-Allow-Origin", origin);
+	else headers.delete("Access-Control-Allow-Private-Network");
 	for (const [name, value] of Object.entries(ALWAYS)) headers.set(name, value);
 	if (request.method !== "HEAD") return new Response(body, { status, headers });
 	drop(body);
@@ -493,6 +495,8 @@ class Rewriter {
 			out = `{"name":${JSON.stringify(this.files.name)},"files":[`;
 		}
 		if (this.head !== undefined && this.tail === undefined) out += this.entries();
+		// It would be looked at anew with each piece.
+		if ((this.tail ?? this.text).length > UNCUT) throw faulty(this.files.url, "has over 1 MB in one entry, or around all");
 		return out;
 	}
 
@@ -627,10 +631,10 @@ function readHtml(text, files) {
 
 function addAnchor({ href, attributes, text }, files) {
 	const [url, fragment = ""] = href.split("#", 2);
-	// "The text of the anchor tag MUST be the name of the file"; some shorten it.
-	let filename = unescaped(text).trim();
-	if (!SUFFIX.test(filename)) filename = attempt(() => decodeURIComponent(url.split("?")[0].split("/").pop()));
-	if (!normalized(filename ?? "").startsWith(`${files.name}-`)) return;
+	// "The text of the anchor tag MUST be the name of the file", but pip and uv look at the link only.
+	let filename = attempt(() => decodeURIComponent(url.split("?")[0].split("/").pop()));
+	if (!SUFFIX.test(filename)) filename = unescaped(text).trim();
+	if (!normalized(filename).startsWith(`${files.name}-`)) return;
 	const promised = attributes["data-core-metadata"] ?? attributes["data-dist-info-metadata"] ?? "false";
 	const pair = (value) => Object.fromEntries([value.split("=", 2)]); // sha256=HEX
 	files.add({
@@ -704,6 +708,7 @@ async function file(request, url, mirror) {
 		path += ".metadata"; // PEP 658 adds it to the path, micropip and pip to the whole URL.
 		search = search.slice(0, -9);
 	}
+	host = attempt(() => decodeURIComponent(host)); // pip encodes the colon before a port.
 	const origin = !mirror.direct && mirror.hosts.get(host);
 	if (!origin || !isCleanPath(path)) {
 		throw new Problem(404, "Not served: no path of a file, none of the FILE_HOSTS, or FILES is direct.");

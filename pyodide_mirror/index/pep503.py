@@ -50,13 +50,13 @@ def _add_anchor(
 ) -> None:
     try:
         path, fragment = urldefrag(href)
-        last_segment = unquote(urlsplit(path).path.rpartition("/")[2])
+        filename = unquote(urlsplit(path).path.rpartition("/")[2])
     except ValueError:
         return  # a link that is no URL is no file
-    # "The text of the anchor tag MUST be the name of the file"; some indexes shorten it.
-    filename = text.strip()
+    # PEP 503: "The text of the anchor tag MUST be the name of the file", but pip and uv look at the
+    # link only, so there are indexes that encode or shorten the text, or put a folder before it.
     if not filename.endswith(DISTRIBUTIONS):
-        filename = last_segment
+        filename = text.strip()
     if not (filename.endswith(DISTRIBUTIONS) and normalize(filename).startswith(f"{project}-")):
         return
     get = attributes.get

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .text import is_http_token, is_project_name, normalize, printable
     from .urls import (
         HostKind,
+        address_of,
         check_index_url,
         check_origin,
         hide_user_info,

@@ -114,21 +114,38 @@ def host_kind(url: str) -> HostKind:
 def _kind_of(host: str) -> HostKind:
     if host == "localhost" or host.endswith(".localhost"):
         return HostKind.LOOPBACK
-    address = _address(host)
+    address = address_of(host)
     if address is None:
         # A name without a dot is resolved by the local network only.
         named_privately = "." not in host or host.endswith(_PRIVATE_SUFFIXES)
         return HostKind.PRIVATE if named_privately else HostKind.PUBLIC
-    if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
     if address.is_loopback or address.is_unspecified:
         return HostKind.LOOPBACK
-    return HostKind.PUBLIC if address.is_global else HostKind.PRIVATE
+    return HostKind.PUBLIC if address.is_global and not _is_local(address) else HostKind.PRIVATE
 
 
-def _address(host: str) -> IPv4Address | IPv6Address | None:
+def address_of(host: str) -> IPv4Address | IPv6Address | None:
+    """The address that a URL's host is, or the IPv4 address that it embeds; None for a name."""
     with suppress(OSError, ValueError):  # not an IPv4 address in any spelling
         return IPv4Address(inet_aton(host))
     with suppress(ValueError):
-        return IPv6Address(host)
+        address = IPv6Address(host)
+        return _embedded(address) or address
     return None
+
+
+def _embedded(address: IPv6Address) -> IPv4Address | None:
+    """Where packets to an IPv6 address go in the end, if a translator or tunnel forwards them."""
+    bits = int(address)
+    # Compatible and mapped (RFC 4291), translated (RFC 7915), NAT64 (RFC 6052).
+    if bits > 1 and bits >> 32 in {0, 0xFFFF, 0xFFFF << 16, 0x64FF9B << 64}:
+        return IPv4Address(bits & 0xFFFFFFFF)
+    return address.sixtofour or (address.teredo or (None, None))[1]
+
+
+def _is_local(address: IPv4Address | IPv6Address) -> bool:
+    """Whether Python, depending on its version, takes a local address for a global one.
+
+    Site-local ones (RFC 3879), and those of a local NAT64 (RFC 8215), which may embed anything.
+    """
+    return address.version == 6 and (address.is_site_local or int(address) >> 80 == 0x64FF9B0001)

@@ -13,7 +13,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .source import LocalSource, Source, Stored, tag_of
+from .source import LocalSource, Missing, Source, Stored, tag_of
 from .upstream import Upstream
 from .upstream_client import UpstreamError
 
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from .download import Download, Place
 
 _log = logging.getLogger("pyodide_mirror.server")
-
-
-class Missing(LookupError):
-    """Something that no source has; the text says what."""
 
 
 @dataclass(frozen=True, slots=True)

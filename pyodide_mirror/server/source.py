@@ -27,6 +27,10 @@ UNVERIFIED = "unverified"
 """The tag of a file whose page gives no digest."""
 
 
+class Missing(LookupError):
+    """Something that no source has; the text says what."""
+
+
 class UnreadableError(Exception):
     """A source on this machine has something that cannot be read now; the text says what and why.
 
@@ -62,7 +66,10 @@ class Source(Protocol):
         """A file of one of its pages; raises UpstreamError."""
 
     async def metadata(self, project: str, file: File) -> bytes:
-        """The core metadata of a wheel of one of its pages (PEP 658); raises UpstreamError."""
+        """The core metadata of a wheel of one of its pages (PEP 658).
+
+        Raises Missing when there is none in the wheel, and UpstreamError.
+        """
 
     async def close(self) -> None:
         """Release what it holds."""

@@ -160,7 +160,7 @@ def _raw(text: str) -> Made:
 # ---------------------------------------------------------------- wheels that unfold
 
 
-def _bomb(name: str, content: Callable[[], bytes], says: str, *, status: int = 502) -> Hostile:
+def _bomb(name: str, content: Callable[[], bytes], says: str, *, status: int = 404) -> Hostile:
     content = cache(content)
 
     def file(world: World, request: Request) -> Response:
@@ -411,6 +411,8 @@ _INNER = {
     "loopback in hexadecimal": "http://0x7f000001:{port}/secret",
     "loopback in IPv6": "http://[::1]:{port}/secret",
     "loopback as IPv4 in IPv6": "http://[::ffff:127.0.0.1]:{port}/secret",
+    "loopback behind NAT64": "http://[64:ff9b::127.0.0.1]:{port}/secret",
+    "loopback behind 6to4": "http://[2002:7f00:1::]:{port}/secret",
     "loopback with a dot at its end": "http://localhost.:{port}/secret",
     "no address": "http://0.0.0.0:{port}/secret",
     "a private address": "http://10.0.0.1/secret",

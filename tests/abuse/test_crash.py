@@ -39,7 +39,8 @@ class _Client(threading.Thread):
 
     def run(self) -> None:
         told = False
-        request = f"GET {urlsplit(self._url).path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        path = urlsplit(self._url).path
+        request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         with connected(self._url) as connection:
             try:
                 connection.sendall(request.encode())

@@ -36,6 +36,16 @@ def path(tmp_path: Path) -> Path:
     return made
 
 
+def blur(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """Let the stamp of a folder stay as it is now."""
+    stat, same = os.stat, path.stat()
+
+    def coarse(where: Any, **options: Any) -> os.stat_result:
+        return same if Path(where) == path else stat(where, **options)
+
+    monkeypatch.setattr("os.stat", coarse)
+
+
 class Clock:
     """A time in seconds that goes on when it is told to."""
 
@@ -473,7 +483,11 @@ async def test_what_is_left_out_is_told_once_and_why(
     drop(path, NEWER)
     await folder.page(PROJECT)
     assert not {NEWER.filename, "my_project.whl"} & (await folder.left_out()).keys()
-    assert len(caplog.records) == 6
+    (path / NEWER.filename).write_bytes(b"no wheel again")
+    await folder.page(PROJECT)
+    (path / NEWER.filename).unlink()
+    assert NEWER.filename not in await folder.left_out()
+    assert len(caplog.records) == 7
 
 
 # --- what is found out --------------------------------------------------------------------------
@@ -583,6 +597,51 @@ async def test_a_folder_that_rests_is_not_listed_again(
         assert await folder.projects() == [PROJECT]
     drop(path, NEWER)
     assert await names(folder) == [WHEEL.filename, NEWER.filename]
+
+
+async def test_a_change_in_the_moment_of_a_time_stamp_is_seen(
+    path: Path, folder: Folder, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock of a file system may be coarse: both changes have the same stamp."""
+    blur(monkeypatch, path)
+    drop(path, WHEEL)
+    assert await names(folder) == [WHEEL.filename]
+    clock.now += SETTLED / 2
+    drop(path, NEWER)
+    assert await names(folder) == [WHEEL.filename, NEWER.filename]
+
+
+async def test_one_look_is_enough_for_all_who_wait(
+    path: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(path, WHEEL)
+    looks: list[str] = []
+    scandir = os.scandir
+
+    def noted(where: str) -> object:
+        looks.append(where)
+        return scandir(where)
+
+    monkeypatch.setattr("os.scandir", noted)
+    await asyncio.gather(*(folder.page(PROJECT) for _ in range(40)))
+    # The first had begun when the others came; what they see must be as new as their questions.
+    assert len(looks) == 2
+
+
+async def test_a_file_that_could_not_be_opened_is_tried_again(
+    path: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its mode may change, which does not show in its stamp."""
+    drop(path, WHEEL, SDIST)
+
+    def forbidden(*_: object) -> object:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pyodide_mirror.server.folder_files.read_metadata", forbidden)
+        assert await names(folder) == [SDIST.filename]
+        assert await folder.left_out() == {WHEEL.filename: "Permission denied"}
+    assert await names(folder) == sorted([WHEEL.filename, SDIST.filename])
 
 
 async def test_one_page_serves_for_as_long_as_nothing_changes(path: Path, folder: Folder) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib import import_module
@@ -17,7 +19,7 @@ from pyodide_mirror.index import JSON_TYPE
 from .metadata import strict_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from .index_urls import IndexUrls
 
@@ -44,7 +46,13 @@ class ServedPage:
 
 
 class InstallSource(Protocol):
-    """What one install reads, as the patch asks for it. Each method raises OSError on failure."""
+    """What one install reads, as the patch asks for it. Each method raises OSError on failure.
+
+    ``asking``: the tasks that wait for an answer. ``ended``: nothing may be asked any more.
+    """
+
+    asking: set[asyncio.Task[Any]]
+    ended: bool
 
     async def page(self, project: str) -> ServedPage:
         """The page of a project, by its normalized name."""
@@ -83,6 +91,7 @@ class FetchPatch:
         self._default: InstallSource | None = None
         self._undo: Callable[[], None] | None = None
         self._undo_reading: list[Callable[[], None]] = []
+        self._running = 0
 
     def install(self, default: InstallSource) -> bool:
         """Serve from now on, and say whether this micropip can be served.
@@ -105,13 +114,29 @@ class FetchPatch:
         return True
 
     def remove(self) -> None:
-        """Put micropip's own functions back, unless someone else has replaced ours since."""
+        """Put micropip's own functions back, unless someone else has replaced ours since.
+
+        Not before the last of the installs that go on has ended; nobody else is served meanwhile.
+        """
         self._default = None
+        if self._running:
+            return
         if self._undo is not None:
             self._undo()
         for undo in self._undo_reading:
             undo()
         self._undo_reading = []
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Serve the install that goes on meanwhile to its end."""
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+            if self._default is None:
+                self.remove()
 
     def _replace_fetch(self, module: Any) -> Callable[[], None]:
         """Put our fetch in the place of micropip's; the result puts that back."""
@@ -153,7 +178,20 @@ class FetchPatch:
         source = current or self._default
         if source is None:
             return None
-        project = self._index_urls.project_of(url, earlier=current is not None)
+        if source.ended:
+            # micropip lets its other tasks go on when one has failed.
+            raise OSError(f"{url} is not asked for: its install has ended")
+        task: Any = asyncio.current_task()
+        source.asking.add(task)
+        try:
+            return await self._answer(source, url, http_error, of_install=current is not None)
+        finally:
+            source.asking.discard(task)
+
+    async def _answer(
+        self, source: InstallSource, url: str, http_error: Any, *, of_install: bool
+    ) -> PatchedResponse | None:
+        project = self._index_urls.project_of(url, earlier=of_install)
         if project is not None:
             return await _serve_page(source, url, project, http_error)
         if source.knows(url):

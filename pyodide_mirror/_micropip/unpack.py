@@ -44,6 +44,14 @@ class UnpackObserver(Protocol):
         ...
 
 
+class OthersObserver(UnpackObserver, Protocol):
+    """What is told of the installs that are not ours."""
+
+    def relied_on(self, requirement: str) -> None:
+        """Somebody takes what is installed for this requirement, and installs nothing."""
+        ...
+
+
 UNPACK_OBSERVER: ContextVar[UnpackObserver | None] = ContextVar("UNPACK_OBSERVER", default=None)
 """The install that runs here; the tasks that micropip starts inherit it."""
 
@@ -53,10 +61,11 @@ class UnpackPatch:
 
     These are, in 0.9 to 0.11: ``WheelInfo.install``, the ``loadPackage`` that it has from Pyodide,
     and ``PackageManager._uninstall_distributions``, which 0.9 has not because it reinstalls
-    nothing. ``others`` is told of what no install of ours does.
+    nothing; and ``Transaction.check_version_satisfied``, for who relies on what is there.
+    ``others`` is told of what no install of ours does.
     """
 
-    def __init__(self, others: UnpackObserver) -> None:
+    def __init__(self, others: OthersObserver) -> None:
         self._others = others
         self._undo: dict[tuple[int, str], Callable[[], bool]] = {}
 
@@ -67,7 +76,10 @@ class UnpackPatch:
             getattr(compat_module(), "CompatibilityInPyodide", None),
             sys.modules.get("micropip.install"),  # 0.9 has its install in a module of this name
         ):
-            self._replace(owner, "loadPackage", _loading)
+            self._replace(owner, "loadPackage", self._loading)
+        transaction = sys.modules.get("micropip.transaction")
+        owner = getattr(transaction, "Transaction", None)
+        self._replace(owner, "check_version_satisfied", self._relying)
         manager = type(micropip.set_index_urls.__self__)  # type: ignore[attr-defined]
         self._replace(manager, "_uninstall_distributions", _removing)
 
@@ -102,16 +114,29 @@ class UnpackPatch:
 
         return install
 
+    def _loading(self, own: Callable[..., Any]) -> Callable[..., Any]:
+        async def load_package(names: Any, *arguments: Any, **options: Any) -> Any:
+            loaded = await own(names, *arguments, **options)
+            observer = UNPACK_OBSERVER.get()
+            if observer is not None:
+                observer.loaded([package.name for package in loaded or ()])
+            else:
+                for name in [names] if isinstance(names, str) else names:
+                    self._others.relied_on(name)
+            return loaded
 
-def _loading(own: Callable[..., Any]) -> Callable[..., Any]:
-    async def load_package(*arguments: Any, **options: Any) -> Any:
-        loaded = await own(*arguments, **options)
-        observer = UNPACK_OBSERVER.get()
-        if observer is not None:
-            observer.loaded([package.name for package in loaded or ()])
-        return loaded
+        return load_package
 
-    return load_package
+    def _relying(self, own: Callable[..., Any]) -> Callable[..., Any]:
+        def check_version_satisfied(
+            transaction: Any, requirement: Any, *arguments: Any, **options: Any
+        ) -> Any:
+            satisfied = own(transaction, requirement, *arguments, **options)
+            if satisfied[0] and UNPACK_OBSERVER.get() is None:
+                self._others.relied_on(str(requirement))
+            return satisfied
+
+        return check_version_satisfied
 
 
 def _removing(own: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,6 +11,7 @@ from pyodide_mirror._micropip import FetchPatch, IndexUrls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from pyodide_mirror._micropip import InstallHook, Prefer
     from pyodide_mirror.installing import MirrorOrder
@@ -51,6 +52,10 @@ class Configurator:
             installing.DeferredMirrors(order), client, tell, remember=False
         )
         return self._fetch_patch.install(source)
+
+    def serving(self) -> AbstractContextManager[None]:
+        """Serve the install that goes on meanwhile to its end, whatever is configured then."""
+        return self._fetch_patch.serving()
 
     @contextmanager
     def provisionally(self, order: MirrorOrder, prefer: Prefer) -> Iterator[None]:

@@ -223,12 +223,10 @@ class Session:
         plan = self._plain_plan() if arguments.get("index_urls") is None else None
         if plan is None:
             await self._hook.call(requirements, arguments)
-            self._configurator.ledgers.keep(requirements, deps=arguments.get("deps", True))
             return
         wanted = check_requirements(requirements)
-        await self._install(
-            plan, installing.InstallRequest(wanted, arguments, reporting.EventLog(None))
-        )
+        events = reporting.EventLog(None)
+        await self._install(plan, installing.InstallRequest(wanted, arguments, events))
 
     def _plain_plan(self) -> DeferredConfiguration | None:
         """What holds for a plain ``micropip.install``; None where the user wants something else."""
@@ -249,7 +247,10 @@ class Session:
         put_off = found.deferred.find is not None
         order = found.deferred.provisional
         try:
-            with self._configurator.provisionally(order, plan.prefer) if put_off else nullcontext():
+            with (
+                self._configurator.serving(),
+                self._configurator.provisionally(order, plan.prefer) if put_off else nullcontext(),
+            ):
                 installed = await installation.run()
         finally:
             await failover.save()

@@ -10,7 +10,8 @@ const HTML = "text/html";
 const AGENT = "pyodide-mirror";
 const PIECE = 1 << 16;
 const MAX = 32 << 20; // Bytes of a page, or of a file that is kept.
-const UNCUT = 1 << 20; // Characters of a streamed page that need each other: one entry, or what is around all.
+const UNCUT = 1 << 20; // Characters of a streamed page that are held together: one entry, or what is around all.
+const LONGEST = 1 << 14; // Characters of a URL: signed ones have thousands.
 const SUFFIX = /\.(whl|tar\.gz|zip|tar\.bz2|tar\.xz|tgz|egg)$/;
 const FILENAME = /^\w[\w.+!~-]{0,254}$/;
 const PLAIN = new RegExp(`^([\\w~+!@,=-][\\w.~+!@,=-]*/)*\\w[\\w.~+!@-]*${SUFFIX.source}`);
@@ -420,7 +421,7 @@ class Files {
 			const rest = url.slice(last.from.length); // What no parser would change needs none.
 			if (PLAIN.test(rest)) return last.to + rest;
 		}
-		const full = attempt(() => new URL(url, this.base));
+		const full = url.length <= LONGEST && attempt(() => new URL(url, this.base));
 		if (!/^https?:$/.test(full?.protocol)) return undefined;
 		if (!mirror.direct && !isCleanPath(full.pathname)) return undefined;
 		const to = mirror.direct ? full.origin : `${mirror.base}/files/${full.host}`;
@@ -496,7 +497,8 @@ class Rewriter {
 		}
 		if (this.head !== undefined && this.tail === undefined) out += this.entries();
 		// It would be looked at anew with each piece.
-		if ((this.tail ?? this.text).length > UNCUT) throw faulty(this.files.url, "has over 1 MB in one entry, or around all");
+		const uncut = (this.tail ?? this.text).length;
+		if (uncut > UNCUT) throw faulty(this.files.url, "has over 1 MB in one entry, or around all");
 		return out;
 	}
 
@@ -596,9 +598,9 @@ function readAnchors(text, url) {
 		if (open) open.text += text.slice(position, found.index);
 		position = TAG.lastIndex;
 		const name = found[1].toLowerCase();
-		const rest = name === "!--" ? [""] : REST_OF_TAG.exec(text.slice(position, position + 4096));
+		const rest = name === "!--" ? [""] : REST_OF_TAG.exec(text.slice(position, position + LONGEST + 4096));
 		if (!rest) {
-			if (++broken > 1000) throw faulty(url, "is markup that never ends");
+			if (++broken > 200) throw faulty(url, "is markup that never ends");
 			continue;
 		}
 		position += rest[0].length;

@@ -42,3 +42,12 @@ def cannot_unpack(filename: str, place: str, reason: str) -> MirrorError:
         f"{what}. The file is what its index says, so it was published like that: ask for another "
         "version, and tell the publisher"
     )
+
+
+def archive_fault(filename: str, place: str, wheel: bytes) -> MirrorError | None:
+    """The error for a wheel that can be seen not to unpack."""
+    try:
+        members_of(wheel)
+    except ValueError as error:
+        return cannot_unpack(filename, place, str(error))
+    return None

@@ -7,7 +7,7 @@ import functools
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pyodide_mirror._micropip import ServedPage
 from pyodide_mirror.errors import MirrorError
@@ -18,11 +18,11 @@ from pyodide_mirror.index import (
     suits_this_python,
     to_document,
 )
-from pyodide_mirror.model import Reason
+from pyodide_mirror.model import Reason, project_url
 from pyodide_mirror.reporting import Event, EventKind
 from pyodide_mirror.transport import OnceMap
 
-from .archive import cannot_unpack, members_of
+from .archive import archive_fault
 from .choices import Choices
 from .faults import InstallFaults
 from .mirror_client import NoFileError, NoPageError
@@ -82,6 +82,8 @@ class Failover:
         self.sources: dict[str, Source] = {}
         """Where the files came from, by the URL that micropip knows."""
         self.prefetcher: Prefetcher | None = None
+        self.asking: set[asyncio.Task[Any]] = set()
+        self.ended = False
         self._client = client
         self._tell = tell
         self._quorum = quorum
@@ -100,6 +102,8 @@ class Failover:
         """End what is still running: micropip leaves its own tasks behind when it fails."""
         if self.prefetcher is not None:
             self.prefetcher.stop()
+        for task in self.asking:
+            task.cancel()
         self.pages.stop()
         self._fetched.stop()
         self._delivered.stop()
@@ -110,7 +114,7 @@ class Failover:
         """See InstallSource; a page that no mirror has is a 404."""
         found = await self.pages.first(project)
         if found is None:
-            return ServedPage(f"{self.pages.order.index_url}/{project}/", 404)
+            return ServedPage(project_url(self.pages.order.index_url, project), 404)
         ranked, page = found
         files = self.choices.allowed(project, tuple(_usable(page, ranked)))
         usable = replace(page, files=files)
@@ -259,20 +263,15 @@ class Failover:
 
                 await confirm(served.file, served.project, served.ranked, self.pages)
             if served.file.metadata is None:  # micropip reads it in the wheel
-                self._check_archive(file, ranked.mirror, found.data)
+                fault = archive_fault(file.filename, ranked.mirror.index_url, found.data)
+                if fault is not None:
+                    raise self.faults.end(fault)
             return self._noted(file, ranked.mirror, found)
         text, mismatch = self.faults.unavailable(served.file, served.project, faults)
         if served.ranked.mirror.is_exclusive:
             alone = MirrorError(f"{text}; no other mirror may be asked for it")
             self.pages.end(served.project, mismatch or alone)
         raise OSError(text)
-
-    def _check_archive(self, file: File, mirror: Mirror, data: bytes) -> None:
-        try:
-            members_of(data)
-        except ValueError as error:
-            fault = cannot_unpack(file.filename, mirror.index_url, str(error))
-            raise self.faults.end(fault) from error
 
     def _noted(self, file: File, mirror: Mirror, found: FetchedFile) -> _Delivered:
         """Tell that a file is here, and remember where it came from."""

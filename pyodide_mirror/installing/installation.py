@@ -110,6 +110,7 @@ class Installation:
                     return added
         finally:
             CURRENT_INSTALL.reset(token)
+            self._failover.ended = True
             self._failover.stop()
 
     async def _run(self, ledger: Ledger) -> tuple[Installed, ...] | None:
@@ -128,7 +129,7 @@ class Installation:
                 error.add_note(printable(text))
             raise
         added = ledger.report()
-        self._ledgers.keep(self._requirements, deps=self._deps, own=ledger)
+        self._ledgers.keep(ledger, self._requirements, deps=self._deps)
         return added
 
     def _prefetcher(self) -> Prefetcher:

@@ -202,22 +202,22 @@ class Ledgers:
             if not self._open:
                 self._patch.remove()
 
-    def keep(
-        self, requirements: str | Iterable[str], *, deps: bool = True, own: Ledger | None = None
-    ) -> None:
-        """What these requirements need stays, because the install of them has succeeded.
+    def keep(self, own: Ledger, requirements: Iterable[str], *, deps: bool = True) -> None:
+        """An install has succeeded: what it needs stays, also what others have put there."""
+        self._keep_of_others(requirements, own, deps=deps)
+        own.keep()
 
-        ``own``: its ledger; some of it may have been put there by other installs.
-        """
-        if isinstance(requirements, str):
-            requirements = [requirements]
+    def relied_on(self, requirement: str) -> None:
+        """See OthersObserver."""
+        self._keep_of_others([requirement])
+
+    def _keep_of_others(
+        self, requirements: Iterable[str], own: Ledger | None = None, *, deps: bool = True
+    ) -> None:
         others = [ledger for ledger in self._open if ledger is not own]
-        if others:
-            needed = reached(requirements, deps=deps)
-            for ledger in others:
-                ledger.keep(needed.__contains__)
-        if own is not None:
-            own.keep()
+        needed = reached(requirements, deps=deps) if others else set()
+        for ledger in others:
+            ledger.keep(needed.__contains__)
 
     @contextmanager
     def unpacking(self, wheel: UnpackedWheel) -> Iterator[str]:
@@ -234,8 +234,6 @@ class Ledgers:
 
     def loaded(self, names: list[str]) -> None:
         """See UnpackObserver."""
-        for ledger in self._open:
-            ledger.keep(set(map(normalize, names)).__contains__)
 
 
 def paths_of(wheel: UnpackedWheel) -> tuple[str, list[str]]:

@@ -21,6 +21,9 @@ _NETLOC = re.compile(
     r"([a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?|\[[0-9a-f:.]+\])(:[0-9]*)?", re.ASCII | re.IGNORECASE
 )
 _PRIVATE_SUFFIXES = (".local", ".lan", ".internal", ".home.arpa")
+PLACEHOLDER = "{package_name}"
+"""Stands for the project's name in index URLs, as micropip documents it."""
+_MARK = "-package-name-"
 _LONGEST = 2048
 
 
@@ -73,6 +76,34 @@ def check_index_url(index_url: str) -> str:
             f"not a usable index URL: {hide_user_info(index_url)!r}: {error}"
         ) from None
     return f"{origin(parts)}{parts.path}".rstrip("/")
+
+
+def check_index_template(text: str) -> str:
+    """A usable index URL as micropip takes them: it may have ``{package_name}`` in its path.
+
+    The page of a project is at that URL with the project's name in it; the base URL of PEP 503 is
+    what is left of one that ends in ``/{package_name}/``. ValueError as :func:`check_index_url`.
+    """
+    before, placeholder, after = text.partition(PLACEHOLDER)
+    if not placeholder:
+        return check_index_url(text)
+    if "/" not in before.partition("://")[2]:
+        shown = hide_user_info(text)
+        raise ValueError(f"not a usable index URL: {shown!r}: {PLACEHOLDER} is not in its path")
+    try:
+        checked = check_index_url(text.replace(PLACEHOLDER, _MARK))
+    except ValueError as error:
+        raise ValueError(str(error).replace(_MARK, PLACEHOLDER)) from None
+    if after == "/" and before.endswith("/"):
+        return checked.removesuffix(_MARK).rstrip("/")
+    return checked.replace(_MARK, PLACEHOLDER) + text[len(text.rstrip("/")) :]
+
+
+def project_url(index_url: str, project: str) -> str:
+    """URL of a project's page (PEP 503: normalized name, ends in a slash)."""
+    if PLACEHOLDER in index_url:
+        return index_url.replace(PLACEHOLDER, project)
+    return f"{index_url}/{project}/"
 
 
 def check_origin(text: str) -> str:

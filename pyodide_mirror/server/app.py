@@ -172,7 +172,12 @@ class App:
         upstreams = [
             {"index_url": each.name, "problem": each.problem} for each in self.repository.upstreams
         ]
-        document = {"status": "ok", "version": __version__, "upstreams": upstreams}
+        document = {
+            "status": "ok",
+            "version": __version__,
+            "upstreams": upstreams,
+            "cache": {"problem": self.downloads.disk.problem},
+        }
         return JSONResponse(document, headers=_UNCACHED)
 
     # --- shared ---------------------------------------------------------------------------------

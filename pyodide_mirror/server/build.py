@@ -75,7 +75,7 @@ def build_app(settings: Settings) -> ASGIApp:
     cache = settings.cache or Path(tempfile.mkdtemp(prefix="pyodide-mirror-"))
     disk = Disk(cache, settings.cache_size)
     downloads = Downloads(disk)
-    own_wheel = OwnWheel(disk)
+    own_wheel = OwnWheel()
     local: list[LocalSource] = [] if settings.folder is None else [Folder(settings.folder, disk)]
     upstreams = [
         Upstream(

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final, TypedDict
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from .content_negotiation import is_unchanged
-from .source import Stored
+from .download import Download
+from .source import InMemory, Stored
 from .upstream_client import UpstreamError
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from pyodide_mirror.model import File
-
-    from .download import Download
 
 _log = logging.getLogger("pyodide_mirror.server")
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
@@ -118,7 +117,7 @@ def _read_at(opened: FileIO, at: int, size: int) -> bytes:
 
 
 async def answer(
-    request: Request, file: File, blob: Stored | Download, *, caching: str
+    request: Request, file: File, blob: Stored | InMemory | Download, *, caching: str
 ) -> Response:
     """The answer to a request for a file (RFC 9110, sections 13 and 14).
 
@@ -133,11 +132,14 @@ async def answer(
     kind = media_type(file.filename)
     if isinstance(blob, Stored):
         return _stored(request, blob.path, headers, kind)
-    await blob.headers()
-    part = _part(request, headers, blob.size)
+    if isinstance(blob, Download):
+        await blob.headers()
+    part = _part(request, headers, len(blob.content) if isinstance(blob, InMemory) else blob.size)
     if part is None:
         return _behind_the_end(headers)
     status, start, end = part
+    if isinstance(blob, InMemory):
+        return Response(blob.content[start:end], status, headers, kind)
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=kind)
     return _Arriving(blob.read(start, end), status, headers, media_type=kind)

@@ -17,6 +17,7 @@ from pyodide_mirror.model import normalize
 from pyodide_mirror.transport import OnceMap
 
 from .archive import read_metadata
+from .body import receive, unpacked
 from .checksum import put_with_checksum, verified
 from .source import Missing, file_key, parse_filename
 from .upstream_client import UpstreamClient, UpstreamError
@@ -25,8 +26,6 @@ from .wheel_ranges import NoRangesError, read_remote_metadata
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
-
-    import aiohttp
 
     from pyodide_mirror.model import File, ProjectPage
 
@@ -52,7 +51,8 @@ async def fetch_metadata(client: UpstreamClient, file: File) -> bytes | None:
         async with client.get(metadata_url(file), {}, known=bool(file.metadata)) as answer:
             if answer.status != 200:
                 raise UpstreamError(f"the metadata of {file.filename}: {answer.status}")
-            body = await bounded_body(answer, MAX_METADATA_BYTES)
+            received = await receive(answer, MAX_METADATA_BYTES)
+            body = await unpacked(answer, received, MAX_METADATA_BYTES)
     except UpstreamError as error:
         _log.warning("%s: %s; the wheel's own is used", index_url, error)
         return None
@@ -236,21 +236,3 @@ def _is_metadata(body: bytes, filename: str) -> bool:
     parsed = parse_filename(filename)
     known = "metadata_version" in fields and "name" in fields
     return known and parsed is not None and normalize(fields["name"]) == parsed[0]
-
-
-async def bounded_body(
-    answer: aiohttp.ClientResponse, max_bytes: int, enough: int | None = None
-) -> bytes:
-    """The body, or its first bytes once there are ``enough`` of them.
-
-    Raises UpstreamError when it has more than ``max_bytes``.
-    """
-    pieces, size = [], 0
-    async for piece in answer.content.iter_any():
-        size += len(piece)
-        if size > max_bytes:
-            raise UpstreamError(f"its answer has more than {max_bytes:,} bytes")
-        pieces.append(piece)
-        if enough is not None and size >= enough:
-            break
-    return b"".join(pieces)

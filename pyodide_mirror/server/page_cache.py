@@ -10,7 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pyodide_mirror.index import JSON_TYPE, PageError, parse_page, to_json
+from pyodide_mirror.index import JSON_TYPE, EmptyPageError, PageError, parse_page, to_json
 
 from .checksum import put_with_checksum, verified
 
@@ -28,7 +28,7 @@ _NO_HOST: Final = "https://kept.invalid/"
 """The URL of a stored page, whose own URLs are all absolute."""
 
 _FORM: Final = 2
-"""The form of stored pages: those of another form are not found."""
+"""The form of stored pages, which changes with what is stored: other forms are not found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,10 @@ def _read(path: Path, project: str) -> CachedPage | None:
             raise ValueError("it is damaged")
         head, _, body = content.partition(b"\n")
         fields: dict[str, Any] = json.loads(head)
-        page = parse_page(body, JSON_TYPE, _NO_HOST, project)
+        try:
+            page = parse_page(body, JSON_TYPE, _NO_HOST, project)
+        except EmptyPageError as error:
+            page = error.page
         return CachedPage(page, float(fields["fetched"]), str(fields["etag"]))
     except (OSError, ValueError, KeyError, TypeError, PageError) as error:
         _log.warning("the cached page of %s cannot be read (%s)", project, type(error).__name__)

@@ -10,6 +10,7 @@ import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from html import escape
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 from weakref import WeakValueDictionary
@@ -20,11 +21,12 @@ from .content_negotiation import MediaType
 from .source import tag_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from pyodide_mirror.model import File, ProjectPage
 
 _WORTH_PACKING: Final = 1_000
+_PLAIN: Final = MappingProxyType({"repository-version": "1.0"})
 MAX_BYTES_KEPT: Final = 64 * 1024 * 1024
 _MOST_ADDRESSES: Final = 8
 """Addresses of this server for which one page is kept, so that they push out no other page."""
@@ -146,11 +148,18 @@ def _weight(rendered: Rendered) -> int:
 
 
 def _html_page(page: ProjectPage) -> bytes:
-    return _html(f"Links for {page.name}", [_link(file) for file in page.files])
+    told = {"repository-version": "1.4" if page.status else "1.0"}
+    if page.status:  # PEP 792
+        told["project-status"] = page.status
+    if page.status_reason:
+        told["project-status-reason"] = page.status_reason
+    return _html(f"Links for {page.name}", [_link(file) for file in page.files], told)
 
 
-def _html(title: str, links: Iterable[str]) -> bytes:
-    head = '<meta charset="utf-8"><meta name="pypi:repository-version" content="1.0">'
+def _html(title: str, links: Iterable[str], told: Mapping[str, str] = _PLAIN) -> bytes:
+    head = '<meta charset="utf-8">' + "".join(
+        f'<meta name="pypi:{name}" content="{escape(value)}">' for name, value in told.items()
+    )
     lines = "<br>\n".join(links)
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head>{head}<title>{escape(title)}</title></head>\n'

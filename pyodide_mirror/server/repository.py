@@ -13,7 +13,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .source import LocalSource, Missing, Source, Stored, tag_of
+from .source import InMemory, LocalSource, Missing, Source, Stored, tag_of
 from .upstream import Upstream
 from .upstream_client import UpstreamError
 
@@ -96,7 +96,9 @@ class Repository:
             detail = "; ".join(problem.detail for problem in problems)
             raise UpstreamError(detail, timed_out=all(each.timed_out for each in problems))
 
-    async def blob(self, project: str, found: FoundPage, file: File) -> Stored | Download:
+    async def blob(
+        self, project: str, found: FoundPage, file: File
+    ) -> Stored | InMemory | Download:
         """The file itself; another upstream's is used only if it has the same name and SHA-256."""
         if isinstance(found.source, Upstream):
             return await found.source.blob_from(file, self._places(project, found.source, file))

@@ -45,6 +45,13 @@ class Stored:
     path: Path
 
 
+@dataclass(frozen=True, slots=True)
+class InMemory:
+    """A whole file in memory."""
+
+    content: bytes
+
+
 class Source(Protocol):
     """Something that has projects. The URLs of its files have a meaning for itself only."""
 
@@ -62,7 +69,7 @@ class Source(Protocol):
     async def projects(self) -> Iterable[str]:
         """Normalized names of the projects that it knows without a request."""
 
-    async def blob(self, project: str, file: File) -> Stored | Download:
+    async def blob(self, project: str, file: File) -> Stored | InMemory | Download:
         """A file of one of its pages; raises UpstreamError."""
 
     async def metadata(self, project: str, file: File) -> bytes:

@@ -17,8 +17,9 @@ from pyodide_mirror.index import ACCEPT, MAX_PAGE_BYTES, EmptyPageError, PageErr
 from pyodide_mirror.model import hide_user_info
 from pyodide_mirror.transport import TRANSIENT, OnceMap
 
+from .body import TooLargeError, receive, unpacked
 from .download import Download, Downloads, Place
-from .metadata import CoreMetadata, bounded_body
+from .metadata import CoreMetadata
 from .page_cache import CachedPage, PageCache
 from .source import Stored, file_key, with_versions
 from .upstream_client import UpstreamClient, UpstreamError
@@ -234,13 +235,23 @@ class Upstream:
             )
 
     async def _content(self, answer: aiohttp.ClientResponse, slots: AsyncExitStack) -> bytes:
-        """The body; a large one waits for one of a few slots, and holds it until it is parsed."""
+        """The content; a large one waits for one of a few slots, and holds it until it is parsed.
+
+        A small body may have a large content.
+        """
         most, large = self._limits.page_bytes, self._limits.large_page_bytes
-        head = await bounded_body(answer, most, large)
-        if len(head) < large:
-            return head
+        body = await receive(answer, most, large)
+        if len(body) < large:
+            try:
+                content = await unpacked(answer, body, large - 1)
+            except TooLargeError:
+                pass
+            else:
+                return content
         await slots.enter_async_context(self._large)
-        return head + await bounded_body(answer, most - len(head))
+        if len(body) >= large:
+            body += await receive(answer, most - len(body))
+        return await unpacked(answer, body, most)
 
     def _parsed(self, fetched: CachedPage | _Body, project: str) -> CachedPage:
         if isinstance(fetched, CachedPage):
@@ -265,8 +276,10 @@ def _parse(body: _Body, project: str) -> ProjectPage | None:
         raise UpstreamError(f"its page has more than {_MAX_PIECES:,} parts")
     try:
         page = parse_page(body.content, body.content_type, body.url, project)
-    except EmptyPageError:
-        return None
+    except EmptyPageError as error:
+        if not error.page.status:
+            return None
+        page = error.page  # a quarantined project has no files (PEP 792), and its users must know
     except PageError as error:
         shown = hide_user_info(error.finding.detail)
         raise UpstreamError(f"its page is no project page: {shown}") from error

@@ -73,7 +73,7 @@ class UpstreamClient:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Ask for a URL and follow redirects; any status but a redirect comes back.
 
-        ``raw``: the bytes as they are, whatever their Content-Encoding. ``known``: the digest of
+        ``raw``: it should come without a Content-Encoding. ``known``: the digest of
         the answer is known, so that even an https upstream may send it by plain http.
         Raises :class:`UpstreamError`; in the block as well, when the body breaks off.
         """
@@ -137,7 +137,7 @@ class UpstreamClient:
                     limit=_CONNECTIONS, resolver=ReachResolver(self._reach), use_dns_cache=False
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=not raw,
+                auto_decompress=False,  # see body.py
                 # trust_env would send the default login of .netrc to any file host.
                 trust_env=False,
                 requote_redirect_url=False,

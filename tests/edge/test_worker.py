@@ -423,6 +423,46 @@ def test_a_file_is_called_as_its_link_says() -> None:
     assert (file["filename"], file["url"]) == (WHEEL, f"{FILES}/get/7")
 
 
+@pytest.mark.parametrize("length", [2_500, 15_000])
+def test_signed_urls_may_be_long(length: int) -> None:
+    query = f"X-Amz-Security-Token={'a' * length}"
+    url, here = f"{FILES}/a/{WHEEL}?{query}", f"/files/files.example/a/{WHEEL}?{query}"
+    entries = [{"filename": WHEEL, "url": url, "hashes": {"sha256": "a" * 64}}] * 5
+    page = {"meta": {"api-version": "1.0"}, "name": "zoo-root", "files": entries}
+    body = json.dumps(page).encode()
+    pieces = [body[at : at + 1000] for at in range(0, len(body), 1000)]
+    html = f'<a data-yanked="" href="{url}#sha256={"a" * 64}">{WHEEL}</a>'.encode()
+    for chunks, kind in (([body], JSON_V1), (pieces, JSON_V1), ([html], "text/html")):
+        found = ask_in_node(
+            "/simple/zoo-root/",
+            chunks,
+            upstream_headers={"Content-Type": kind},
+            env={"HOLD_BYTES": "1"},
+        )
+        assert {file["url"] for file in json.loads(found.body)["files"]} == {ORIGIN + here}, kind
+    (asked,) = ask_in_node(here, [b"wheel"]).asked
+    assert asked["url"] == url
+    moved = ask_in_node(
+        f"/files/files.example/{WHEEL}", [], status=302, upstream_headers={"Location": url}
+    )
+    assert [one["url"] for one in moved.asked] == [f"{FILES}/{WHEEL}", url]
+
+
+def test_urls_longer_than_any_signed_one_are_left_out() -> None:
+    body = json.dumps(
+        {
+            "meta": {"api-version": "1.0"},
+            "name": "zoo-root",
+            "files": [
+                {"filename": WHEEL, "url": f"{FILES}/{WHEEL}?{'a' * length}", "hashes": {}}
+                for length in (20_000, 3)
+            ],
+        }
+    )
+    (file,) = json.loads(ask_in_node("/simple/zoo-root/", [body.encode()]).body)["files"]
+    assert file["url"].endswith("?aaa")
+
+
 def test_a_page_larger_than_any_may_be_is_refused() -> None:
     chunk = b" " * (1 << 20)
     found = ask_in_node(

@@ -95,6 +95,12 @@ def test_unclosed_anchors_and_odd_markup_are_read():
     assert [file.filename for file in parse(body).files] == [WHEEL, "demo-2.0.tar.gz"]
 
 
+def test_a_tag_has_room_for_a_signed_url():
+    """The rule for the URL itself is split_http_url's."""
+    anchor = f'<a data-yanked="{"a" * 19_000}" href="/{WHEEL}">{WHEEL}</a>'
+    assert only_file(html(anchor)).filename == WHEEL
+
+
 def test_another_repository_version_is_refused():
     head = '<meta name="pypi:repository-version" content="2.0">'
     with pytest.raises(PageError) as caught:
@@ -129,3 +135,15 @@ def test_the_repaired_page_is_pep_691_and_stable():
     assert again.repairs == ()
     assert again.files == page.files
     assert to_json(again) == repaired
+
+
+def test_the_projects_status_is_in_meta_tags():
+    head = (
+        '<meta name="pypi:project-status" content="archived">'
+        '<meta name="pypi:project-status-reason" content="see &lt;zother&gt;">'
+    )
+    page = parse(html(f'<a href="/{WHEEL}">{WHEEL}</a>', head=head))
+    assert (page.status, page.status_reason) == ("archived", "see <zother>")
+    with pytest.raises(PageError) as raised:
+        parse(html(head=head.replace("archived", "quarantined")))
+    assert raised.value.page.status == "quarantined"

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import packaging.requirements  # noqa: F401  # which is not to be found later, see below
+
 from pyodide_mirror._micropip import fetch, hook, index_urls, lockfile, unpack
 from pyodide_mirror.transport import Request, Response, TransportError
 from tests.support import provision
@@ -167,7 +169,9 @@ def pyodide_micropip(
     before = {name: sys.modules.pop(name) for name in list(sys.modules) if _is_replaced(name)}
     own_site, own_path = site.getsitepackages, list(sys.path)
     site.getsitepackages = lambda *_: [str(folder)]
-    sys.path[:0] = [str(folder), str(_micropip_of(VERSIONS[version]))]
+    # What is installed for the tests is not installed in Pyodide, and takes long to search.
+    others = [path for path in sys.path if Path(path).name != "site-packages"]
+    sys.path[:] = [str(folder), str(_micropip_of(VERSIONS[version])), *others]
     sys.modules.update(modules or pyodide.modules())
     try:
         import micropip

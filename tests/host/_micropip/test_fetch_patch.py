@@ -30,6 +30,8 @@ class Source:
 
     page_of_demo: ServedPage | OSError
     unknown: list[tuple[str, str]] = field(default_factory=list)
+    asking: set[Any] = field(default_factory=set)
+    ended: bool = False
 
     async def page(self, project: str) -> ServedPage:
         assert project == "demo"
@@ -188,3 +190,29 @@ def test_a_micropip_that_is_not_known_is_left_alone_and_that_is_told(
     [warning] = caplog.records
     assert warning.levelname == "WARNING"
     assert "micropip" in warning.getMessage()
+
+
+async def test_an_install_is_served_to_its_end_and_nobody_else_is(
+    micropip: SimpleNamespace, patch: FetchPatch
+) -> None:
+    patch.install(DOWN)
+    with patch.serving():
+        token = CURRENT_INSTALL.set(SERVED)
+        patch.remove()
+        assert (await micropip.pyfetch(PAGE)).ok
+        CURRENT_INSTALL.reset(token)
+        assert await micropip.pyfetch(PAGE) == f"micropip's own of {PAGE}"
+    assert micropip.pyfetch is own_fetch
+
+
+async def test_nothing_is_asked_for_an_install_that_has_ended(
+    micropip: SimpleNamespace, patch: FetchPatch
+) -> None:
+    patch.install(SERVED)
+    token = CURRENT_INSTALL.set(Source(ServedPage(PAGE, 200, DOCUMENT), ended=True))
+    try:
+        for url in (PAGE, ELSEWHERE):
+            with pytest.raises(OSError, match="its install has ended"):
+                await micropip.pyfetch(url)
+    finally:
+        CURRENT_INSTALL.reset(token)

@@ -1,11 +1,13 @@
 """The routes, request by request: pages, files, errors, and what every answer has."""
 
 import asyncio
+import errno
 import gc
 import gzip
 import hashlib
 import itertools
 import json
+import os
 import re
 from collections.abc import AsyncIterator, MutableMapping
 from dataclasses import dataclass
@@ -654,18 +656,6 @@ async def test_our_own_wheels_are_there_whatever_the_cache_holds(tmp_path: Path)
         await shut(app)
 
 
-async def test_our_own_wheel_is_made_again_where_the_disk_spoiled_it(tmp_path: Path) -> None:
-    name, content = page_wheel()
-    app: Any = create_app(upstreams=[], cache=tmp_path)
-    await ask(app, f"/{name}")
-    [path] = (path for path in (tmp_path / "file").rglob("*") if path.is_file())
-    await shut(app)
-    path.write_bytes(b"spoiled")
-    again: Any = create_app(upstreams=[], cache=tmp_path)
-    assert (await ask(again, f"/{name}")).body == content
-    await shut(again)
-
-
 async def test_a_wheel_of_ours_in_the_folder_goes_before_the_built_in_one(tmp_path: Path) -> None:
     other = make_wheel("pyodide-mirror", "99.0")
     (tmp_path / "wheels").mkdir()
@@ -685,12 +675,29 @@ async def test_health_says_what_works(world: World) -> None:
         "status": "ok",
         "version": __version__,
         "upstreams": [{"index_url": f"{world.origin.url}/simple", "problem": ""}],
+        "cache": {"problem": ""},
     }
     assert answer.headers["cache-control"] == "no-store"
     world.index.page(b"", status=403)
     await world.get("/simple/x/")
     found = json.loads((await world.get("/healthz")).body)
     assert found["upstreams"][0]["problem"] == "it answers 403"
+
+
+async def test_on_a_full_disk_files_come_and_health_says_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("pyodide_mirror.server.disk.Unfinished._append", full)
+    for project, data in (("x", DATA), ("local-only", LOCAL.data)):
+        answer = await world.get(await world.file_path(project))
+        assert (answer.status, answer.body, answer.complete) == (200, data, True)
+    for name, data in (page_wheel(), whole_wheel()):
+        assert (await world.get(f"/{name}")).body == data
+    found = json.loads((await world.get("/healthz")).body)
+    assert found["cache"]["problem"] == "files are not stored (No space left on device)"
 
 
 RECIPES = {

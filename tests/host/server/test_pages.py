@@ -114,6 +114,17 @@ async def test_html_says_the_same(media_type: MediaType) -> None:
     assert bare.yanked is False
 
 
+@pytest.mark.parametrize("reason", ["", HOSTILE])
+async def test_the_projects_status_is_in_both_forms(reason: str) -> None:
+    told = replace(PAGE, status="archived", status_reason=reason)
+    for media_type in MediaType:
+        found = await rendered(told, media_type)
+        read = parse_page(found.body, media_type.content_type, f"{BASE}/simple/x-y/", "x-y")
+        assert (read.status, read.status_reason) == ("archived", reason)
+    assert b'<meta name="pypi:repository-version" content="1.4">' in found.body
+    assert Anchors(found.body.decode()).tags.count("script") == 0
+
+
 async def test_all_that_strangers_write_is_escaped_in_html() -> None:
     page = replace(
         PAGE, files=(replace(FULL, requires_python=f">=3{HOSTILE}", filename=f"x{HOSTILE}.whl"),)

@@ -90,6 +90,22 @@ async def test_sdists_are_promised_no_metadata(world: World) -> None:
     assert [file.metadata for file in page.files] == [{}, None]
 
 
+@pytest.mark.parametrize("files", [[entry()], []])
+async def test_the_projects_status_comes_through_and_outlives_a_restart(
+    world: World, files: list[dict[str, Any]]
+) -> None:
+    """A quarantined project has no files (PEP 792), and is not missing for that."""
+    status = {"status": "quarantined", "reason": "it is malware"}
+    told = {"meta": {"api-version": "1.4"}, "files": files, "project-status": status}
+    world.index.page(document(**told))
+    page = await world.upstream.page("x")
+    assert page is not None
+    assert (page.status, page.status_reason, len(page.files)) == (*status.values(), len(files))
+    async with world.restarted() as again:
+        assert await again.page("x") == page
+    assert world.pages_asked == 1
+
+
 async def test_fields_of_pep_700_come_through(world: World) -> None:
     told = {"size": 7, "upload-time": "2020-01-01T00:00:00Z", "yanked": "broken"}
     world.index.page(document(entry(**told), versions=["1.0", "2.0"]))

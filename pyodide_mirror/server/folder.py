@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("pyodide_mirror.server")
 _FEW: Final = 100
-_REST: Final = 100e-6
+_REST: Final = 200e-6
 """Seconds for each file of a page beyond the first few, in which the files are not looked at again.
 It is a multiple of what looking takes, so that a page of thousands of files is cheap to serve."""
 

@@ -664,7 +664,7 @@ async def test_files_of_a_large_page_are_looked_at_now_and_then(
     drop(path, WHEEL)
     assert WHEEL.filename in (await names(folder) or []), "what is dropped in is there at once"
     (path / versions[1].filename).write_bytes(b"in place")
-    clock.now += 0.02
+    clock.now += 0.1
     page = await folder.page(PROJECT)
     assert page is not None
     assert page.files[0].sha256 != versions[0].sha256

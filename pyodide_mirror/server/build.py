@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from .source import Source
+    from .source import LocalSource
 
 
 def create_app(
@@ -75,8 +75,8 @@ def build_app(settings: Settings) -> ASGIApp:
     cache = settings.cache or Path(tempfile.mkdtemp(prefix="pyodide-mirror-"))
     disk = Disk(cache, settings.cache_size)
     downloads = Downloads(disk)
-    own_wheel = OwnWheel(disk)
-    local: list[Source] = [] if settings.folder is None else [Folder(settings.folder)]
+    own_wheel = OwnWheel()
+    local: list[LocalSource] = [] if settings.folder is None else [Folder(settings.folder, disk)]
     upstreams = [
         Upstream(
             UpstreamClient(url, login=settings.logins.get(url), timeout=settings.timeout), downloads

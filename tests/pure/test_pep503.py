@@ -135,3 +135,15 @@ def test_the_repaired_page_is_pep_691_and_stable():
     assert again.repairs == ()
     assert again.files == page.files
     assert to_json(again) == repaired
+
+
+def test_the_projects_status_is_in_meta_tags():
+    head = (
+        '<meta name="pypi:project-status" content="archived">'
+        '<meta name="pypi:project-status-reason" content="see &lt;zother&gt;">'
+    )
+    page = parse(html(f'<a href="/{WHEEL}">{WHEEL}</a>', head=head))
+    assert (page.status, page.status_reason) == ("archived", "see <zother>")
+    with pytest.raises(PageError) as raised:
+        parse(html(head=head.replace("archived", "quarantined")))
+    assert raised.value.page.status == "quarantined"

@@ -209,6 +209,15 @@ class Index:
             body=body, status=status, headers={"content-type": kind, **(headers or {})}
         )
 
-    def file(self, name: str, body: bytes) -> None:
-        """What a file is."""
-        self.answers[f"/files/{name}"] = web.Response(body=body)
+    def file(self, name: str, body: bytes, *, parts: bool = True) -> None:
+        """What a file is; ``parts``: Range requests for it are answered."""
+
+        async def part(request: web.BaseRequest) -> web.Response:
+            wanted = request.http_range
+            start, stop, _ = slice(wanted.start, wanted.stop).indices(len(body))
+            if wanted.start is None and wanted.stop is None:
+                return web.Response(body=body)
+            headers = {"content-range": f"bytes {start}-{stop - 1}/{len(body)}"}
+            return web.Response(body=body[start:stop], status=206, headers=headers)
+
+        self.answers[f"/files/{name}"] = part if parts else web.Response(body=body)

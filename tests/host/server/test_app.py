@@ -1,11 +1,13 @@
 """The routes, request by request: pages, files, errors, and what every answer has."""
 
 import asyncio
+import errno
 import gc
 import gzip
 import hashlib
 import itertools
 import json
+import os
 import re
 from collections.abc import AsyncIterator, MutableMapping
 from dataclasses import dataclass
@@ -19,7 +21,10 @@ from aiohttp import web
 from pyodide_mirror import __version__
 from pyodide_mirror.own_wheels import page_wheel, whole_wheel
 from pyodide_mirror.server import create_app
+from pyodide_mirror.server.download import Downloads
 from pyodide_mirror.server.files import media_type
+from pyodide_mirror.server.repository import Repository
+from pyodide_mirror.server.source import Stored
 from tests.support.asgi import (
     ASGI,
     JSON_TYPE,
@@ -116,7 +121,6 @@ def check_readable(answer: Answer) -> None:
 async def test_a_page_of_an_upstream_points_at_this_server(world: World) -> None:
     answer = await world.get("/simple/x/")
     assert answer.headers["content-type"] == JSON_TYPE
-    assert answer.headers["cache-control"] == "public, max-age=60"
     page = json.loads(answer.body)
     assert page["meta"] == {"api-version": "1.1"}
     assert (page["name"], page["versions"]) == ("x", ["1.0"])
@@ -468,6 +472,37 @@ async def test_if_range_gives_the_part_only_of_the_same_file(world: World, at: s
         assert answer.status == status, condition
 
 
+async def test_a_stored_file_that_was_just_removed_is_fetched_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = await world.file_path("x")
+    assert (await world.get(path)).body == DATA
+    find = Downloads.stored
+
+    async def stored(self: Downloads, key: str, sha256: str) -> Path | None:
+        found = await find(self, key, sha256)
+        if found is not None:
+            found.unlink()
+        return found
+
+    monkeypatch.setattr(Downloads, "stored", stored)
+    assert (await world.get(path)).body == DATA
+
+
+async def test_a_file_of_the_folder_that_was_just_removed_is_404(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = await world.file_path("local-only")
+
+    async def blob(*_: object) -> Stored:
+        return Stored(tmp_path / "gone.whl")
+
+    monkeypatch.setattr(Repository, "blob", blob)
+    answer = await world.get(path)
+    assert answer.status == 404
+    assert answer.text.endswith("whl has just been removed.\n")
+
+
 async def test_head_tells_of_a_file(world: World, at: str) -> None:
     answer = await world.get(at, method="HEAD")
     assert answer.status == 200
@@ -535,7 +570,8 @@ async def test_only_files_of_pages_are_there(world: World, path: str) -> None:
     answer = await world.get(path.format(tag=WHEEL.sha256[:16], name=WHEEL.filename))
     assert answer.status == 404
     assert answer.headers["cache-control"] == "no-store"
-    assert WHEEL.filename not in " ".join(world.origin.paths)
+    whole = [each for each in world.origin.requests if "range" not in each.headers]
+    assert WHEEL.filename not in " ".join(request.path for request in whole)
     check_readable(answer)
 
 
@@ -620,18 +656,6 @@ async def test_our_own_wheels_are_there_whatever_the_cache_holds(tmp_path: Path)
         await shut(app)
 
 
-async def test_our_own_wheel_is_made_again_where_the_disk_spoiled_it(tmp_path: Path) -> None:
-    name, content = page_wheel()
-    app: Any = create_app(upstreams=[], cache=tmp_path)
-    await ask(app, f"/{name}")
-    [path] = (path for path in (tmp_path / "file").rglob("*") if path.is_file())
-    await shut(app)
-    path.write_bytes(b"spoiled")
-    again: Any = create_app(upstreams=[], cache=tmp_path)
-    assert (await ask(again, f"/{name}")).body == content
-    await shut(again)
-
-
 async def test_a_wheel_of_ours_in_the_folder_goes_before_the_built_in_one(tmp_path: Path) -> None:
     other = make_wheel("pyodide-mirror", "99.0")
     (tmp_path / "wheels").mkdir()
@@ -651,12 +675,29 @@ async def test_health_says_what_works(world: World) -> None:
         "status": "ok",
         "version": __version__,
         "upstreams": [{"index_url": f"{world.origin.url}/simple", "problem": ""}],
+        "cache": {"problem": ""},
     }
     assert answer.headers["cache-control"] == "no-store"
     world.index.page(b"", status=403)
     await world.get("/simple/x/")
     found = json.loads((await world.get("/healthz")).body)
     assert found["upstreams"][0]["problem"] == "it answers 403"
+
+
+async def test_on_a_full_disk_files_come_and_health_says_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("pyodide_mirror.server.disk.Unfinished._append", full)
+    for project, data in (("x", DATA), ("local-only", LOCAL.data)):
+        answer = await world.get(await world.file_path(project))
+        assert (answer.status, answer.body, answer.complete) == (200, data, True)
+    for name, data in (page_wheel(), whole_wheel()):
+        assert (await world.get(f"/{name}")).body == data
+    found = json.loads((await world.get("/healthz")).body)
+    assert found["cache"]["problem"] == "files are not stored (No space left on device)"
 
 
 RECIPES = {
@@ -885,7 +926,7 @@ async def test_nothing_of_a_client_passes_on(world: World) -> None:
     assert len(world.origin.requests) == 3
     for request in world.origin.requests:
         found = {name.lower(): value for name, value in request.headers.items()}
-        assert found.keys() <= {"host", "accept", "user-agent", "accept-encoding"}
+        assert found.keys() <= {"host", "accept", "user-agent", "accept-encoding", "range"}
         assert found["user-agent"] == f"pyodide-mirror/{__version__}"
 
 

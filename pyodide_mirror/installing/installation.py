@@ -14,12 +14,13 @@ from pyodide_mirror._micropip import (
     provided_elsewhere,
     without_distribution,
 )
-from pyodide_mirror.errors import IncompleteInstall
+from pyodide_mirror.errors import IncompleteInstall, MirrorError
 from pyodide_mirror.model import printable
 from pyodide_mirror.probing import ProbeDownloads
 from pyodide_mirror.reporting import Event
 from pyodide_mirror.storage import NO_CACHE
 
+from .choices import ChoiceError
 from .closure import closure
 from .failover import Failover
 from .mirror_client import MirrorClient
@@ -173,16 +174,19 @@ class Installation:
             return
 
     def _may_retry(self, error: Exception) -> bool:
-        if self._choices.is_disputed(error) and self._conflicts.after(error):
+        named = projects_named_in(error)
+        if self._choices.is_disputed(error, named) and self._conflicts.after(named):
             return True
-        return self._pages.retry_without(self._faults.lost | projects_named_in(error))
+        return self._pages.retry_without(self._faults.lost | named)
 
     def _explained(self, error: Exception) -> Exception:
         """The error, or what it comes from: who wants which version, and what fits nobody."""
         choices = self._choices
+        if isinstance(error, ChoiceError):
+            return self._conflicts.error({error.project}) or MirrorError(str(error))
         if not choices.limits and not choices.unfit:
             return error
-        return self._conflicts.error(projects_named_in(error) | choices.clashes.keys()) or error
+        return self._conflicts.error(projects_named_in(error)) or error
 
     @functools.cached_property
     def _conflicts(self) -> Conflicts:

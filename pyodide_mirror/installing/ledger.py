@@ -62,6 +62,8 @@ class Ledger:
         self._overlay = overlay
         self._entries: list[_Entry] = []
         self._from_lockfile: set[str] = set()
+        self._kept: set[str] = set()
+        """Those of them that stay, whatever becomes of this install."""
         self._listed: dict[str, str] = {}
         """What Pyodide's list of loaded packages had before anything was removed."""
         self._ended = False
@@ -140,7 +142,7 @@ class Ledger:
         """Whatever becomes of this install, what it has put there stays: all, or some projects."""
         for entry in [entry for entry in self._entries if wanted(entry.project)]:
             self._overlay.keep(entry.paths, self)
-        self._from_lockfile = {name for name in self._from_lockfile if not wanted(name)}
+        self._kept.update(filter(wanted, self._from_lockfile))
 
     def undo(self) -> tuple[list[str], list[str]]:
         """Take away what this install has put there, and put back what it has removed.
@@ -174,7 +176,7 @@ class Ledger:
         correct_loaded({name: name in there for name in projects}, self._listed)
 
     def _uninstall(self) -> None:
-        there = sorted(self._from_lockfile & set(installed()))
+        there = sorted((self._from_lockfile - self._kept) & set(installed()))
         if there:
             uninstall(there)
 

@@ -236,6 +236,18 @@ async def test_packages_of_the_lock_file_go_with_the_install_that_loaded_them(
         assert ground.pyodide.loaded.to_py() == {}
 
 
+async def test_the_report_has_what_this_install_put_there(ground: Ground) -> None:
+    ground.publish(GOOD, DEP)
+    first, second = await asyncio.gather(ground.install("zgood", "zlocked"), ground.install("zdep"))
+    assert [(one.name, one.source) for one in first.installed] == [
+        ("zgood", "mirror"),
+        ("zlocked", "lockfile"),
+    ]
+    assert [(one.name, one.source) for one in second.installed] == [("zdep", "mirror")]
+    unpacked = [event.text for event in first.events if event.kind == "unpacked"]
+    assert unpacked == ["zgood 1.0", "zlocked 1.0"]
+
+
 # --- wheels that cannot be unpacked -------------------------------------------------------------
 
 

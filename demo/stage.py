@@ -17,12 +17,13 @@ TIMEOUT = 3.0
 
 
 @contextmanager
-def set_stage(port: int = 0) -> Iterator[str]:
+def set_stage(port: int = 0, *, pyodide: Path | None = None) -> Iterator[str]:
     """Build, fetch and start everything; the value is the page's address.
 
+    ``pyodide`` is a folder with Pyodide, if not the one that is published.
     Raises `tests.support.provision.ProvisionError` and, when the port is taken, OSError.
     """
-    wheel, dist = provision.browser_wheel(), provision.pyodide_dist()
+    wheel, dist = provision.browser_wheel(), pyodide or provision.pyodide_dist()
     with ExitStack() as stack:
         urls = stack.enter_context(serve_mirrors(provision.real_wheels(WHEELS)))
         site = Site(

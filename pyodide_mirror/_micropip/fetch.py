@@ -16,6 +16,8 @@ from micropip import wheelinfo
 
 from pyodide_mirror.index import JSON_TYPE
 
+from .metadata import strict_metadata
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -30,6 +32,8 @@ _COMPAT_MODULES: Final = (
 )
 _HASH: Final = "_generate_package_hash"
 """micropip's function that gives the SHA-256 of a wheel; it calls it twice for each."""
+_METADATA: Final = "Metadata"
+"""micropip's class that reads core metadata."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,10 @@ class InstallSource(Protocol):
         """The SHA-256 of a file that :meth:`read` has verified, else an empty string."""
         ...
 
+    def unknown_extra(self, distribution: str, extra: str) -> None:
+        """Be told that a distribution (name and version) does not have an extra."""
+        ...
+
 
 CURRENT_INSTALL: ContextVar[InstallSource | None] = ContextVar("CURRENT_INSTALL", default=None)
 """What the install that runs here reads; the tasks that micropip starts inherit it."""
@@ -82,6 +90,7 @@ class FetchPatch:
         self._index_urls = index_urls
         self._default: InstallSource | None = None
         self._undo: Callable[[], None] | None = None
+        self._undo_reading: list[Callable[[], None]] = []
         self._running = 0
 
     def install(self, default: InstallSource) -> bool:
@@ -90,17 +99,18 @@ class FetchPatch:
         ``default`` is for calls that come past ``micropip.install``.
         """
         self._default = default
-        if self._undo is not None:
-            return True
-        module = compat_module()
-        if module is None:
-            _log.warning(
-                "this version of micropip (%s) is not supported: it only gets the index URLs; "
-                "pages are not repaired, files not verified, and no other mirror is asked",
-                getattr(micropip, "__version__", "?"),
-            )
-            return False
-        self._undo = self._replace(module)
+        if self._undo is None:
+            module = compat_module()
+            if module is None:
+                _log.warning(
+                    "this version of micropip (%s) is not supported: it only gets the index URLs; "
+                    "pages are not repaired, files not verified, and no other mirror is asked",
+                    getattr(micropip, "__version__", "?"),
+                )
+                return False
+            self._undo = self._replace_fetch(module)
+        if not self._undo_reading:
+            self._undo_reading = self._replace_reading()
         return True
 
     def remove(self) -> None:
@@ -109,8 +119,13 @@ class FetchPatch:
         Not before the last of the installs that go on has ended; nobody else is served meanwhile.
         """
         self._default = None
-        if self._undo is not None and not self._running:
+        if self._running:
+            return
+        if self._undo is not None:
             self._undo()
+        for undo in self._undo_reading:
+            undo()
+        self._undo_reading = []
 
     @contextmanager
     def serving(self) -> Iterator[None]:
@@ -123,31 +138,39 @@ class FetchPatch:
             if self._default is None:
                 self.remove()
 
-    def _replace(self, module: Any) -> Callable[[], None]:
-        """Put our functions in the place of micropip's; the result puts them back."""
+    def _replace_fetch(self, module: Any) -> Callable[[], None]:
+        """Put our fetch in the place of micropip's; the result puts that back."""
         own_fetch = module.pyfetch
-        own_hash: Any = getattr(wheelinfo, _HASH, None)
 
         async def pyfetch(url: str, **options: Any) -> Any:
             served = await self._serve(url, getattr(module, "HttpStatusError", None))
             return served or await own_fetch(url, **options)
 
-        def generate_package_hash(data: bytes) -> str:
-            current = CURRENT_INSTALL.get()
-            return (current and current.sha256_of(data)) or str(own_hash(data))
-
         module.pyfetch = pyfetch
-        if own_hash is not None:
-            setattr(wheelinfo, _HASH, generate_package_hash)
 
         def undo() -> None:
-            if own_hash is not None and getattr(wheelinfo, _HASH, None) is generate_package_hash:
-                setattr(wheelinfo, _HASH, own_hash)
             if module.pyfetch is pyfetch:  # else ours is still called, and passes everything on
                 module.pyfetch = own_fetch
                 self._undo = None
 
         return undo
+
+    def _replace_reading(self) -> list[Callable[[], None]]:
+        """Replace what micropip does with files and metadata; the results put back its own."""
+        own_hash: Any = getattr(wheelinfo, _HASH, None)
+
+        def generate_package_hash(data: bytes) -> str:
+            current = CURRENT_INSTALL.get()
+            return (current and current.sha256_of(data)) or str(own_hash(data))
+
+        def unknown_extra(distribution: str, extra: str) -> None:
+            source = CURRENT_INSTALL.get() or self._default
+            if source is not None:
+                source.unknown_extra(distribution, extra)
+
+        metadata = strict_metadata(wheelinfo.Metadata, unknown_extra)
+        ours = {_METADATA: metadata, _HASH: generate_package_hash}
+        return [_replace(name, value) for name, value in ours.items() if hasattr(wheelinfo, name)]
 
     async def _serve(self, url: str, http_error: Any) -> PatchedResponse | None:
         """What the current install has at a URL; None for what is nothing of ours."""
@@ -221,6 +244,18 @@ class PatchedResponse:
         return self._body if isinstance(self._body, dict) else (self._body or b"").decode()
 
     text = string
+
+
+def _replace(name: str, ours: Any) -> Callable[[], None]:
+    """Replace what wheelinfo has under a name; the result puts it back, if ours is still there."""
+    own = getattr(wheelinfo, name)
+    setattr(wheelinfo, name, ours)
+
+    def undo() -> None:
+        if getattr(wheelinfo, name) is ours:
+            setattr(wheelinfo, name, own)
+
+    return undo
 
 
 def compat_module() -> Any:

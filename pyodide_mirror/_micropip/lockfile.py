@@ -28,6 +28,14 @@ def _lockfile_packages() -> dict[str, Any]:
     return found
 
 
+def locked_version(project: str) -> str:
+    """The version in Pyodide's lock file of a project, by its normalized name, or ""."""
+    packages = _lockfile_packages().items()
+    return next(
+        (str(entry["version"]) for name, entry in packages if normalize(name) == project), ""
+    )
+
+
 def without_distribution() -> set[str]:
     """Normalized names in Pyodide's lock file that install no distribution: libraries and tests."""
     return {

@@ -96,4 +96,5 @@ class Configurator:
 
 
 def _log_event(event: Event) -> None:
-    _log.log(logging.WARNING if event.kind == "problem" else logging.DEBUG, "%s", event.text)
+    told = event.kind in {"problem", "extra"}
+    _log.log(logging.WARNING if told else logging.DEBUG, "%s", event.text)

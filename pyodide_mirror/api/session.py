@@ -161,8 +161,9 @@ class Session:
 
         Nothing stays installed of an install that fails. Raises :class:`NoUsableMirror` when no
         mirror works, :class:`IncompleteInstall` when something cannot be had from any,
-        :class:`DigestMismatch` when no mirror has a file as its page says, what micropip raises,
-        and TypeError or ValueError for bad arguments, before any request.
+        :class:`DigestMismatch` when no mirror has a file as its page says,
+        :class:`MirrorError` when no version of a project meets all requirements, what micropip
+        raises, and TypeError or ValueError for bad arguments, before any request.
         """
         wanted = check_requirements(requirements)
         if index_urls is not None and mirrors is not None:
@@ -224,9 +225,8 @@ class Session:
             await self._hook.call(requirements, arguments)
             return
         wanted = check_requirements(requirements)
-        await self._install(
-            plan, installing.InstallRequest(wanted, arguments, reporting.EventLog(None))
-        )
+        events = reporting.EventLog(None)
+        await self._install(plan, installing.InstallRequest(wanted, arguments, events))
 
     def _plain_plan(self) -> DeferredConfiguration | None:
         """What holds for a plain ``micropip.install``; None where the user wants something else."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pyodide_mirror.index import metadata_fields
 from pyodide_mirror.model import normalize
 from pyodide_mirror.reporting import Installed
 
@@ -29,13 +30,33 @@ class Source:
         return self.full_url.partition("?")[0]
 
 
-def dist_info_folders() -> dict[str, Path]:
-    """The ``.dist-info`` folders on the path by normalized name; the first one counts."""
-    found: dict[str, Path] = {}
+def all_dist_info_folders() -> dict[str, list[Path]]:
+    """The ``.dist-info`` folders on the path by normalized name, in the order of the path."""
+    found: dict[str, list[Path]] = {}
     for entry in sys.path:
         for folder in Path(entry).glob("*.dist-info") if entry else ():
-            found.setdefault(normalize(folder.stem.partition("-")[0]), folder)
+            found.setdefault(_project_of(folder), []).append(folder)
     return found
+
+
+def dist_info_folders() -> dict[str, Path]:
+    """The same; of several with one name the first one counts."""
+    return {name: folders[0] for name, folders in all_dist_info_folders().items()}
+
+
+def _project_of(folder: Path) -> str:
+    """The normalized name; METADATA has it where old builders left dashes in that of the folder."""
+    name, dash, version = folder.stem.partition("-")
+    if not dash or "-" in version:
+        name = _field("name", folder) or name
+    return normalize(name)
+
+
+def _field(name: str, folder: Path) -> str:
+    """A field of METADATA; "" where it cannot be read."""
+    path = folder / "METADATA"
+    data = path.read_bytes() if path.is_file() else b""
+    return next((value for field, value in metadata_fields(data) if field == name), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +64,12 @@ class InstalledDistribution:
     """An installed distribution, by its ``.dist-info`` folder (PyPA: recording installs)."""
 
     name: str
-    version: str
     folder: Path
+
+    @property
+    def version(self) -> str:
+        """The version, as METADATA has it."""
+        return _field("version", self.folder) or self.folder.stem.rpartition("-")[2]
 
     def note(self, name: str) -> str:
         """What Pyodide or micropip noted beside the metadata, or an empty string."""
@@ -69,6 +94,5 @@ class InstalledDistribution:
 def installed() -> dict[str, InstalledDistribution]:
     """All installed distributions by normalized name; of two the first on the path counts."""
     return {
-        name: InstalledDistribution(name, folder.stem.partition("-")[2], folder)
-        for name, folder in dist_info_folders().items()
+        name: InstalledDistribution(name, folder) for name, folder in dist_info_folders().items()
     }

@@ -13,6 +13,7 @@ from urllib3.exceptions import HTTPError
 
 from tests.browser import figures
 from tests.support import coverage_pages, provision
+from tests.support.compiled import compiled_dist
 from tests.support.engines import ENGINES, Engine
 from tests.support.pages import PageServer
 
@@ -31,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Whoever stops the tests (CI, `timeout`) gets what Ctrl-C gets: all browsers end first.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        pytest_wrapper.pyodide_dist_dir = provision.pyodide_dist()
+        pytest_wrapper.pyodide_dist_dir = compiled_dist()
     except provision.ProvisionError as error:
         raise pytest.UsageError(str(error)) from error
 
@@ -122,8 +123,8 @@ class _SharedPage:
 
 @pytest.fixture(scope="session")
 def dist() -> Path:
-    """The folder of the Pyodide distribution under test."""
-    return provision.pyodide_dist()
+    """The folder of the Pyodide distribution in all pages."""
+    return compiled_dist()
 
 
 @pytest.fixture(scope="session")

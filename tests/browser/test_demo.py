@@ -8,11 +8,12 @@ import pytest
 from demo.check import check
 from demo.screenshots import take
 from demo.stage import set_stage
+from tests.support.compiled import compiled_dist
 
 
 @pytest.mark.engines("chromium")
 def test_the_demo_is_as_promised(engine: str, tmp_path: Path) -> None:
-    with set_stage() as address:
+    with set_stage(pyodide=compiled_dist()) as address:
         report, broken = check(address, tmp_path / "demo.png")
     print(report)
     assert broken == []
@@ -21,7 +22,7 @@ def test_the_demo_is_as_promised(engine: str, tmp_path: Path) -> None:
 
 @pytest.mark.engines("firefox")  # WebKit has its pictures taken: nox -s screenshots
 def test_other_engines_show_the_same(engine: str, tmp_path: Path) -> None:
-    with set_stage() as address:
+    with set_stage(pyodide=compiled_dist()) as address:
         (picture,) = take(engine, address, tmp_path, widths=(390,), schemes=("dark",))
     png = picture.read_bytes()
     width, height = struct.unpack(">II", png[16:24])  # PNG, 11.2.1: the image header

@@ -8,6 +8,7 @@ import pytest
 from pyodide_mirror.own_wheels import page_wheel, whole_wheel
 from tests.browser.test_versions import VERSIONS
 from tests.support import provision
+from tests.support.compiled import compiled_dist
 from tests.support.engines import ENGINES, Engine
 from tests.support.own_server import Serving, serving
 from tests.support.pages import PageServer
@@ -32,7 +33,7 @@ def server() -> Iterator[Serving]:
 
 @pytest.fixture(scope="module")
 def _bare(version: str, engine: str) -> Iterator[Engine]:
-    with PageServer(provision.pyodide_dist(version)) as pages:  # without our wheel
+    with PageServer(compiled_dist(version)) as pages:  # without our wheel
         page = ENGINES[engine](pages)
         try:
             yield page

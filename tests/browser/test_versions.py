@@ -9,6 +9,7 @@ from tests.browser import figures, test_undo
 from tests.browser.test_install import FIVE
 from tests.browser.test_zoo_installs import differences
 from tests.support import provision
+from tests.support.compiled import compiled_dist
 from tests.support.engines import ENGINES, Engine
 from tests.support.pages import PageServer
 from tests.support.small_index import SmallIndex
@@ -35,7 +36,7 @@ def version(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def _old(version: str, engine: str) -> Iterator[Engine]:
     """Start an engine with that Pyodide."""
-    dist, wheel = provision.pyodide_dist(version), provision.browser_wheel()
+    dist, wheel = compiled_dist(version), provision.browser_wheel()
     with PageServer(dist, wheel) as pages:
         page = ENGINES[engine](pages)
         try:

@@ -10,6 +10,7 @@ from demo.screenshots import Chromium, bare
 from demo.server import serve_folder
 from demo.site import Site
 from tests.support import provision
+from tests.support.compiled import compiled_dist
 
 Serve = Callable[..., str]
 """Serve a page with these homes of Pyodide and settings below a path; return its address."""
@@ -33,7 +34,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
             root = tmp_path_factory.mktemp("root")
             folder = root / path
             Site(wheel=(wheel.name, wheel.read_bytes()), **site).write(folder)
-            (folder / "pyodide").symlink_to(provision.pyodide_dist(), target_is_directory=True)
+            (folder / "pyodide").symlink_to(compiled_dist(), target_is_directory=True)
             if prepare:
                 prepare(folder)
             return f"{stack.enter_context(serve_folder(root))}{path}/"

@@ -19,6 +19,7 @@ from pyodide_mirror import MIRRORS
 from tests.demo.conftest import Serve
 from tests.demo.driving import Visitor
 from tests.support import provision
+from tests.support.compiled import compiled_dist
 from tests.support.pages import PageServer
 from tests.zoo.changes import failing, of_project
 from tests.zoo.zoo import ANIMALS, Running
@@ -56,7 +57,7 @@ def mirrors() -> Iterator[dict[str, Running]]:
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[str]:
     """Pyodide on another origin, as a content delivery network has it: any page may read it."""
-    with PageServer(provision.pyodide_dist()) as pages:
+    with PageServer(compiled_dist()) as pages:
         yield f"{pages.base_url({'Access-Control-Allow-Origin': '*'})}/"
 
 
@@ -67,7 +68,7 @@ def visitor(browser: Chromium) -> Visitor:
 
 def bad_homes(folder: Path) -> None:
     """Lay beside the page what looks like Pyodide, and is not."""
-    dist = provision.pyodide_dist()
+    dist = compiled_dist()
     for name in ("lacks", "broken", "half"):
         (folder / name).mkdir()
         shutil.copy(dist / "pyodide-lock.json", folder / name)

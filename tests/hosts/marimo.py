@@ -19,6 +19,7 @@ import uv
 
 from pyodide_mirror.own_wheels import pure_wheel
 from tests.support import browsers
+from tests.support.compiled import compiled
 from tests.support.own_server import serving
 from tests.support.pages import PageServer
 from tests.support.processes import run_quietly
@@ -89,10 +90,12 @@ def _export(place: Path, folder: Path, environ: Mapping[str, str], *options: str
 
 
 def runtime() -> Path:
-    """Return a folder with Pyodide, its lock file cut down to what is there."""
-    return made(
-        CACHE / "marimo" / f"pyodide-{PYODIDE}",
-        lambda folder: make_dist(PYODIDE, folder, _LOCK_ROOTS),
+    """Return a folder with Pyodide, compiled, its lock file cut down to what is there."""
+    return compiled(
+        made(
+            CACHE / "marimo" / f"pyodide-{PYODIDE}",
+            lambda folder: make_dist(PYODIDE, folder, _LOCK_ROOTS),
+        )
     )
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from tests.hosts.stage import USABLE, browsing, mirrors, prepare
 from tests.jupyterlite import sites
 from tests.jupyterlite.browser import address
+from tests.support.compiled import compiled
 from tests.support.pages import PageServer
 
 # The chart as the notebook shows it; its text is of JupyterLab's own size of image.
@@ -20,7 +21,7 @@ def test_the_notebook_of_a_jupyterlite_site_installs_from_a_mirror_that_works(
     with mirrors() as urls:
         folder = prepare("jupyterlite", tmp_path / "site", urls)
         (folder / "static").mkdir()
-        (folder / "static" / "pyodide").symlink_to(sites.kernel_dist())
+        (folder / "static" / "pyodide").symlink_to(compiled(sites.kernel_dist()))
         # So that the test can run the cells.
         (folder / "jupyter-lite.json").write_text(
             json.dumps(

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from tests.hosts.stage import USABLE_IN_NODE, assert_installed, mirrors, prepare
 from tests.support import provision
+from tests.support.compiled import compiled_dist
 
 ASKED = Path(__file__).with_name("asked.mjs")
 
@@ -14,7 +15,7 @@ def test_node_installs_from_a_mirror_that_no_browser_could_read(tmp_path: Path) 
     with mirrors() as urls:
         folder = prepare("node", tmp_path, urls)
         (folder / "node_modules").mkdir()
-        (folder / "node_modules" / "pyodide").symlink_to(provision.pyodide_dist())
+        (folder / "node_modules" / "pyodide").symlink_to(compiled_dist())
         done = subprocess.run(
             [provision.node(), "--import", ASKED.as_uri(), "install.mjs"],
             cwd=folder,

@@ -19,7 +19,7 @@ from tests.hosts.stage import (
     result,
 )
 from tests.jupyterlite.browser import Browser
-from tests.support import provision
+from tests.support.compiled import compiled_dist
 
 # A worker's resources are not among those of its page.
 ON_PAGE = """
@@ -45,7 +45,7 @@ def test_a_page_installs_from_a_mirror_that_works(
     example: str, tmp_path: Path, urls: Mapping[str, str], browser: Browser
 ) -> None:
     folder = prepare(example, tmp_path, urls)
-    site = Site(folder, pyodide=provision.pyodide_dist())
+    site = Site(folder, pyodide=compiled_dist())
     with site, browser.open(f"{site.base_url()}/index.html") as page:
         report, width = result(page)
         on_page = page.run_js(ON_PAGE)
@@ -58,7 +58,7 @@ def test_a_page_says_why_no_mirror_works(
     tmp_path: Path, urls: Mapping[str, str], browser: Browser
 ) -> None:
     bad = {name: urls[name] for name in ("No CORS", "Closed port")}
-    site = Site(prepare("html", tmp_path, bad), pyodide=provision.pyodide_dist())
+    site = Site(prepare("html", tmp_path, bad), pyodide=compiled_dist())
     with (
         site,
         browser.open(f"{site.base_url()}/index.html") as page,
@@ -83,7 +83,7 @@ def test_pyscript_installs_and_on_the_second_visit_again(
             index.read_text().replace('<script type="py">', '<script type="py" worker>')
         )
         headers = ISOLATED
-    site = Site(tmp_path, pyodide=provision.pyodide_dist(), pyscript=pyscript())
+    site = Site(tmp_path, pyodide=compiled_dist(), pyscript=pyscript())
     with site:
         for also in ((), ("cache",)):
             with browser.open(f"{site.base_url(headers)}/index.html") as page:

@@ -5,6 +5,7 @@ import pytest
 
 from tests.jupyterlite import sites
 from tests.jupyterlite.browser import END, Browser, address
+from tests.support.compiled import compiled
 from tests.support.pages import PageServer
 from tests.support.wheels import make_wheel
 from tests.zoo.zoo import Zoo
@@ -112,7 +113,7 @@ def build(
     folder = sites.write_site(
         root / path,
         addon={"mirrors": [zoo.url(name) for name in animals], "canary": "zoo-canary"},
-        pyodide=sites.kernel_dist(release),
+        pyodide=compiled(sites.kernel_dist(release)),
         kernel=kernel,
         notebooks={"each-way.ipynb": EACH_WAY},
     )

@@ -29,8 +29,10 @@ PYODIDE_VERSION = "314.0.7"
 
 # What our package needs at run time, and what pytest-pyodide loads before it runs a test.
 LOCK_ROOTS = ("micropip", "packaging", "pytest", "tblib")
-# On PyPI only as a source archive, and no pytest since 7.1 imports it.
-LOCK_IGNORED = frozenset({"atomicwrites"})
+# What Pyodide's pytest depends on and no pytest since 8 imports: each page would unpack it all.
+LOCK_IGNORED = frozenset(
+    {"atomicwrites", "attrs", "exceptiongroup", "more-itertools", "py", "setuptools", "six"}
+)
 
 Json = dict[str, Any]
 
@@ -57,7 +59,7 @@ def npm_install(packages: Iterable[str], folder: Path) -> Path:
     options = ["--ignore-scripts", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"]
     # npm starts `node` itself and must find this one.
     path = os.pathsep.join([str(node().parent), os.environ.get("PATH", os.defpath)])
-    _run(
+    run(
         [str(node()), str(npm), "install", "--prefix", str(folder), *options, *packages],
         env=os.environ | {"PATH": path},
     )
@@ -115,7 +117,7 @@ def project_wheel() -> Path:
 
     def build(folder: Path) -> None:
         # hatchling itself rather than pip around it: five times as fast, and nothing to isolate.
-        _run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)])
+        run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)])
 
     folder = made(CACHE / "wheel" / digest.hexdigest()[:16], build)
     (wheel,) = folder.glob("*.whl")
@@ -145,7 +147,7 @@ def pyodide_types(version: str = PYODIDE_VERSION) -> Path:
 
     def install(folder: Path) -> None:
         options = ["--no-deps", "--ignore-requires-python", "--no-compile", "--target", str(folder)]
-        _run([*_PIP, "install", "--quiet", *options, f"pyodide-py=={version}"])
+        run([*_PIP, "install", "--quiet", *options, f"pyodide-py=={version}"])
 
     return made(CACHE / "pyodide-py" / version, install)
 
@@ -195,7 +197,7 @@ _PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"
 
 def pip_download(folder: Path, python: str, arguments: list[str]) -> None:
     options = ["--quiet", "--only-binary=:all:", "--python-version", python, "-d", str(folder)]
-    _run([*_PIP, "download", *options, *arguments])
+    run([*_PIP, "download", *options, *arguments])
 
 
 def made(folder: Path, make: Callable[[Path], None]) -> Path:
@@ -218,7 +220,7 @@ def made(folder: Path, make: Callable[[Path], None]) -> Path:
     return folder
 
 
-def _run(command: list[str], env: dict[str, str] | None = None) -> None:
+def run(command: list[str], env: dict[str, str] | None = None) -> None:
     try:
         run_quietly(command, env=env, folder=ROOT)
     except RuntimeError as error:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from micropip import wheelinfo
 
 from pyodide_mirror._micropip import FetchPatch, IndexUrls, ServedPage, fetch
 from pyodide_mirror._micropip.fetch import CURRENT_INSTALL
@@ -28,6 +29,7 @@ class Source:
     """An install that has one page, or none that can be read."""
 
     page_of_demo: ServedPage | OSError
+    unknown: list[tuple[str, str]] = field(default_factory=list)
     asking: set[Any] = field(default_factory=set)
     ended: bool = False
 
@@ -42,6 +44,9 @@ class Source:
 
     async def read(self, url: str) -> bytes:
         return url.encode()
+
+    def unknown_extra(self, distribution: str, extra: str) -> None:
+        self.unknown.append((distribution, extra))
 
 
 SERVED = Source(ServedPage(PAGE, 200, DOCUMENT))
@@ -120,6 +125,38 @@ async def test_what_another_has_put_there_since_stays(
     assert patch.install(SERVED)
     assert micropip.pyfetch is theirs
     assert (await theirs(PAGE)).ok
+
+
+def test_metadata_are_read_by_the_standards_until_the_patch_is_removed(
+    micropip: SimpleNamespace, patch: FetchPatch
+) -> None:
+    own = wheelinfo.Metadata
+    metadata = b"Name: demo\nVersion: 1\nProvides-Extra: A.B\n\nProvides-Extra: no\n"
+    standing, running = Source(MISSING.page_of_demo), Source(MISSING.page_of_demo)
+    for _ in range(2):  # another has taken the place of our fetch meanwhile
+        patch.install(standing)
+        read = wheelinfo.Metadata(metadata)
+        assert read.requires(["a_b", "no"]) == []
+        assert standing.unknown.pop() == ("demo 1", "no")
+        token = CURRENT_INSTALL.set(running)
+        assert read.requires(["no"]) == []
+        CURRENT_INSTALL.reset(token)
+        assert (standing.unknown, running.unknown.pop()) == ([], ("demo 1", "no"))
+        micropip.pyfetch = None
+        patch.remove()
+        assert wheelinfo.Metadata is own
+    assert read.requires(["no"]) == []
+
+
+def test_what_another_has_put_in_the_place_of_metadata_stays(
+    micropip: SimpleNamespace, patch: FetchPatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wheelinfo, "Metadata", wheelinfo.Metadata)
+    patch.install(SERVED)
+    theirs = type("Theirs", (wheelinfo.Metadata,), {})
+    wheelinfo.Metadata = theirs  # type: ignore[misc]
+    patch.remove()
+    assert wheelinfo.Metadata is theirs
 
 
 @pytest.mark.parametrize("source", [MISSING, DOWN], ids=["404", "no answer"])

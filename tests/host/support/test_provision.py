@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import subprocess
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from tests.support import browsers, provision
+from tests.support.compiled import compiled_dist
 
 
 def test_the_lock_file_names_what_is_in_the_folder_and_nothing_else() -> None:
@@ -67,3 +69,56 @@ def test_a_missing_program_is_named_with_its_package(monkeypatch: pytest.MonkeyP
     absent = browsers.Program(label="Netscape", commands=("netscape-4",), package="netscape")
     with pytest.raises(browsers.MissingBrowser, match=r"Netscape.*apt-get install netscape"):
         browsers.find(absent)
+
+
+def test_a_compiled_distribution_is_as_the_published_one_with_its_code_compiled() -> None:
+    plain, compiled = provision.pyodide_dist(), compiled_dist()
+    locks = [json.loads((dist / "pyodide-lock.json").read_text()) for dist in (plain, compiled)]
+    assert locks[0]["packages"].keys() == locks[1]["packages"].keys()
+    for name, entry in locks[1]["packages"].items():
+        wheel = compiled / entry["file_name"]
+        assert entry["sha256"] == hashlib.sha256(wheel.read_bytes()).hexdigest(), name
+    with (
+        zipfile.ZipFile(plain / "python_stdlib.zip") as sources,
+        zipfile.ZipFile(compiled / "python_stdlib.zip") as both,
+    ):
+        names = sources.namelist()
+        assert all(both.read(name) == sources.read(name) for name in names)
+        modules = {name for name in names if name.endswith(".py")}
+        assert set(both.namelist()) == {*names, *(f"{name}c" for name in modules)}
+
+
+def test_a_compiled_module_is_not_compiled_again_and_has_its_source_in_tracebacks() -> None:
+    done = subprocess.run(
+        [provision.node(), "--input-type=module", "-e", _TRACEBACK, str(compiled_dist())],
+        check=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    cached, library, package = json.loads(done.stdout)
+    assert cached == [True, True]
+    assert "raise JSONDecodeError" in library
+    assert "raise InvalidVersion" in package
+
+
+_TRACEBACK = """
+import { pathToFileURL } from "node:url";
+const { loadPyodide } = await import(pathToFileURL(`${process.argv[1]}/pyodide.mjs`));
+const pyodide = await loadPyodide();
+await pyodide.loadPackage("packaging", { messageCallback() {} });
+console.log(pyodide.runPython(`
+import json, os, sys, traceback
+import packaging.version
+
+def seen(function, value):
+    try:
+        function(value)
+    except ValueError:
+        return traceback.format_exc()
+
+cached = [json.__spec__.loader.get_filename("json").endswith(".pyc"),
+          os.path.exists(packaging.version.__spec__.cached)]
+json.dumps([cached, seen(json.loads, "?"), seen(packaging.version.Version, "?")])
+`));
+"""

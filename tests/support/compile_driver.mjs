@@ -1,0 +1,11 @@
+// Runs a Python file in the Pyodide of a distribution, which Python sees as /dist.
+//
+// node compile_driver.mjs DIST FILE
+import { readFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+
+const [dist, file] = process.argv.slice(2);
+const { loadPyodide } = await import(pathToFileURL(`${dist}/pyodide.mjs`));
+const pyodide = await loadPyodide();
+pyodide.mountNodeFS("/dist", dist);
+pyodide.runPython(readFileSync(file, "utf8"));

@@ -121,6 +121,8 @@ class Installation:
             if not self._fits(found, ledger):
                 self._undo(ledger)
                 return None
+            # Writing takes time; who gives up meanwhile has not been told of a success.
+            await self._failover.save()
         except BaseException as error:
             self._failover.stop()
             self._undo(ledger)
@@ -246,3 +248,7 @@ class Installation:
         done += [f"put back: {', '.join(back)}"] if back else []
         if done:
             self._events.add(Event("undone", "; ".join(done)))
+        left = [item.name for item in ledger.distributions()] if ledger.before is not None else []
+        if left:
+            text = "this version of micropip is not supported, so what it has unpacked stays: "
+            self._events.add(Event("problem", text + ", ".join(left)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 from pyodide_mirror._micropip import (
     CURRENT_INSTALL,
@@ -20,6 +21,7 @@ from pyodide_mirror.probing import ProbeDownloads
 from pyodide_mirror.reporting import Event
 from pyodide_mirror.storage import NO_CACHE
 
+from .archive import cannot_unpack
 from .closure import closure
 from .failover import Failover
 from .mirror_client import MirrorClient
@@ -182,6 +184,11 @@ class Installation:
     def _explained(self, error: Exception) -> Exception:
         """The error, or what it comes from: who wants which version, and what fits nobody."""
         choices = self._choices
+        if isinstance(
+            error, BadZipFile
+        ):  # of a wheel that is no index's; micropip does not name it
+            urls = [text for text in self._requirements if ".whl" in text]
+            return cannot_unpack("a wheel", ", ".join(urls) or "a URL", f"{error}")
         if not choices.limits and not choices.unfit:
             return error
         return self._conflicts.error(projects_named_in(error) | choices.clashes.keys()) or error

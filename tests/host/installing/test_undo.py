@@ -301,6 +301,20 @@ async def test_so_does_whatever_is_no_wheel(ground: Ground, archive: str, promis
     assert ground.files() == []
 
 
+async def test_a_wheel_by_its_url_is_named_too(ground: Ground) -> None:
+    url = f"https://c.example/{TWO.filename}"
+    ground.web.answer(url, Answer(body=b"PK"))
+    error = await ground.fails(url)
+    text = f"a wheel from {url} cannot be unpacked: File is not a zip file"
+    assert isinstance(error, MirrorError)
+    assert str(error).startswith(text)
+    ground.web.answer(url, Answer(body=damaged(TWO).data))
+    error = await ground.fails(url)
+    assert isinstance(error, MirrorError)
+    assert str(error).startswith(f"{TWO.filename} from {url} cannot be unpacked: ")
+    assert ground.files() == []
+
+
 async def test_nothing_is_unpacked_after_the_end(ground: Ground) -> None:
     # The libraries of `zdep` are still being loaded when the other wheel turns out to be damaged.
     done = []

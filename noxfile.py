@@ -171,6 +171,14 @@ def zoo(session: nox.Session) -> None:
 
 
 @nox.session
+def corpus(session: nox.Session) -> None:
+    """Install the most used packages of PyPI, by plain micropip, us and pip; wants PyPI."""
+    install(session, "test")
+    ground(session)
+    session.run("python", "-m", "tests.corpus.run", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation into docs/_build; a warning is an error."""
     install(session, "docs")

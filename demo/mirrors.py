@@ -1,6 +1,5 @@
 """The mirrors of the demonstration: a healthy one and five bad ones, all with real wheels."""
 
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields
@@ -10,6 +9,7 @@ from types import MappingProxyType
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
+from pyodide_mirror.index import metadata_of
 from tests.support.wheels import Wheel
 from tests.zoo.parts import Animal, Visit, cors, entry, not_found
 from tests.zoo.zoo import ANIMALS, Response, Running
@@ -52,14 +52,7 @@ def read_wheels(folder: Path) -> Stock:
 
 def _read_wheel(path: Path) -> Wheel:
     name, version, _, _ = parse_wheel_filename(path.name)
-    with zipfile.ZipFile(path) as archive:
-        # The folder's name need not be normalized as the file's is.
-        (member,) = (
-            member
-            for member in archive.namelist()
-            if member.endswith(".dist-info/METADATA") and member.count("/") == 1
-        )
-        metadata = archive.read(member)
+    metadata = metadata_of(path, path.name)
     return Wheel(
         filename=path.name,
         name=canonicalize_name(name),

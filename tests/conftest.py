@@ -4,7 +4,11 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
+from tests.support.micropip_here import Micropip
 from tests.zoo.zoo import Zoo
+
+VERSIONS = ("314.0.7", "0.29.5", "0.28.3", "0.27.8")
+"""The Pyodides whose micropip is tested: 0.11.1 twice, 0.10.1 and 0.9.0."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,6 +52,20 @@ def zoo() -> Iterator[Zoo]:
     """The zoo: its shared animals start at first use and live until the last test."""
     with Zoo() as zoo:
         yield zoo
+
+
+@pytest.fixture(scope="session")
+def micropip_here() -> Iterator[Micropip]:
+    """Return the micropip of the newest Pyodide, in CPython."""
+    with Micropip() as micropip:
+        yield micropip
+
+
+@pytest.fixture(scope="session", params=VERSIONS)
+def each_micropip_here(request: pytest.FixtureRequest) -> Iterator[Micropip]:
+    """Return the micropip of each Pyodide that is tested, in CPython."""
+    with Micropip(request.param) as micropip:
+        yield micropip
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

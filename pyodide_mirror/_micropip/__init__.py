@@ -8,7 +8,21 @@ if TYPE_CHECKING:
     from .fetch import CURRENT_INSTALL, FetchPatch, InstallSource, ServedPage
     from .hook import PREPARED, InstallHook, check_options
     from .index_urls import IndexUrls, Prefer, has_default_index_urls
-    from .lockfile import hidden_from_lockfile, provided_elsewhere, uninstall, without_distribution
+    from .lockfile import (
+        hidden_from_lockfile,
+        locked_version,
+        provided_elsewhere,
+        uninstall,
+        without_distribution,
+    )
     from .messages import projects_named_in
+    from .unpack import (
+        UNPACK_OBSERVER,
+        UnpackedWheel,
+        UnpackObserver,
+        UnpackPatch,
+        correct_loaded,
+        loaded_packages,
+    )
 
 __getattr__, __dir__, __all__ = hand_on(__name__)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib import import_module
@@ -14,8 +16,10 @@ from micropip import wheelinfo
 
 from pyodide_mirror.index import JSON_TYPE
 
+from .metadata import strict_metadata
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from .index_urls import IndexUrls
 
@@ -28,6 +32,8 @@ _COMPAT_MODULES: Final = (
 )
 _HASH: Final = "_generate_package_hash"
 """micropip's function that gives the SHA-256 of a wheel; it calls it twice for each."""
+_METADATA: Final = "Metadata"
+"""micropip's class that reads core metadata."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,13 @@ class ServedPage:
 
 
 class InstallSource(Protocol):
-    """What one install reads, as the patch asks for it. Each method raises OSError on failure."""
+    """What one install reads, as the patch asks for it. Each method raises OSError on failure.
+
+    ``asking``: the tasks that wait for an answer. ``ended``: nothing may be asked any more.
+    """
+
+    asking: set[asyncio.Task[Any]]
+    ended: bool
 
     async def page(self, project: str) -> ServedPage:
         """The page of a project, by its normalized name."""
@@ -56,6 +68,10 @@ class InstallSource(Protocol):
 
     def sha256_of(self, data: bytes) -> str:
         """The SHA-256 of a file that :meth:`read` has verified, else an empty string."""
+        ...
+
+    def unknown_extra(self, distribution: str, extra: str) -> None:
+        """Be told that a distribution (name and version) does not have an extra."""
         ...
 
 
@@ -74,6 +90,8 @@ class FetchPatch:
         self._index_urls = index_urls
         self._default: InstallSource | None = None
         self._undo: Callable[[], None] | None = None
+        self._undo_reading: list[Callable[[], None]] = []
+        self._running = 0
 
     def install(self, default: InstallSource) -> bool:
         """Serve from now on, and say whether this micropip can be served.
@@ -81,50 +99,78 @@ class FetchPatch:
         ``default`` is for calls that come past ``micropip.install``.
         """
         self._default = default
-        if self._undo is not None:
-            return True
-        module = _compat_module()
-        if module is None:
-            _log.warning(
-                "this version of micropip (%s) is not supported: it only gets the index URLs; "
-                "pages are not repaired, files not verified, and no other mirror is asked",
-                getattr(micropip, "__version__", "?"),
-            )
-            return False
-        self._undo = self._replace(module)
+        if self._undo is None:
+            module = compat_module()
+            if module is None:
+                _log.warning(
+                    "this version of micropip (%s) is not supported: it only gets the index URLs; "
+                    "pages are not repaired, files not verified, and no other mirror is asked",
+                    getattr(micropip, "__version__", "?"),
+                )
+                return False
+            self._undo = self._replace_fetch(module)
+        if not self._undo_reading:
+            self._undo_reading = self._replace_reading()
         return True
 
     def remove(self) -> None:
-        """Put micropip's own functions back, unless someone else has replaced ours since."""
+        """Put micropip's own functions back, unless someone else has replaced ours since.
+
+        Not before the last of the installs that go on has ended; nobody else is served meanwhile.
+        """
         self._default = None
+        if self._running:
+            return
         if self._undo is not None:
             self._undo()
+        for undo in self._undo_reading:
+            undo()
+        self._undo_reading = []
 
-    def _replace(self, module: Any) -> Callable[[], None]:
-        """Put our functions in the place of micropip's; the result puts them back."""
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Serve the install that goes on meanwhile to its end."""
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+            if self._default is None:
+                self.remove()
+
+    def _replace_fetch(self, module: Any) -> Callable[[], None]:
+        """Put our fetch in the place of micropip's; the result puts that back."""
         own_fetch = module.pyfetch
-        own_hash: Any = getattr(wheelinfo, _HASH, None)
 
         async def pyfetch(url: str, **options: Any) -> Any:
             served = await self._serve(url, getattr(module, "HttpStatusError", None))
             return served or await own_fetch(url, **options)
 
-        def generate_package_hash(data: bytes) -> str:
-            current = CURRENT_INSTALL.get()
-            return (current and current.sha256_of(data)) or str(own_hash(data))
-
         module.pyfetch = pyfetch
-        if own_hash is not None:
-            setattr(wheelinfo, _HASH, generate_package_hash)
 
         def undo() -> None:
-            if own_hash is not None and getattr(wheelinfo, _HASH, None) is generate_package_hash:
-                setattr(wheelinfo, _HASH, own_hash)
             if module.pyfetch is pyfetch:  # else ours is still called, and passes everything on
                 module.pyfetch = own_fetch
                 self._undo = None
 
         return undo
+
+    def _replace_reading(self) -> list[Callable[[], None]]:
+        """Replace what micropip does with files and metadata; the results put back its own."""
+        own_hash: Any = getattr(wheelinfo, _HASH, None)
+
+        def generate_package_hash(data: bytes) -> str:
+            current = CURRENT_INSTALL.get()
+            return (current and current.sha256_of(data)) or str(own_hash(data))
+
+        def unknown_extra(distribution: str, extra: str) -> None:
+            source = CURRENT_INSTALL.get() or self._default
+            if source is not None:
+                source.unknown_extra(distribution, extra)
+
+        metadata = strict_metadata(wheelinfo.Metadata, unknown_extra)
+        ours = {_METADATA: metadata, _HASH: generate_package_hash}
+        return [_replace(name, value) for name, value in ours.items() if hasattr(wheelinfo, name)]
 
     async def _serve(self, url: str, http_error: Any) -> PatchedResponse | None:
         """What the current install has at a URL; None for what is nothing of ours."""
@@ -132,7 +178,20 @@ class FetchPatch:
         source = current or self._default
         if source is None:
             return None
-        project = self._index_urls.project_of(url, earlier=current is not None)
+        if source.ended:
+            # micropip lets its other tasks go on when one has failed.
+            raise OSError(f"{url} is not asked for: its install has ended")
+        task: Any = asyncio.current_task()
+        source.asking.add(task)
+        try:
+            return await self._answer(source, url, http_error, of_install=current is not None)
+        finally:
+            source.asking.discard(task)
+
+    async def _answer(
+        self, source: InstallSource, url: str, http_error: Any, *, of_install: bool
+    ) -> PatchedResponse | None:
+        project = self._index_urls.project_of(url, earlier=of_install)
         if project is not None:
             return await _serve_page(source, url, project, http_error)
         if source.knows(url):
@@ -187,7 +246,20 @@ class PatchedResponse:
     text = string
 
 
-def _compat_module() -> Any:
+def _replace(name: str, ours: Any) -> Callable[[], None]:
+    """Replace what wheelinfo has under a name; the result puts it back, if ours is still there."""
+    own = getattr(wheelinfo, name)
+    setattr(wheelinfo, name, ours)
+
+    def undo() -> None:
+        if getattr(wheelinfo, name) is ours:
+            setattr(wheelinfo, name, own)
+
+    return undo
+
+
+def compat_module() -> Any:
+    """The module of micropip that has what it takes from Pyodide; None where that is not known."""
     for name in _COMPAT_MODULES:
         try:
             module = import_module(name)

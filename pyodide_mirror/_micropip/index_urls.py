@@ -7,7 +7,7 @@ from typing import Any, Literal
 import micropip
 from micropip import package_index
 
-from pyodide_mirror.model import is_project_name, normalize
+from pyodide_mirror.model import PLACEHOLDER, is_project_name, normalize, project_url
 
 Prefer = Literal["lockfile", "index"]
 """What micropip asks first: Pyodide's lock file, or the index."""
@@ -54,12 +54,18 @@ class IndexUrls:
     def project_of(self, url: str, *, earlier: bool) -> str | None:
         """The normalized name of the project whose page this is below a URL of ours, or None.
 
-        ``earlier``: also below those that micropip had from us before, as an install may have that
-        was running when they changed.
+        ``earlier``: also below those that micropip had from us before, and those that it has now,
+        as an install of ours may ask that was running when they changed.
         """
-        start, _, name = url.removesuffix("/").rpartition("/")
-        ours = start in self.given or (earlier and start in self._earlier)
-        return normalize(name) if ours and url.endswith("/") and is_project_name(name) else None
+        also = {*self._earlier, *self._current()[0]} if earlier else set()
+        for index_url in {*self.given, *also}:
+            start, placeholder, rest = index_url.partition(PLACEHOLDER)
+            end = rest.partition(PLACEHOLDER)[0] if placeholder else "/"
+            name = url[len(start) if placeholder else len(start) + 1 :]
+            name = name.partition(end)[0] if end else name
+            if is_project_name(name) and project_url(index_url, name) == url:
+                return normalize(name)
+        return None
 
     def is_ours(self) -> bool:
         """Whether micropip still has what :meth:`use` gave it."""

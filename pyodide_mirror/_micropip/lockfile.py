@@ -28,6 +28,14 @@ def _lockfile_packages() -> dict[str, Any]:
     return found
 
 
+def locked_version(project: str) -> str:
+    """The version in Pyodide's lock file of a project, by its normalized name, or ""."""
+    packages = _lockfile_packages().items()
+    return next(
+        (str(entry["version"]) for name, entry in packages if normalize(name) == project), ""
+    )
+
+
 def without_distribution() -> set[str]:
     """Normalized names in Pyodide's lock file that install no distribution: libraries and tests."""
     return {
@@ -53,12 +61,26 @@ def provided_elsewhere(*, lockfile: bool) -> Callable[[str], bool]:
     return has
 
 
+_HIDDEN: dict[str, list[Any]] = {}
+"""The entries that installs hide now, and how many hide each."""
+
+
 @contextmanager
 def hidden_from_lockfile(hide: Callable[[str], bool]) -> Iterator[None]:
-    """Let micropip not see some packages of Pyodide's lock file, so that it asks the mirrors."""
+    """Let micropip not see some packages of Pyodide's lock file, so that it asks the mirrors.
+
+    What two installs hide at the same time is hidden until the second one ends.
+    """
     packages = _lockfile_packages()
-    hidden = {name: packages.pop(name) for name in list(packages) if hide(normalize(name))}
+    hidden = [name for name in {*packages, *_HIDDEN} if hide(normalize(name))]
+    for name in hidden:
+        if name in packages:
+            _HIDDEN[name] = [packages.pop(name), 0]
+        _HIDDEN[name][1] += 1
     try:
         yield
     finally:
-        packages.update(hidden)
+        for name in hidden:
+            _HIDDEN[name][1] -= 1
+            if not _HIDDEN[name][1]:
+                packages[name] = _HIDDEN.pop(name)[0]

@@ -6,21 +6,20 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from pyodide_mirror.installing import RankedMirror
-from pyodide_mirror.model import Outcome, Reason
-from pyodide_mirror.probing import UNUSABLE, Canary, probe_mirror, rank, tier
-from pyodide_mirror.reporting import Report
+from pyodide_mirror import installing, model, probing, reporting
+from pyodide_mirror.model import Reason
 
 if TYPE_CHECKING:
     from pyodide_mirror._micropip import Prefer
-    from pyodide_mirror.installing import MirrorOrder
-    from pyodide_mirror.model import Mirror, ProjectPage
-    from pyodide_mirror.probing import Check, Result
+    from pyodide_mirror.installing import MirrorOrder, RankedMirror
+    from pyodide_mirror.model import Mirror, Outcome, ProjectPage
+    from pyodide_mirror.probing import Canary, Check, Result
+    from pyodide_mirror.reporting import Report
     from pyodide_mirror.transport import Progress, Transport
 
     from .arguments import Mirrors
 
-OnConfigured = Callable[[Report], None] | None
+OnConfigured = Callable[["Report"], None] | None
 
 _DOUBTFUL: Final = frozenset(
     {
@@ -55,10 +54,10 @@ class ProbeSettings:
         Mirrors that race are not asked for more than it takes to choose one of them, so they are
         not checked thoroughly.
         """
-        project = canary or Canary(project=self.canary)
+        project = canary or probing.Canary(project=self.canary)
 
         def check(mirror: Mirror, progress: Progress) -> Awaitable[Outcome]:
-            return probe_mirror(
+            return probing.probe_mirror(
                 mirror,
                 transport,
                 canary=project,
@@ -111,20 +110,20 @@ def without_project(result: Result) -> list[Mirror]:
 
 def report_of(result: Result, others: tuple[Mirror, ...] = ()) -> Report:
     """The report of a race or a probe; the winner stands first among the outcomes."""
-    outcomes = rank(result.outcomes)
+    outcomes = probing.rank(result.outcomes)
     pending = (*result.pending, *others)
-    best = result.winner or next((o for o in outcomes if tier(o) < UNUSABLE), None)
+    best = result.winner or next((o for o in outcomes if probing.tier(o) < probing.UNUSABLE), None)
     if best is None:
-        return Report(None, outcomes, pending)
+        return reporting.Report(None, outcomes, pending)
     rest = tuple(outcome for outcome in outcomes if outcome is not best)
-    return Report(best.mirror, (best, *rest), pending)
+    return reporting.Report(best.mirror, (best, *rest), pending)
 
 
 def recalled(mirror: Mirror, page: ProjectPage) -> Outcome:
     """The verdict on a mirror that worked the last time, after its first page of this time."""
     reason = page.repairs[0] if page.repairs else Reason.OK
     detail = "it worked last time, and its first page is correct now"
-    return Outcome(
+    return model.Outcome(
         mirror=mirror, reason=reason, repairs=page.repairs, detail=detail, hint=reason.advice
     )
 
@@ -134,10 +133,10 @@ def ranking(report: Report) -> tuple[RankedMirror, ...]:
 
     The usable ones, the unknown ones, and last those whose trouble may pass or lie in the canary.
     """
-    usable = [o for o in report.outcomes if tier(o) < UNUSABLE]
+    usable = [o for o in report.outcomes if probing.tier(o) < probing.UNUSABLE]
     doubtful = [o for o in report.outcomes if o.reason in _DOUBTFUL]
     return (
-        *(RankedMirror(outcome.mirror, outcome.repairs) for outcome in usable),
-        *(RankedMirror(mirror) for mirror in report.pending),
-        *(RankedMirror(outcome.mirror, outcome.repairs) for outcome in doubtful),
+        *(installing.RankedMirror(outcome.mirror, outcome.repairs) for outcome in usable),
+        *(installing.RankedMirror(mirror) for mirror in report.pending),
+        *(installing.RankedMirror(outcome.mirror, outcome.repairs) for outcome in doubtful),
     )

@@ -6,11 +6,12 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pyodide_mirror import installing
 from pyodide_mirror._micropip import FetchPatch, IndexUrls
-from pyodide_mirror.installing import DeferredMirrors, Failover, MirrorClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from pyodide_mirror._micropip import InstallHook, Prefer
     from pyodide_mirror.installing import MirrorOrder
@@ -24,7 +25,8 @@ _log = logging.getLogger(__name__)
 class Configurator:
     """Has micropip use the mirrors of a configuration, and puts back what was there before.
 
-    ``in_force``: the configuration that micropip has now, if any.
+    ``in_force``: the configuration that micropip has now, if any. ``ledgers``: what the installs
+    that go on have put into site-packages.
     """
 
     def __init__(self, hook: InstallHook) -> None:
@@ -33,6 +35,7 @@ class Configurator:
         self._index_urls = IndexUrls()
         self._fetch_patch = FetchPatch(self._index_urls)
         self._provisional = 0
+        self.ledgers = installing.Ledgers()
 
     def apply(self, configuration: Configuration) -> None:
         """Let micropip install through this configuration from now on."""
@@ -43,10 +46,16 @@ class Configurator:
     def can_serve(self, order: MirrorOrder) -> bool:
         """Begin to serve micropip's requests, and say whether this micropip can be served."""
         tell = _log_event
-        client = MirrorClient(order.transport, order.timeout, tell)
+        client = installing.MirrorClient(order.transport, order.timeout, tell)
         # For calls that come past `micropip.install`, it lives longer than any install.
-        source = Failover(DeferredMirrors(order), client, tell, remember=False)
+        source = installing.Failover(
+            installing.DeferredMirrors(order), client, tell, remember=False
+        )
         return self._fetch_patch.install(source)
+
+    def serving(self) -> AbstractContextManager[None]:
+        """Serve the install that goes on meanwhile to its end, whatever is configured then."""
+        return self._fetch_patch.serving()
 
     @contextmanager
     def provisionally(self, order: MirrorOrder, prefer: Prefer) -> Iterator[None]:
@@ -87,4 +96,5 @@ class Configurator:
 
 
 def _log_event(event: Event) -> None:
-    _log.log(logging.WARNING if event.kind == "problem" else logging.DEBUG, "%s", event.text)
+    told = event.kind in {"problem", "extra"}
+    _log.log(logging.WARNING if told else logging.DEBUG, "%s", event.text)

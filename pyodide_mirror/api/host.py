@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Final, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 
-from pyodide_mirror.storage import NO_CACHE, Cache, ChoiceStore, MemoryStore
-from pyodide_mirror.transport import PageFacts
+from pyodide_mirror import browser, storage, transport
 
 if TYPE_CHECKING:
-    from pyodide_mirror.transport import Transport
-
-_NO_PAGE: Final = PageFacts()
+    from pyodide_mirror.browser import Policies
+    from pyodide_mirror.storage import Cache, ChoiceStore
+    from pyodide_mirror.transport import PageFacts, Transport
 
 
 class Host(Protocol):
     """Where this Python runs."""
 
-    store: ChoiceStore
-    cache: Cache
+    @property
+    def store(self) -> ChoiceStore:
+        """Where the chosen mirror is remembered."""
+        ...
+
+    @property
+    def cache(self) -> Cache:
+        """What is kept of earlier installs."""
+        ...
 
     async def transport(self) -> Transport:
         """The way to make requests from here."""
@@ -28,32 +35,36 @@ class Host(Protocol):
 class BrowserHost:
     """Pyodide, in a window, a worker or Node."""
 
-    def __init__(self) -> None:
-        from pyodide_mirror import browser  # works in Pyodide only
+    @cached_property
+    def store(self) -> ChoiceStore:
+        """The browser's storage."""
+        return browser.open_store()
 
-        self._browser = browser
-        self._policies = browser.Policies()
-        self.store: ChoiceStore = browser.open_store()
-        self.cache: Cache = browser.open_cache()
+    @cached_property
+    def cache(self) -> Cache:
+        """The browser's storage, too."""
+        return browser.open_cache()
+
+    @cached_property
+    def _policies(self) -> Policies:
+        return browser.Policies()
 
     async def transport(self) -> Transport:
         """The browser's fetch. The page's permissions are asked for anew each time."""
-        return self._browser.FetchTransport(await self._browser.page_facts(), self._policies)
+        return browser.FetchTransport(await browser.page_facts(), self._policies)
 
 
 class CPythonHost:
     """CPython; ``page`` is the page in whose name it asks, by default none."""
 
-    def __init__(self, page: PageFacts = _NO_PAGE) -> None:
-        self._page = page
-        self.store: ChoiceStore = MemoryStore()
-        self.cache: Cache = NO_CACHE
+    def __init__(self, page: PageFacts | None = None) -> None:
+        self._page = page or transport.PageFacts()
+        self.store: ChoiceStore = storage.MemoryStore()
+        self.cache: Cache = storage.NO_CACHE
 
     async def transport(self) -> Transport:
         """A transport that applies the browser's rules by itself."""
-        from pyodide_mirror.transport import CorsTransport  # not needed in a browser
-
-        return CorsTransport(self._page)
+        return transport.CorsTransport(self._page)
 
 
 def this_host() -> Host:

@@ -8,23 +8,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pyodide_mirror.errors import NoUsableMirror
-from pyodide_mirror.index import specifier_of
-from pyodide_mirror.installing import DeferredMirrors, MirrorOrder, NoPageError, RankedMirror
-from pyodide_mirror.probing import DEFAULT_CANARY, Canary, run_race
-from pyodide_mirror.reporting import Event, Report, notify
-from pyodide_mirror.storage import Choice
+from pyodide_mirror import errors, index, installing, probing, reporting, storage
 
 from .configuration import Configuration, ranking, recalled, report_of, without_project
+from .configurator import Configurator
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from pyodide_mirror.installing import InstallRequest, LoadPage
+    from pyodide_mirror._micropip import InstallHook
+    from pyodide_mirror.installing import DeferredMirrors, InstallRequest, LoadPage, MirrorOrder
     from pyodide_mirror.model import Mirror, Outcome
+    from pyodide_mirror.probing import Canary
+    from pyodide_mirror.reporting import Event, Report
+    from pyodide_mirror.storage import Choice
 
     from .configuration import DeferredConfiguration
-    from .configurator import Configurator
     from .host import Host
 
 Watch = Callable[["Outcome"], None] | None
@@ -41,9 +40,9 @@ class InstallMirrors:
 class MirrorSearch:
     """Finds the mirrors of a configuration, and remembers which one was chosen."""
 
-    def __init__(self, host: Host, configurator: Configurator) -> None:
+    def __init__(self, host: Host, hook: InstallHook) -> None:
+        self.configurator = Configurator(hook)
         self._host = host
-        self._configurator = configurator
         self._forgetting: Awaitable[None] | None = None
         self._racing = asyncio.Lock()
 
@@ -72,15 +71,15 @@ class MirrorSearch:
         known = self._in_force(plan)
         if known is not None:
             configuration = known.updated(plan.settings, plan.prefer)
-            self._configurator.apply(configuration)
+            self.configurator.apply(configuration)
             return _known(configuration, request)
         order = await self._unprobed(plan)
-        if not self._configurator.can_serve(order):  # micropip has to know the mirrors at once
+        if not self.configurator.can_serve(order):  # micropip has to know the mirrors at once
             return _known(await self.race(plan, request.events.on_outcome), request)
         recalled_mirror = await self._recall(plan)
         others = plan.settings.mirrors.without(recalled_mirror)
-        report = Report(recalled_mirror, (), others)
-        found = InstallMirrors(DeferredMirrors(order), report)
+        report = reporting.Report(recalled_mirror, (), others)
+        found = InstallMirrors(installing.DeferredMirrors(order), report)
 
         async def find(project: str, load: LoadPage) -> MirrorOrder:
             configuration = None
@@ -93,18 +92,19 @@ class MirrorSearch:
             request.events.add(_chosen(configuration, how))
             return configuration.order
 
-        found.deferred = DeferredMirrors(order, find)
+        found.deferred = installing.DeferredMirrors(order, find)
         return found
 
     def _in_force(self, plan: DeferredConfiguration) -> Configuration | None:
         """The configuration in force, if that is what the plan asks for."""
-        known = self._configurator.in_force
+        known = self.configurator.in_force
         return known if known is not None and known.settings.is_same(plan.settings) else None
 
     async def _unprobed(self, plan: DeferredConfiguration) -> MirrorOrder:
         mirrors = [mirror for mirror in plan.settings.mirrors.mirrors if not mirror.problem]
         transport = await self._host.transport()
-        return MirrorOrder(tuple(map(RankedMirror, mirrors)), transport, plan.settings.timeout)
+        ranked = tuple(map(installing.RankedMirror, mirrors))
+        return installing.MirrorOrder(ranked, transport, plan.settings.timeout)
 
     # --- the mirror of the last time ------------------------------------------------------------
 
@@ -128,13 +128,13 @@ class MirrorSearch:
         """The configuration with a remembered mirror, if it proves itself by the wanted page."""
         try:
             outcome = recalled(mirror, await load(mirror))
-        except NoPageError:
+        except installing.NoPageError:
             return None  # whatever is wrong, the race tells
-        report = Report(mirror, (outcome,), plan.settings.mirrors.without(mirror))
-        ranked = MirrorOrder(ranking(report), order.transport, order.timeout)
+        report = reporting.Report(mirror, (outcome,), plan.settings.mirrors.without(mirror))
+        ranked = installing.MirrorOrder(ranking(report), order.transport, order.timeout)
         configuration = Configuration(plan.settings, plan.prefer, report, ranked)
-        self._configurator.apply(configuration)
-        notify(plan.on_configured, report)
+        self.configurator.apply(configuration)
+        reporting.notify(plan.on_configured, report)
         return configuration
 
     # --- the race -------------------------------------------------------------------------------
@@ -156,31 +156,33 @@ class MirrorSearch:
         choice = await self._choice() if plan.remember else None
         transport = await self._host.transport()
         racing, others = settings.mirrors.with_first(choice).racing()
-        result = await run_race(racing, settings.check(transport, canary), watch)
+        result = await probing.run_race(racing, settings.check(transport, canary), watch)
         if result.winner is None and canary is not None:
             # It may be the project that is missing, and not the mirrors that are of no use.
             again = without_project(result)
-            result = result.updated(await run_race(again, settings.check(transport), watch))
+            later = await probing.run_race(again, settings.check(transport), watch)
+            result = result.updated(later)
         report = report_of(result, others)
         if report.chosen is None:
-            raise NoUsableMirror(report)
-        order = MirrorOrder(ranking(report), transport, settings.timeout)
+            raise errors.NoUsableMirror(report)
+        order = installing.MirrorOrder(ranking(report), transport, settings.timeout)
         configuration = Configuration(settings, plan.prefer, report, order)
-        self._configurator.apply(configuration)
+        self.configurator.apply(configuration)
         if plan.remember:
-            await self._host.store.save(Choice(report.chosen.index_url, datetime.now(UTC)))
-        notify(plan.on_configured, report)
+            choice = storage.Choice(report.chosen.index_url, datetime.now(UTC))
+            await self._host.store.save(choice)
+        reporting.notify(plan.on_configured, report)
         return configuration
 
 
 def _known(configuration: Configuration, request: InstallRequest) -> InstallMirrors:
     request.events.add(_chosen(configuration))
-    return InstallMirrors(DeferredMirrors(configuration.order), configuration.report)
+    return InstallMirrors(installing.DeferredMirrors(configuration.order), configuration.report)
 
 
 def _chosen(configuration: Configuration, how: str = "") -> Event:
     mirror = configuration.mirror
-    return Event("chosen", f"installs through {mirror.name}{how}", mirror.index_url)
+    return reporting.Event("chosen", f"installs through {mirror.name}{how}", mirror.index_url)
 
 
 def _canary(plan: DeferredConfiguration, request: InstallRequest, project: str) -> Canary | None:
@@ -190,7 +192,7 @@ def _canary(plan: DeferredConfiguration, request: InstallRequest, project: str) 
     """
     settings = plan.settings
     claimed = any(mirror.names(project) for mirror in settings.mirrors.mirrors)
-    if settings.canary != DEFAULT_CANARY or claimed:
+    if settings.canary != probing.DEFAULT_CANARY or claimed:
         return None
-    specifier = specifier_of(project, request.requirements)
-    return Canary(project=project, specifier=specifier, downloads=request.downloads)
+    specifier = index.specifier_of(project, request.requirements)
+    return probing.Canary(project=project, specifier=specifier, downloads=request.downloads)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from pyodide_mirror._micropip import InstallHook, Prefer, check_options, has_default_index_urls
-from pyodide_mirror.installing import Installation, InstallRequest
-from pyodide_mirror.probing import DEFAULT_CANARY, check_all
-from pyodide_mirror.reporting import Event, EventLog, InstallReport, Report
+from pyodide_mirror import _micropip, installing, probing, reporting
+from pyodide_mirror._micropip import InstallHook, check_options
+from pyodide_mirror.probing import DEFAULT_CANARY
 
 from .arguments import (
     MirrorsArgument,
@@ -22,18 +22,20 @@ from .arguments import (
     check_timeout,
 )
 from .configuration import DeferredConfiguration, OnConfigured, ProbeSettings, report_of
-from .configurator import Configurator
-from .mirror_search import MirrorSearch
 
 if TYPE_CHECKING:
+    from pyodide_mirror._micropip import Prefer
+    from pyodide_mirror.installing import InstallRequest
     from pyodide_mirror.model import Outcome
-    from pyodide_mirror.reporting import Installed
+    from pyodide_mirror.reporting import Event, InstallReport, Report
     from pyodide_mirror.storage import CacheInfo
 
+    from .configurator import Configurator
     from .host import Host
+    from .mirror_search import MirrorSearch
 
 OnOutcome = Callable[["Outcome"], None] | None
-OnEvent = Callable[[Event], None] | None
+OnEvent = Callable[["Event"], None] | None
 Verify = Literal["index", "quorum"]
 
 
@@ -48,8 +50,16 @@ class Session:
         self._deferred: DeferredConfiguration | None = None
         self._hook = hook or InstallHook(self.plain_install)
         self._hook.run = self.plain_install
-        self._configurator = Configurator(self._hook)
-        self._search = MirrorSearch(host, self._configurator)
+
+    @cached_property
+    def _search(self) -> MirrorSearch:
+        from .mirror_search import MirrorSearch  # half of the package, and not needed to import it
+
+        return MirrorSearch(self._host, self._hook)
+
+    @property
+    def _configurator(self) -> Configurator:
+        return self._search.configurator
 
     async def probe(
         self,
@@ -68,11 +78,11 @@ class Session:
 
         Raises TypeError or ValueError for bad arguments, before any request.
         """
-        settings = self._settings(mirrors, canary, timeout)
+        settings = _settings(mirrors, canary, timeout, self._deferred)
         check_callback("on_outcome", on_outcome)
         await self._search.forgotten()
         check = settings.check(await self._host.transport(), thorough=True)
-        return report_of(await check_all(settings.mirrors.mirrors, check, on_outcome))
+        return report_of(await probing.check_all(settings.mirrors.mirrors, check, on_outcome))
 
     async def configure(
         self,
@@ -151,8 +161,9 @@ class Session:
 
         Nothing stays installed of an install that fails. Raises :class:`NoUsableMirror` when no
         mirror works, :class:`IncompleteInstall` when something cannot be had from any,
-        :class:`DigestMismatch` when no mirror has a file as its page says, what micropip raises,
-        and TypeError or ValueError for bad arguments, before any request.
+        :class:`DigestMismatch` when no mirror has a file as its page says,
+        :class:`MirrorError` when no version of a project meets all requirements, what micropip
+        raises, and TypeError or ValueError for bad arguments, before any request.
         """
         wanted = check_requirements(requirements)
         if index_urls is not None and mirrors is not None:
@@ -170,10 +181,9 @@ class Session:
             "pre": pre,
             **micropip_options,
         }
-        events = EventLog(on_event)
-        request = InstallRequest(wanted, options, events, verify, cache=cache)
-        installed, report = await self._install(plan, request)
-        return InstallReport(installed=installed, events=tuple(events.all), report=report)
+        events = reporting.EventLog(on_event)
+        request = installing.InstallRequest(wanted, options, events, verify, cache=cache)
+        return await self._install(plan, request)
 
     def status(self) -> Report | None:
         """What is configured now, or None."""
@@ -215,7 +225,8 @@ class Session:
             await self._hook.call(requirements, arguments)
             return
         wanted = check_requirements(requirements)
-        await self._install(plan, InstallRequest(wanted, arguments, EventLog(None)))
+        events = reporting.EventLog(None)
+        await self._install(plan, installing.InstallRequest(wanted, arguments, events))
 
     def _plain_plan(self) -> DeferredConfiguration | None:
         """What holds for a plain ``micropip.install``; None where the user wants something else."""
@@ -223,24 +234,28 @@ class Session:
         if in_force is not None:
             ours = self._configurator.is_used_by_micropip()
             return DeferredConfiguration(in_force.settings, in_force.prefer) if ours else None
-        return self._deferred if has_default_index_urls() else None
+        return self._deferred if _micropip.has_default_index_urls() else None
 
-    async def _install(
-        self, plan: DeferredConfiguration, request: InstallRequest
-    ) -> tuple[tuple[Installed, ...], Report]:
-        """Install, and say what was added and what is known of the mirrors by then."""
+    async def _install(self, plan: DeferredConfiguration, request: InstallRequest) -> InstallReport:
         if request.cache:
             self._host.cache.warm()
         found = await self._search.for_install(plan, request)
         failover = request.failover(found.deferred, self._host.cache)
-        installation = Installation(failover, request, self._hook.call, lambda: found.report)
+        installation = installing.Installation(
+            failover, request, self._hook.call, lambda: found.report, self._configurator.ledgers
+        )
         put_off = found.deferred.find is not None
         order = found.deferred.provisional
         try:
-            with self._configurator.provisionally(order, plan.prefer) if put_off else nullcontext():
-                return await installation.run(), found.report
+            with (
+                self._configurator.serving(),
+                self._configurator.provisionally(order, plan.prefer) if put_off else nullcontext(),
+            ):
+                installed = await installation.run()
         finally:
             await failover.save()
+        happened = tuple(request.events.all)
+        return reporting.InstallReport(installed=installed, events=happened, report=found.report)
 
     def _plan(  # the arguments of the public functions
         self,
@@ -250,19 +265,20 @@ class Session:
         prefer: Prefer,
         remember: bool,
     ) -> DeferredConfiguration:
-        settings = self._settings(mirrors, canary, timeout)
+        settings = _settings(mirrors, canary, timeout, self._deferred)
         check_choice("prefer", prefer, ("lockfile", "index"))
         check_flag("remember", remember)
         return DeferredConfiguration(settings, prefer, remember)
 
-    def _settings(self, mirrors: MirrorsArgument, canary: str, timeout: float) -> ProbeSettings:
-        """The settings asked for; those of :meth:`configure_later` where no mirrors are given."""
-        if self._deferred is None or mirrors is not None:
-            return _settings(mirrors, canary, timeout)
-        later = self._deferred.settings
-        same = later.canary if canary == DEFAULT_CANARY else check_canary(canary)
-        return ProbeSettings(later.mirrors, same, check_timeout(timeout))
 
-
-def _settings(mirrors: MirrorsArgument, canary: str, timeout: float) -> ProbeSettings:
-    return ProbeSettings(check_mirrors(mirrors), check_canary(canary), check_timeout(timeout))
+def _settings(
+    mirrors: MirrorsArgument,
+    canary: str,
+    timeout: float,
+    later: DeferredConfiguration | None = None,
+) -> ProbeSettings:
+    """The settings asked for; where no mirrors are given, those that were put off till later."""
+    if later is None or mirrors is not None:
+        return ProbeSettings(check_mirrors(mirrors), check_canary(canary), check_timeout(timeout))
+    same = later.settings.canary if canary == DEFAULT_CANARY else check_canary(canary)
+    return ProbeSettings(later.settings.mirrors, same, check_timeout(timeout))

@@ -42,6 +42,13 @@ def add_parser(commands: Any) -> None:
         help="let only pages of this origin read, may be repeated (default: all)",
     )
     serve.add_argument(
+        "--allow-host",
+        action="append",
+        metavar="NAME",
+        help="a host name of this server, or * for any, may be repeated (default: IP addresses,"
+        " loopback names, and those of --host and --public-url)",
+    )
+    serve.add_argument(
         "--public-url", metavar="URL", help="where clients see the server, behind a proxy"
     )
     serve.set_defaults(run=_serve)

@@ -10,6 +10,8 @@ const HTML = "text/html";
 const AGENT = "pyodide-mirror";
 const PIECE = 1 << 16;
 const MAX = 32 << 20; // Bytes of a page, or of a file that is kept.
+const UNCUT = 1 << 20; // Characters of a streamed page that are held together: one entry, or what is around all.
+const LONGEST = 1 << 14; // Characters of a URL: signed ones have thousands.
 const SUFFIX = /\.(whl|tar\.gz|zip|tar\.bz2|tar\.xz|tgz|egg)$/;
 const FILENAME = /^\w[\w.+!~-]{0,254}$/;
 const PLAIN = new RegExp(`^([\\w~+!@,=-][\\w.~+!@,=-]*/)*\\w[\\w.~+!@-]*${SUFFIX.source}`);
@@ -108,6 +110,7 @@ function finish(request, { status, headers: given, body }, allowed) {
 	const origin = allowed.includes("*") ? "*" : request.headers.get("Origin");
 	if (origin !== "*") headers.append("Vary", "Origin");
 	if (origin === "*" || allowed.includes(origin)) headers.set("Access-Control-Allow-Origin", origin);
+	else headers.delete("Access-Control-Allow-Private-Network");
 	for (const [name, value] of Object.entries(ALWAYS)) headers.set(name, value);
 	if (request.method !== "HEAD") return new Response(body, { status, headers });
 	drop(body);
@@ -418,7 +421,7 @@ class Files {
 			const rest = url.slice(last.from.length); // What no parser would change needs none.
 			if (PLAIN.test(rest)) return last.to + rest;
 		}
-		const full = attempt(() => new URL(url, this.base));
+		const full = url.length <= LONGEST && attempt(() => new URL(url, this.base));
 		if (!/^https?:$/.test(full?.protocol)) return undefined;
 		if (!mirror.direct && !isCleanPath(full.pathname)) return undefined;
 		const to = mirror.direct ? full.origin : `${mirror.base}/files/${full.host}`;
@@ -493,6 +496,9 @@ class Rewriter {
 			out = `{"name":${JSON.stringify(this.files.name)},"files":[`;
 		}
 		if (this.head !== undefined && this.tail === undefined) out += this.entries();
+		// It would be looked at anew with each piece.
+		const uncut = (this.tail ?? this.text).length;
+		if (uncut > UNCUT) throw faulty(this.files.url, "has over 1 MB in one entry, or around all");
 		return out;
 	}
 
@@ -592,9 +598,9 @@ function readAnchors(text, url) {
 		if (open) open.text += text.slice(position, found.index);
 		position = TAG.lastIndex;
 		const name = found[1].toLowerCase();
-		const rest = name === "!--" ? [""] : REST_OF_TAG.exec(text.slice(position, position + 4096));
+		const rest = name === "!--" ? [""] : REST_OF_TAG.exec(text.slice(position, position + LONGEST + 4096));
 		if (!rest) {
-			if (++broken > 1000) throw faulty(url, "is markup that never ends");
+			if (++broken > 200) throw faulty(url, "is markup that never ends");
 			continue;
 		}
 		position += rest[0].length;
@@ -627,10 +633,10 @@ function readHtml(text, files) {
 
 function addAnchor({ href, attributes, text }, files) {
 	const [url, fragment = ""] = href.split("#", 2);
-	// "The text of the anchor tag MUST be the name of the file"; some shorten it.
-	let filename = unescaped(text).trim();
-	if (!SUFFIX.test(filename)) filename = attempt(() => decodeURIComponent(url.split("?")[0].split("/").pop()));
-	if (!normalized(filename ?? "").startsWith(`${files.name}-`)) return;
+	// "The text of the anchor tag MUST be the name of the file", but pip and uv look at the link only.
+	let filename = attempt(() => decodeURIComponent(url.split("?")[0].split("/").pop()));
+	if (!SUFFIX.test(filename)) filename = unescaped(text).trim();
+	if (!normalized(filename).startsWith(`${files.name}-`)) return;
 	const promised = attributes["data-core-metadata"] ?? attributes["data-dist-info-metadata"] ?? "false";
 	const pair = (value) => Object.fromEntries([value.split("=", 2)]); // sha256=HEX
 	files.add({
@@ -704,6 +710,7 @@ async function file(request, url, mirror) {
 		path += ".metadata"; // PEP 658 adds it to the path, micropip and pip to the whole URL.
 		search = search.slice(0, -9);
 	}
+	host = attempt(() => decodeURIComponent(host)); // pip encodes the colon before a port.
 	const origin = !mirror.direct && mirror.hosts.get(host);
 	if (!origin || !isCleanPath(path)) {
 		throw new Problem(404, "Not served: no path of a file, none of the FILE_HOSTS, or FILES is direct.");

@@ -18,6 +18,6 @@ if TYPE_CHECKING:
     )
     from .requirements import applicable, requirement_name, requirements_of, specifier_of
     from .selection import SMALL_WHEEL, best_wheel, smallest_wheel, suits_this_python
-    from .wheel_metadata import MAX_METADATA_BYTES, metadata_of
+    from .wheel_metadata import MAX_METADATA_BYTES, metadata_fields, metadata_of
 
 __getattr__, __dir__, __all__ = hand_on(__name__)

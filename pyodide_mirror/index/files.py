@@ -49,21 +49,16 @@ class FileCollector:
         self.files.append(File(filename=filename, url=absolute, **fields))
         return True
 
-    def page(
-        self, project: str, *, versions: tuple[str, ...], repairs: tuple[Reason, ...]
-    ) -> ProjectPage:
+    def page(self, project: str, **fields: Any) -> ProjectPage:
         """The page of these files; PageError when none of them can be used."""
-        if not self.files:
-            if self.unusable:
-                raise PageError(Reason.MALFORMED, f"no usable file: {self.unusable[0]}")
-            raise EmptyPageError(Reason.NOT_AN_INDEX, f"lists no files of {project!r}")
-        return ProjectPage(
-            name=project,
-            files=tuple(self.files),
-            versions=versions,
-            repairs=repairs,
-            unusable=tuple(self.unusable),
+        if not self.files and self.unusable:
+            raise PageError(Reason.MALFORMED, f"no usable file: {self.unusable[0]}")
+        page = ProjectPage(
+            name=project, files=tuple(self.files), unusable=tuple(self.unusable), **fields
         )
+        if not self.files:
+            raise EmptyPageError(page)
+        return page
 
 
 def digests(value: object) -> Mapping[str, str]:

@@ -26,23 +26,29 @@ _ENDS = {
     "script": re.compile("</script", re.IGNORECASE),
     "style": re.compile("</style", re.IGNORECASE),
 }
-_LONGEST_TAG = 4096
-_MAX_BROKEN_TAGS = 1000
+_LONGEST_TAG = 20_480  # a signed URL may have 16,384 characters
+_MAX_BROKEN_TAGS = 200
 
 
 def parse_html(body: bytes, url: str, project: str, kind: str) -> ProjectPage:
     """Read an HTML page; ``kind`` is its media type. Raises PageError."""
     page = _read_html(body.decode("utf-8", "replace"), url)
-    version = API_VERSION.fullmatch(page.api_version)
+    status = page.meta.get("pypi:project-status", "")  # PEP 792
+    version = API_VERSION.fullmatch(page.meta.get("pypi:repository-version", ""))
     if version and version[1] != "1":
         raise PageError(Reason.API_VERSION, f"repository-version {version[0]}")
     files = FileCollector(page.base_url)
     for href, attributes, text in page.anchors:
         _add_anchor(files, href, attributes, text, project)
-    if not files.files and not files.unusable:
+    if not (files.files or files.unusable or status):
         what = f"no file of {project!r} among its {len(page.anchors)} links"
         raise PageError(Reason.NOT_AN_INDEX, f"{kind or 'a body without a media type'} with {what}")
-    return files.page(project, versions=(), repairs=(Reason.HTML_ONLY,))
+    return files.page(
+        project,
+        repairs=(Reason.HTML_ONLY,),
+        status=status,
+        status_reason=page.meta.get("pypi:project-status-reason", ""),
+    )
 
 
 def _add_anchor(
@@ -50,13 +56,13 @@ def _add_anchor(
 ) -> None:
     try:
         path, fragment = urldefrag(href)
-        last_segment = unquote(urlsplit(path).path.rpartition("/")[2])
+        filename = unquote(urlsplit(path).path.rpartition("/")[2])
     except ValueError:
         return  # a link that is no URL is no file
-    # "The text of the anchor tag MUST be the name of the file"; some indexes shorten it.
-    filename = text.strip()
+    # PEP 503: "The text of the anchor tag MUST be the name of the file", but pip and uv look at the
+    # link only, so there are indexes that encode or shorten the text, or put a folder before it.
     if not filename.endswith(DISTRIBUTIONS):
-        filename = last_segment
+        filename = text.strip()
     if not (filename.endswith(DISTRIBUTIONS) and normalize(filename).startswith(f"{project}-")):
         return
     get = attributes.get
@@ -78,11 +84,11 @@ def _fragment_digest(text: str) -> Mapping[str, str]:
 
 
 class _IndexPage:
-    """A page's anchors with their text, its base URL and its repository version (PEP 629)."""
+    """A page's anchors with their text, its base URL and what its meta tags say (PEP 629)."""
 
     def __init__(self, url: str) -> None:
         self.base_url = url
-        self.api_version = ""
+        self.meta: dict[str, str] = {}
         self.anchors: list[tuple[str, Mapping[str, str], str]] = []
         self._based = False
         self._open: tuple[str, Mapping[str, str]] | None = None
@@ -103,8 +109,8 @@ class _IndexPage:
             self._based = True  # HTML: only the first base counts
             with suppress(ValueError):  # HTML: a base that is no URL is ignored
                 self.base_url = urljoin(self.base_url, attributes["href"].strip())
-        elif name == "meta" and attributes.get("name") == "pypi:repository-version":
-            self.api_version = attributes.get("content", "")
+        elif name == "meta":
+            self.meta.setdefault(attributes.get("name", ""), attributes.get("content", ""))
 
     def end_anchor(self) -> None:
         """End the open anchor, if there is one."""

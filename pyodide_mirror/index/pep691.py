@@ -29,12 +29,18 @@ def to_document(page: ProjectPage) -> dict[str, object]:
     """The page as JSON types."""
     # PEP 700: with 1.1, the versions and all sizes must be there.
     complete = page.versions and all(file.size is not None for file in page.files)
-    return {
+    document: dict[str, object] = {
         "meta": {"api-version": "1.1" if complete else "1.0"},
         "name": page.name,
         "versions": list(page.versions),
         "files": [_file_to_json(file) for file in page.files],
     }
+    if page.status:  # PEP 792
+        document["meta"] = {"api-version": "1.4" if complete else "1.0"}
+        document["project-status"] = {"status": page.status} | (
+            {"reason": page.status_reason} if page.status_reason else {}
+        )
+    return document
 
 
 def _file_to_json(file: File) -> dict[str, object]:
@@ -74,10 +80,14 @@ def parse_json(body: bytes, url: str, project: str, *, checked: bool) -> Project
     files = FileCollector(url)
     for entry in entries:
         _add_entry(files, entry)
+    status = document.get("project-status")
+    told = status.get if isinstance(status, dict) else {}.get
     return files.page(
         project,
         versions=_texts(document.get("versions")),
         repairs=(Reason.RELATIVE_URLS,) if files.relative else (),
+        status=_text(told("status")),
+        status_reason=_text(told("reason")),
     )
 
 

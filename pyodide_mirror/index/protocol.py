@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pyodide_mirror.model import File, Finding, Reason
+from pyodide_mirror.model import File, Finding, ProjectPage, Reason
 
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 ACCEPT = f"{JSON_TYPE}, */*;q=0.01"
@@ -23,7 +23,11 @@ class PageError(Exception):
 
 
 class EmptyPageError(PageError):
-    """A proper page of a project without files: it has no release."""
+    """A proper ``page`` of a project without files: it has no release, or is quarantined."""
+
+    def __init__(self, page: ProjectPage) -> None:
+        super().__init__(Reason.NOT_AN_INDEX, f"lists no files of {page.name!r}")
+        self.page = page
 
 
 def media_type(content_type: str) -> str:

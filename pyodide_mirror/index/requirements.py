@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from pyodide_mirror.model import normalize
 
+from .wheel_metadata import metadata_fields
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -36,11 +38,9 @@ def requirement_name(text: str) -> str:
 
 def requirements_of(metadata: bytes, extras: Iterable[str]) -> list[str]:
     """The requirements in core metadata that apply here with these extras, without markers."""
-    from email.parser import BytesHeaderParser
-
     found = []
-    for line in BytesHeaderParser().parsebytes(metadata).get_all("Requires-Dist") or []:
-        requirement = applicable(line, ("", *extras))
+    for name, value in metadata_fields(metadata):
+        requirement = applicable(value, ("", *extras)) if name == "requires-dist" else None
         if requirement is not None and not requirement.url:
             requirement.marker = None  # it applies, with an extra that the result does not name
             found.append(str(requirement))

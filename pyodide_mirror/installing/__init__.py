@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from .deferred import DeferredMirrors, LoadPage
     from .failover import Failover
     from .installation import Installation, InstallRequest
+    from .ledger import Ledgers
     from .mirror_client import MirrorClient, NoPageError
     from .mirror_order import MirrorOrder, RankedMirror
 

@@ -7,10 +7,10 @@ import functools
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pyodide_mirror._micropip import ServedPage
-from pyodide_mirror.errors import DigestMismatch, MirrorError
+from pyodide_mirror.errors import MirrorError
 from pyodide_mirror.index import (
     SMALL_WHEEL,
     metadata_of,
@@ -18,17 +18,20 @@ from pyodide_mirror.index import (
     suits_this_python,
     to_document,
 )
-from pyodide_mirror.model import Reason
+from pyodide_mirror.model import Reason, project_url
 from pyodide_mirror.reporting import Event, EventKind
 from pyodide_mirror.transport import OnceMap
 
+from .archive import archive_fault
+from .choices import Choices
 from .faults import InstallFaults
 from .mirror_client import NoFileError, NoPageError
 from .pages import InstallPages
 from .site_packages import Source
+from .sources import sources_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import Callable, Iterator
 
     from pyodide_mirror.model import File, Mirror, ProjectPage
 
@@ -74,10 +77,13 @@ class Failover:
         remember: bool = True,
     ) -> None:
         self.faults = InstallFaults()
+        self.choices = Choices()
         self.pages = InstallPages(mirrors, client, self.faults, tell, remember=remember)
         self.sources: dict[str, Source] = {}
         """Where the files came from, by the URL that micropip knows."""
         self.prefetcher: Prefetcher | None = None
+        self.asking: set[asyncio.Task[Any]] = set()
+        self.ended = False
         self._client = client
         self._tell = tell
         self._quorum = quorum
@@ -96,6 +102,8 @@ class Failover:
         """End what is still running: micropip leaves its own tasks behind when it fails."""
         if self.prefetcher is not None:
             self.prefetcher.stop()
+        for task in self.asking:
+            task.cancel()
         self.pages.stop()
         self._fetched.stop()
         self._delivered.stop()
@@ -106,9 +114,10 @@ class Failover:
         """See InstallSource; a page that no mirror has is a 404."""
         found = await self.pages.first(project)
         if found is None:
-            return ServedPage(f"{self.pages.order.index_url}/{project}/", 404)
+            return ServedPage(project_url(self.pages.order.index_url, project), 404)
         ranked, page = found
-        usable = replace(page, files=tuple(_usable(page, ranked)))
+        files = self.choices.allowed(project, tuple(_usable(page, ranked)))
+        usable = replace(page, files=files)
         self._files.update((file.url, ServedFile(file, project, ranked)) for file in usable.files)
         # The files of a page that was in the cache are there, too, and are read in no time.
         if self.prefetcher is not None and not self.pages.is_from_cache(ranked, project):
@@ -128,13 +137,25 @@ class Failover:
         """See InstallSource."""
         served = self._files.get(url)
         if served is not None:
-            return await self._file(url, served)
+            return await self._wheel(url, served)
         served = self._with_metadata(url)
         if served is None:
             raise KeyError(url)
-        metadata = await self._metadata_of_small(served)
-        if metadata is not None:
-            return metadata
+        metadata = await self._metadata_of_small(served) or await self._promised(served)
+        self.choices.examine(served.project, served.file, metadata)
+        return metadata
+
+    async def _wheel(self, url: str, served: ServedFile) -> bytes:
+        self.choices.choose(served.project, served.file)
+        data = await self._file(url, served)
+        if served.file.metadata is None:  # else micropip asks for that
+            with suppress(ValueError):  # micropip says what is wrong with the wheel
+                metadata = self._metadata_in(data, served.file)
+                self.choices.examine(served.project, served.file, metadata)
+        return data
+
+    async def _promised(self, served: ServedFile) -> bytes:
+        """The core metadata beside a wheel, or else those in it."""
         mirror, place = served.ranked.mirror, metadata_url(served.file)
         metadata, fault = await self._client.metadata(mirror, served.file, place)
         if not fault:
@@ -142,13 +163,20 @@ class Failover:
         self._event("repaired", f"{fault}: metadata is taken from the wheel", mirror, place)
         data = await self._file(served.file.url, served)
         try:
-            return metadata_of(data)
+            return self._metadata_in(data, served.file)
         except ValueError as error:
-            raise OSError(f"{served.file.filename}: {error}") from error
+            self.faults.lost.add(served.project)
+            text = f"{served.file.filename} {error}, and its metadata cannot be read: {fault}"
+            self._event("problem", f"{mirror.name}: {text}", mirror, served.file.url)
+            raise OSError(text) from error
 
     def sha256_of(self, data: bytes) -> str:
         """See InstallSource: micropip would compute it twice for each wheel."""
         return next((digest for known, digest in self._verified if known is data), "")
+
+    def unknown_extra(self, distribution: str, extra: str) -> None:
+        """See InstallSource: pip and uv warn, too, and install without it."""
+        self._tell(Event("extra", f"{distribution} has no extra {extra!r}"))
 
     def _with_metadata(self, url: str) -> ServedFile | None:
         """The file whose core metadata is at this URL, if a page of ours promises it."""
@@ -189,9 +217,11 @@ class Failover:
         return None
 
     async def _read_metadata(self, ranked: RankedMirror, file: File) -> bytes:
-        wheel = await self._fetch(ranked, file)
+        return self._metadata_in((await self._fetch(ranked, file)).data, file)
+
+    def _metadata_in(self, wheel: bytes, file: File) -> bytes:
         if file.url not in self._metadata:
-            self._metadata[file.url] = metadata_of(wheel.data)
+            self._metadata[file.url] = metadata_of(wheel, file.filename)
         return self._metadata[file.url]
 
     async def _fetch(self, ranked: RankedMirror, file: File) -> FetchedFile:
@@ -214,7 +244,9 @@ class Failover:
 
     async def _deliver(self, served: ServedFile) -> _Delivered:
         faults: list[tuple[Mirror, NoFileError]] = []
-        async for ranked, file in self._sources_of(served):
+        async for ranked, file in sources_of(
+            served.file, served.project, served.ranked, self.pages
+        ):
             try:
                 found = await self._fetch(ranked, file)
             except NoFileError as error:
@@ -223,51 +255,31 @@ class Failover:
                 self._event("problem", text, ranked.mirror, file.url)
                 continue
             if faults:
-                text = f"{file.filename}: from {ranked.mirror.name} instead"
+                which = "another URL of " if ranked == served.ranked else ""
+                text = f"{file.filename}: from {which}{ranked.mirror.name} instead"
                 self._event("failover", text, ranked.mirror, file.url)
             if self._quorum:
-                await self._confirm(served)
+                from .quorum import confirm  # few installs ask for it
+
+                await confirm(served.file, served.project, served.ranked, self.pages)
+            if served.file.metadata is None:  # micropip reads it in the wheel
+                fault = archive_fault(file.filename, ranked.mirror.index_url, found.data)
+                if fault is not None:
+                    raise self.faults.end(fault)
             return self._noted(file, ranked.mirror, found)
-        raise self._unavailable(served, faults)
-
-    async def _sources_of(self, served: ServedFile) -> AsyncIterator[tuple[RankedMirror, File]]:
-        """Where a file may be read: its own mirror, then those that list the very same file."""
-        file, ranked = served.file, served.ranked
-        yield ranked, file
-        if ranked.mirror.is_exclusive:
-            return  # what a private index cannot deliver must not come from a public one
-        async for other, same in self.pages.same_file(file, served.project, ranked):
-            if file.sha256 and same.sha256 == file.sha256:
-                yield other, same
-
-    async def _confirm(self, served: ServedFile) -> None:
-        from .quorum import quorum_fault  # few installs ask for it
-
-        fault = await quorum_fault(served.file, served.project, served.ranked, self.pages)
-        if fault is not None:
-            raise self.faults.end(fault)
+        text, mismatch = self.faults.unavailable(served.file, served.project, faults)
+        if served.ranked.mirror.is_exclusive:
+            alone = MirrorError(f"{text}; no other mirror may be asked for it")
+            self.pages.end(served.project, mismatch or alone)
+        raise OSError(text)
 
     def _noted(self, file: File, mirror: Mirror, found: FetchedFile) -> _Delivered:
         """Tell that a file is here, and remember where it came from."""
         size = len(found.data)
         cached = ", from the cache" if found.place == "cache" else ""
         self._event("file", f"{file.filename}: {size:,} bytes{cached}", mirror, file.url, size)
-        source = Source(mirror.index_url, file.url.partition("?")[0], size, found.place)
+        source = Source(mirror.index_url, file.url, size, found.place)
         return _Delivered(found.data, source)
-
-    def _unavailable(self, served: ServedFile, faults: list[tuple[Mirror, NoFileError]]) -> OSError:
-        """The error for a file that no mirror delivers as its page says."""
-        file = served.file
-        text = f"{file.filename} cannot be read: {faults[0][1].text}"
-        wrong = [(mirror, error.got) for mirror, error in faults if error.got]
-        mismatch = None
-        if wrong:
-            mirrors = [mirror for mirror, _ in wrong]
-            mismatch = DigestMismatch(file.filename, file.sha256, wrong[0][1], mirrors)
-            self.faults.mismatches[served.project] = mismatch
-        if served.ranked.mirror.is_exclusive:
-            self.faults.end(mismatch or MirrorError(f"{text}; no other mirror may be asked for it"))
-        return OSError(text)
 
     def _event(
         self, kind: EventKind, text: str, mirror: Mirror, url: str, size: int | None = None

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 from pyodide_mirror.errors import DigestMismatch, IncompleteInstall, MirrorError
 
 if TYPE_CHECKING:
+    from pyodide_mirror.model import File, Mirror
     from pyodide_mirror.reporting import Report
+
+    from .mirror_client import NoFileError
 
 
 class InstallFaults:
@@ -27,6 +30,18 @@ class InstallFaults:
         """Note what must end the install; the result is what micropip is to be told."""
         self.fatal = error
         return OSError(str(error))
+
+    def unavailable(
+        self, file: File, project: str, faults: list[tuple[Mirror, NoFileError]]
+    ) -> tuple[str, DigestMismatch | None]:
+        """Note a file that no mirror delivers as its page says; what is to be said of it."""
+        wrong = [(mirror, error.got) for mirror, error in faults if error.got]
+        mismatch = None
+        if wrong:
+            mirrors = [mirror for mirror, _ in wrong]
+            mismatch = DigestMismatch(file.filename, file.sha256, wrong[0][1], mirrors)
+            self.mismatches[project] = mismatch
+        return f"{file.filename} cannot be read: {faults[0][1].text}", mismatch
 
     def error_for(self, error: Exception, report: Report) -> Exception:
         """The error to raise for an install that micropip has ended with this one."""

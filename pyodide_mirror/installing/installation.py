@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,6 @@ from pyodide_mirror._micropip import (
     hidden_from_lockfile,
     projects_named_in,
     provided_elsewhere,
-    uninstall,
     without_distribution,
 )
 from pyodide_mirror.errors import IncompleteInstall
@@ -20,11 +20,11 @@ from pyodide_mirror.probing import ProbeDownloads
 from pyodide_mirror.reporting import Event
 from pyodide_mirror.storage import NO_CACHE
 
-from .closure import gaps
+from .closure import closure
 from .failover import Failover
 from .mirror_client import MirrorClient
 from .prefetch import Prefetcher
-from .site_packages import InstalledDistribution, installed, newly_installed
+from .site_packages import all_dist_info_folders, installed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,8 +32,11 @@ if TYPE_CHECKING:
     from pyodide_mirror.reporting import EventLog, Installed, Report
     from pyodide_mirror.storage import Cache
 
-    from .closure import Gap
+    from .closure import Closure, Gap
+    from .conflicts import Conflicts
     from .deferred import DeferredMirrors
+    from .ledger import Ledger, Ledgers
+    from .site_packages import InstalledDistribution
 
 
 @dataclass(slots=True)
@@ -67,7 +70,8 @@ class InstallRequest:
 class Installation:
     """Installs what was requested; nothing stays of an install that fails.
 
-    ``call`` is micropip's own install, and ``report`` says what is known of the mirrors.
+    ``call`` is micropip's own install, ``report`` says what is known of the mirrors, ``ledgers``
+    has what the other installs put there meanwhile.
     """
 
     def __init__(
@@ -76,37 +80,57 @@ class Installation:
         request: InstallRequest,
         call: Callable[..., Any],
         report: Callable[[], Report],
+        ledgers: Ledgers,
     ) -> None:
         self._failover = failover
         self._pages = failover.pages
         self._faults = failover.faults
         self._requirements = request.requirements
         self._options = request.options
+        self._deps = bool(request.options.get("deps", True))
         self._events = request.events
         self._call = call
         self._report = report
+        self._ledgers = ledgers
         self._known: Mapping[str, InstalledDistribution] = {}
+        self._choices = failover.choices
+        self._told: set[InstalledDistribution] = set()
 
     async def run(self) -> tuple[Installed, ...]:
         """Install, and say what was added. Raises what micropip raises, or a MirrorError."""
-        before = self._known = installed()
+        self._known = installed()
         token = CURRENT_INSTALL.set(self._failover)
-        if self._options.get("deps", True):
+        if self._deps:
             self._failover.prefetcher = self._prefetcher()
         try:
-            await self._install(self._requirements, lambda _: False)
-            await self._complete()
+            while True:
+                with self._ledgers.open(self._failover.sources, self._faults) as ledger:
+                    added = await self._run(ledger)
+                if added is not None:
+                    return added
+        finally:
+            CURRENT_INSTALL.reset(token)
+            self._failover.ended = True
+            self._failover.stop()
+
+    async def _run(self, ledger: Ledger) -> tuple[Installed, ...] | None:
+        """Install, and say what was added; None if another try may find versions that fit."""
+        try:
+            await self._install(self._requirements, lambda _: False, ledger)
+            found = await self._complete(ledger)
+            if not self._fits(found, ledger):
+                self._undo(ledger)
+                return None
         except BaseException as error:
             self._failover.stop()
-            self._undo(before)
+            self._undo(ledger)
             # micropip's own words name neither the mirrors nor what they said.
             for text in dict.fromkeys(self._events.problems()):
                 error.add_note(printable(text))
             raise
-        finally:
-            CURRENT_INSTALL.reset(token)
-            self._failover.stop()
-        return newly_installed(before, self._failover.sources)
+        added = ledger.report()
+        self._ledgers.keep(ledger, self._requirements, deps=self._deps)
+        return added
 
     def _prefetcher(self) -> Prefetcher:
         # micropip asks its lock file first while its index URLs are its default ones.
@@ -121,12 +145,15 @@ class Installation:
     def _is_claimed(self, name: str) -> bool:
         return self._pages.order.is_claimed(name)
 
-    async def _install(self, requirements: list[str], hide: Callable[[str], bool]) -> None:
+    async def _install(
+        self, requirements: list[str], hide: Callable[[str], bool], ledger: Ledger
+    ) -> None:
         def hidden(name: str) -> bool:
             # A project that an index names as its own must not come from anywhere else.
-            return hide(name) or self._is_claimed(name)
+            return hide(name) or self._is_claimed(name) or self._is_excluded(name)
 
         while True:
+            self._choices.begin()
             try:
                 with hidden_from_lockfile(hidden):
                     await self._call(requirements, self._options)
@@ -134,30 +161,63 @@ class Installation:
                 self._failover.stop()
                 if self._faults.fatal is None and self._may_retry(error):
                     continue
-                fault = self._faults.error_for(error, self._report())
+                fault = self._faults.error_for(self._explained(error), self._report())
                 if fault is error:
                     raise
-                raise fault from error
+                # Our own words, where micropip has put its guess at CORS in front of them.
+                raise fault from (error.__cause__ or error)
             if self._faults.fatal is not None:
                 # micropip takes a failed request for a missing project, and goes on elsewhere.
                 raise self._faults.fatal
-            self._tell_unpacked()
+            self._tell_unpacked(ledger)
             return
 
     def _may_retry(self, error: Exception) -> bool:
+        if self._choices.is_disputed(error) and self._conflicts.after(error):
+            return True
         return self._pages.retry_without(self._faults.lost | projects_named_in(error))
 
-    def _tell_unpacked(self) -> None:
-        now = installed()
-        for name, item in sorted(now.items()):
-            if self._known.get(name) != item:
-                self._events.add(Event("unpacked", f"{name} {item.version}"))
-        self._known = now
+    def _explained(self, error: Exception) -> Exception:
+        """The error, or what it comes from: who wants which version, and what fits nobody."""
+        choices = self._choices
+        if not choices.limits and not choices.unfit:
+            return error
+        return self._conflicts.error(projects_named_in(error) | choices.clashes.keys()) or error
 
-    async def _complete(self) -> None:
+    @functools.cached_property
+    def _conflicts(self) -> Conflicts:
+        from .conflicts import Conflicts  # few installs have any
+
+        return Conflicts(self._choices, self._requirements, self._events.add, deps=self._deps)
+
+    def _is_excluded(self, name: str) -> bool:
+        return name in self._choices.limits and self._conflicts.excludes_locked(name)
+
+    def _fits(self, found: Closure, ledger: Ledger) -> bool:
+        """Whether all versions are as they must be; MirrorError if another try cannot help."""
+        folders = all_dist_info_folders()
+        new = {item.name for item in ledger.distributions()}
+        doubles = {name for name in new if len(folders[name]) > 1}
+        if not (doubles or found.misfits(new) or found.unfit(new)):
+            return True
+        self._conflicts.after_unpacking(found, new, doubles)
+        return False
+
+    def _tell_unpacked(self, ledger: Ledger) -> None:
+        for item in ledger.distributions():
+            if item not in self._told:
+                self._told.add(item)
+                self._events.add(Event("unpacked", f"{item.name} {item.version}"))
+
+    async def _complete(self, ledger: Ledger) -> Closure:
         """The closure check: what is required and not there is installed by name."""
         tried: set[str] = set()
-        while new := [gap for gap in self._gaps() if gap.name not in tried]:
+        while True:
+            found = closure(self._requirements, deps=self._deps)
+            gaps = found.gaps(without_distribution())
+            new = [gap for gap in gaps if gap.name not in tried]
+            if not new:
+                return found
             for gap in new:
                 tried.add(gap.name)
                 how = "left out by Pyodide's build" if gap.lenient else "was missing, installed now"
@@ -166,25 +226,23 @@ class Installation:
                 self._events.add(Event("closure", text))
             strict = [gap for gap in new if not gap.lenient]
             if strict:
-                await self._fill(strict)
+                await self._fill(strict, ledger)
 
-    def _gaps(self) -> tuple[Gap, ...]:
-        deps = bool(self._options.get("deps", True))
-        return gaps(self._requirements, deps=deps, present=without_distribution())
-
-    async def _fill(self, missing: list[Gap]) -> None:
+    async def _fill(self, missing: list[Gap], ledger: Ledger) -> None:
         names = {gap.name for gap in missing}
         try:
             # What Pyodide's lock file could not deliver comes from the mirrors.
-            await self._install([gap.requirement for gap in missing], names.__contains__)
+            wanted = [gap.requirement for gap in missing]
+            await self._install(wanted, names.__contains__, ledger)
         except Exception as error:
             raise IncompleteInstall(sorted(names), self._report()) from error
         lost = sorted(names - set(installed()))
         if lost:
             raise IncompleteInstall(lost, self._report())
 
-    def _undo(self, before: Mapping[str, InstalledDistribution]) -> None:
-        added = sorted(set(installed()) - set(before))
-        if added:
-            uninstall(added)
-            self._events.add(Event("undone", f"uninstalled again: {', '.join(added)}"))
+    def _undo(self, ledger: Ledger) -> None:
+        gone, back = ledger.undo()
+        done = [f"uninstalled again: {', '.join(gone)}"] if gone else []
+        done += [f"put back: {', '.join(back)}"] if back else []
+        if done:
+            self._events.add(Event("undone", "; ".join(done)))

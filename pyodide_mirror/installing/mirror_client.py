@@ -118,15 +118,19 @@ class MirrorClient:
 
     # --- pages ----------------------------------------------------------------------------------
 
-    async def page(self, ranked: RankedMirror, project: str) -> ProjectPage:
-        """A mirror's page of a project; raises :class:`NoPageError`."""
+    async def page(self, ranked: RankedMirror, project: str, *, anew: bool = False) -> ProjectPage:
+        """A mirror's page of a project; raises :class:`NoPageError`.
+
+        ``anew``: ask the mirror, even if the cache has a fresh page.
+        """
         mirror, url = ranked.mirror, ranked.mirror.project_url(project)
         probed = self._downloads.pages.pop((mirror.index_url, project), None)
         if probed is not None:
             page, response = probed
             return self._remember_page(page, response, mirror, url)
         cached = await self._cache.page(url) if self._may_cache(mirror) else None
-        if cached is not None and self._is_fresh(cached, mirror):
+        self._from_cache.discard(url)
+        if cached is not None and not anew and self._is_fresh(cached, mirror):
             kept = _parse_cached(cached, project)
             if kept is not None:
                 self._from_cache.add(url)
@@ -137,7 +141,7 @@ class MirrorClient:
         return self._remember_page(_parse(answer, mirror, project), answer, mirror, url)
 
     def is_from_cache(self, mirror: Mirror, project: str) -> bool:
-        """Whether a page that was asked for was in the cache."""
+        """Whether a page is the cache's, and its mirror has not been asked for it."""
         return mirror.project_url(project) in self._from_cache
 
     def _is_fresh(self, cached: CachedPage, mirror: Mirror) -> bool:
@@ -151,7 +155,9 @@ class MirrorClient:
         if page is None:
             raise NoPageError(f"{mirror.name}, page of {project!r}: {failure.detail}")
         self._gone.add(mirror.index_url)
-        text = f"page of {project!r} from the cache: the mirror cannot be read ({failure.detail})"
+        text = (
+            f"page of {project!r} from the cache: {mirror.name} cannot be read ({failure.detail})"
+        )
         self._event("kept", text, mirror, mirror.project_url(project))
         return page
 

@@ -47,7 +47,8 @@ class InstallPages:
         self._faults = faults
         self._tell = tell
         self._pages = OnceMap[tuple[str, str], "ProjectPage"](remember=remember)
-        self._served: dict[str, RankedMirror] = {}
+        self._anew: set[tuple[str, str]] = set()
+        self._served: dict[str, tuple[RankedMirror, bool]] = {}
         self._spent: set[tuple[str, str]] = set()
         self._told: set[str] = set()
 
@@ -72,7 +73,7 @@ class InstallPages:
                     fatal = MirrorError(f"{failed}; no other mirror may be asked for it")
                     raise self._faults.end(fatal) from None
                 continue
-            self._served[project] = ranked
+            self._served[project] = ranked, self.is_from_cache(ranked, project)
             return ranked, page
         if failed:
             raise OSError(failed)
@@ -81,52 +82,85 @@ class InstallPages:
     async def load(self, ranked: RankedMirror, project: str) -> ProjectPage:
         """One mirror's page of a project; raises NoPageError."""
         key = ranked.mirror.index_url, project
-        return await self._pages.get(key, functools.partial(self._client.page, ranked, project))
+        anew = key in self._anew
+        work = functools.partial(self._client.page, ranked, project, anew=anew)
+        return await self._pages.get(key, work)
 
     def is_from_cache(self, ranked: RankedMirror, project: str) -> bool:
-        """Whether a page that was loaded had been kept by the browser."""
+        """Whether a page that was loaded is the cache's: a hint, and not the mirror's last word."""
         return self._client.is_from_cache(ranked.mirror, project)
 
     async def same_file(
-        self, file: File, project: str, other_than: RankedMirror
+        self, file: File, project: str, of: RankedMirror, *, others: bool = True
     ) -> AsyncIterator[tuple[RankedMirror, File]]:
-        """The files of that name on the pages of the other mirrors that may answer.
+        """The files of that name on the page of this mirror, or of the ``others`` that may answer.
 
-        Not even the name of what a private index has is for public ones.
+        Not even the name of what a private index has is for public ones. Who goes on after what a
+        cached page has gets what the mirror itself has now, which may be the same.
         """
-        exclusive = other_than.mirror.is_exclusive
+        exclusive = of.mirror.is_exclusive
         for ranked in self.order.mirrors_for(project):
-            if ranked == other_than or (exclusive and not ranked.mirror.is_exclusive):
+            if (ranked == of) is others or (exclusive and not ranked.mirror.is_exclusive):
                 continue
-            try:
-                page = await self.load(ranked, project)
-            except NoPageError as error:
-                self._problem(error.text, ranked.mirror)
-                continue
-            for each in page.files:
-                if each.filename == file.filename:
-                    yield ranked, each
+            async for page in self._versions(ranked, project):
+                for each in page.files:
+                    if each.filename == file.filename:
+                        yield ranked, each
+
+    async def _versions(self, ranked: RankedMirror, project: str) -> AsyncIterator[ProjectPage]:
+        """A mirror's page, and after a cached one the one that the mirror has now."""
+        try:
+            yield await self.load(ranked, project)
+            if self.ask_anew(ranked, project):
+                yield await self.load(ranked, project)
+        except NoPageError as error:
+            self._problem(error.text, ranked.mirror)
+
+    def end(self, project: str, fault: MirrorError) -> OSError:
+        """Note what must end the install, unless a cached page that was served may be the cause."""
+        if project in self._served and self._served[project][1]:
+            return OSError(str(fault))  # another try asks the mirror
+        return self._faults.end(fault)
+
+    def ask_anew(self, ranked: RankedMirror, project: str) -> bool:
+        """Load a page from its mirror the next time; False for one that is the mirror's already.
+
+        For what does not do: since it was cached, a release may have come, a file may have moved.
+        """
+        if not self.is_from_cache(ranked, project):
+            return False
+        key = ranked.mirror.index_url, project
+        self._anew.add(key)
+        self._pages.forget(key)
+        return True
 
     def retry_without(self, projects: Iterable[str]) -> bool:
         """Serve the pages of these projects no more; whether another try may do better.
 
-        Each page is given up once, so there are at most as many tries as mirrors for a project.
+        What a cached page has not, its mirror may have now. Else each page is given up once, so
+        there are at most twice as many tries as mirrors for a project.
         """
         again = False
         for project in self._served.keys() & set(projects):
-            mirror = self._served[project].mirror
-            if mirror.is_exclusive:
-                continue
             # Blamed once: without a new page the same error must not lead to another try.
-            del self._served[project]
-            self._spent.add((mirror.index_url, project))
-            if all(self._is_spent(each, project) for each in self.order.mirrors_for(project)):
+            ranked, cached = self._served.pop(project)
+            mirror = ranked.mirror
+            if cached:
+                self.ask_anew(ranked, project)
+                text = f"page of {project!r} again, from {mirror.name} instead of the cache"
+            elif mirror.is_exclusive or not self._give_up(mirror, project):
                 continue
+            else:
+                text = f"page of {project!r} again, without {mirror.name}"
             again = True
             self._faults.lost.discard(project)
-            text = f"page of {project!r} again, without {mirror.name}"
             self._tell(Event("again", text, mirror.index_url))
         return again
+
+    def _give_up(self, mirror: Mirror, project: str) -> bool:
+        """Serve this page no more; whether another mirror may have the project."""
+        self._spent.add((mirror.index_url, project))
+        return not all(self._is_spent(each, project) for each in self.order.mirrors_for(project))
 
     def stop(self) -> None:
         """End the requests that are under way."""

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from .pages import InstallPages
 
 
-async def quorum_fault(
+async def confirm(file: File, project: str, ranked: RankedMirror, pages: InstallPages) -> None:
+    """Raise OSError for a file of this mirror's page that no other host confirms."""
+    fault = await _fault(file, project, ranked, pages)
+    if fault is not None:
+        raise pages.end(project, fault)
+
+
+async def _fault(
     file: File, project: str, ranked: RankedMirror, pages: InstallPages
 ) -> MirrorError | None:
     """What speaks against a file of this mirror's page, or None if another host confirms it."""
@@ -29,6 +36,8 @@ async def quorum_fault(
             continue
         if same.sha256 == file.sha256:
             return None
+        if pages.is_from_cache(other, project):
+            continue  # what it has now comes next
         mirrors = (mirror, other.mirror)
         return DigestMismatch(file.filename, file.sha256, same.sha256, mirrors)
     return MirrorError(f"verify='quorum': only one mirror, {mirror.name}, has {file.filename}")

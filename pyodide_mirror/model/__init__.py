@@ -11,12 +11,15 @@ if TYPE_CHECKING:
     from .reason import Reason, Support
     from .text import is_http_token, is_project_name, normalize, printable
     from .urls import (
+        PLACEHOLDER,
         HostKind,
+        address_of,
         check_index_url,
         check_origin,
         hide_user_info,
         host_kind,
         origin,
+        project_url,
         split_http_url,
     )
 

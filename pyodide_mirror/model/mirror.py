@@ -11,10 +11,12 @@ from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from .text import is_http_token, normalize
-from .urls import check_index_url, hide_user_info, origin
+from .urls import check_index_template, hide_user_info, origin, project_url
 
 Credentials = Literal["omit", "same-origin", "include"]
 """The Fetch standard's credentials modes."""
+PYPI: Final = "PYPI"
+"""micropip's word for PyPI's index."""
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -22,12 +24,14 @@ _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 class Mirror:
     """A package index that may be used.
 
-    ``index_url``: PEP 503's base URL, http or https, without query, fragment or credentials;
-    trailing slashes are removed. ``name``: for people; the host when empty. ``region``: where it
-    stands. ``private``: its failure must never lead to another mirror. ``projects``:
-    :mod:`fnmatch` patterns of normalized names that this index alone may answer. ``headers``: sent
-    with each request to the index's own origin (they cost a CORS preflight); never shown or
-    stored. ``credentials``: the Fetch standard's mode for cookies. ``note``: what is known of it.
+    ``index_url``: as micropip takes it: PEP 503's base URL, http or https, without query, fragment
+    or credentials (trailing slashes are removed); or a URL with ``{package_name}`` in its path,
+    which stands for the project; or ``PYPI``. ``name``: for people; the host when empty.
+    ``region``: where it stands. ``private``: its failure must never lead to another mirror.
+    ``projects``: :mod:`fnmatch` patterns of normalized names that this index alone may answer.
+    ``headers``: sent with each request to the index's own origin (they cost a CORS preflight);
+    never shown or stored. ``credentials``: the Fetch standard's mode for cookies. ``note``: what is
+    known of it.
 
     Raises TypeError or ValueError, which name the argument.
     """
@@ -52,7 +56,10 @@ class Mirror:
                 raise TypeError(f"{name} must be a string, not {type(value).__name__}")
         if not isinstance(self.private, bool):
             raise TypeError("private must be True or False")
-        self._set("index_url", check_index_url(self.index_url))
+        if self.index_url == PYPI:
+            self._set("index_url", _pypi_url())
+            self._set("name", self.name or "PyPI")
+        self._set("index_url", check_index_template(self.index_url))
         self._set("name", self.name or urlsplit(self.index_url).netloc)
         self._set("projects", _checked_projects(self.projects))
         self._set("headers", _checked_headers(self.headers))
@@ -80,8 +87,8 @@ class Mirror:
         return any(fnmatchcase(project, pattern) for pattern in self.projects)
 
     def project_url(self, project: str) -> str:
-        """URL of a project's page (PEP 503: normalized name, ends in a slash)."""
-        return f"{self.index_url}/{project}/"
+        """URL of a project's page, by its normalized name."""
+        return project_url(self.index_url, project)
 
     def headers_for(self, url: str) -> Mapping[str, str]:
         """The mirror's own headers, for URLs of its origin only: they may hold a password."""
@@ -98,6 +105,12 @@ class Mirror:
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
+
+
+def _pypi_url() -> str:
+    from micropip import package_index
+
+    return str(package_index.PYPI_URL)
 
 
 def _checked_projects(projects: object) -> tuple[str, ...]:

@@ -11,10 +11,14 @@ if TYPE_CHECKING:
 
 
 class Finding(NamedTuple):
-    """One thing that was seen of a mirror: the reason, and the fact in a clause."""
+    """One thing that was seen of a mirror: the reason, and the fact in a clause.
+
+    ``hint``: what to do about it, where the reason's own advice does not fit.
+    """
 
     reason: Reason
     detail: str
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

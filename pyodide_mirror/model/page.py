@@ -39,7 +39,7 @@ class ProjectPage:
     """A project page, in whatever form it came.
 
     ``name`` is normalized. ``repairs``: what had to be changed. ``unusable``: files that had to be
-    left out, as ``filename: why``.
+    left out, as ``filename: why``. ``status``: of the project, with a reason perhaps (PEP 792).
     """
 
     name: str
@@ -47,3 +47,5 @@ class ProjectPage:
     versions: tuple[str, ...] = ()
     repairs: tuple[Reason, ...] = ()
     unusable: tuple[str, ...] = ()
+    status: str = ""
+    status_reason: str = ""

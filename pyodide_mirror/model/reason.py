@@ -135,7 +135,10 @@ class Reason(StrEnum):
         "files-blocked",
         Support.NONE,
         "The project page is fine, but its files cannot be read from here.",
-        "Its operator should send 'Access-Control-Allow-Origin: *' with the files, too.",
+        (
+            "Its operator should serve the files without errors, and with "
+            "'Access-Control-Allow-Origin: *', too."
+        ),
     )
     HASH_MISMATCH = (
         "hash-mismatch",

@@ -21,6 +21,9 @@ _NETLOC = re.compile(
     r"([a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?|\[[0-9a-f:.]+\])(:[0-9]*)?", re.ASCII | re.IGNORECASE
 )
 _PRIVATE_SUFFIXES = (".local", ".lan", ".internal", ".home.arpa")
+PLACEHOLDER = "{package_name}"
+"""Stands for the project's name in index URLs, as micropip documents it."""
+_MARK = "-package-name-"
 _LONGEST = 2048
 
 
@@ -75,6 +78,34 @@ def check_index_url(index_url: str) -> str:
     return f"{origin(parts)}{parts.path}".rstrip("/")
 
 
+def check_index_template(text: str) -> str:
+    """A usable index URL as micropip takes them: it may have ``{package_name}`` in its path.
+
+    The page of a project is at that URL with the project's name in it; the base URL of PEP 503 is
+    what is left of one that ends in ``/{package_name}/``. ValueError as :func:`check_index_url`.
+    """
+    before, placeholder, after = text.partition(PLACEHOLDER)
+    if not placeholder:
+        return check_index_url(text)
+    if "/" not in before.partition("://")[2]:
+        shown = hide_user_info(text)
+        raise ValueError(f"not a usable index URL: {shown!r}: {PLACEHOLDER} is not in its path")
+    try:
+        checked = check_index_url(text.replace(PLACEHOLDER, _MARK))
+    except ValueError as error:
+        raise ValueError(str(error).replace(_MARK, PLACEHOLDER)) from None
+    if after == "/" and before.endswith("/"):
+        return checked.removesuffix(_MARK).rstrip("/")
+    return checked.replace(_MARK, PLACEHOLDER) + text[len(text.rstrip("/")) :]
+
+
+def project_url(index_url: str, project: str) -> str:
+    """URL of a project's page (PEP 503: normalized name, ends in a slash)."""
+    if PLACEHOLDER in index_url:
+        return index_url.replace(PLACEHOLDER, project)
+    return f"{index_url}/{project}/"
+
+
 def check_origin(text: str) -> str:
     """An http(s) origin in its serialized form; ValueError says what is wrong with it."""
     try:
@@ -114,21 +145,38 @@ def host_kind(url: str) -> HostKind:
 def _kind_of(host: str) -> HostKind:
     if host == "localhost" or host.endswith(".localhost"):
         return HostKind.LOOPBACK
-    address = _address(host)
+    address = address_of(host)
     if address is None:
         # A name without a dot is resolved by the local network only.
         named_privately = "." not in host or host.endswith(_PRIVATE_SUFFIXES)
         return HostKind.PRIVATE if named_privately else HostKind.PUBLIC
-    if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
     if address.is_loopback or address.is_unspecified:
         return HostKind.LOOPBACK
-    return HostKind.PUBLIC if address.is_global else HostKind.PRIVATE
+    return HostKind.PUBLIC if address.is_global and not _is_local(address) else HostKind.PRIVATE
 
 
-def _address(host: str) -> IPv4Address | IPv6Address | None:
+def address_of(host: str) -> IPv4Address | IPv6Address | None:
+    """The address that a URL's host is, or the IPv4 address that it embeds; None for a name."""
     with suppress(OSError, ValueError):  # not an IPv4 address in any spelling
         return IPv4Address(inet_aton(host))
     with suppress(ValueError):
-        return IPv6Address(host)
+        address = IPv6Address(host)
+        return _embedded(address) or address
     return None
+
+
+def _embedded(address: IPv6Address) -> IPv4Address | None:
+    """Where packets to an IPv6 address go in the end, if a translator or tunnel forwards them."""
+    bits = int(address)
+    # Compatible and mapped (RFC 4291), translated (RFC 7915), NAT64 (RFC 6052).
+    if bits > 1 and bits >> 32 in {0, 0xFFFF, 0xFFFF << 16, 0x64FF9B << 64}:
+        return IPv4Address(bits & 0xFFFFFFFF)
+    return address.sixtofour or (address.teredo or (None, None))[1]
+
+
+def _is_local(address: IPv4Address | IPv6Address) -> bool:
+    """Whether Python, depending on its version, takes a local address for a global one.
+
+    Site-local ones (RFC 3879), and those of a local NAT64 (RFC 8215), which may embed anything.
+    """
+    return address.version == 6 and (address.is_site_local or int(address) >> 80 == 0x64FF9B0001)

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from pyodide_mirror._lazy import hand_on
 
 if TYPE_CHECKING:
-    from .checks import DEFAULT_CANARY, Canary, ProbeDownloads, probe_mirror
+    from .canary import DEFAULT_CANARY, Canary, ProbeDownloads
+    from .checks import probe_mirror
     from .race import Check, Result, check_all, run_race
     from .verdict import UNUSABLE, check_bytes, check_metadata, rank, refuse_file_url, tier
 

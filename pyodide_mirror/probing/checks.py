@@ -17,7 +17,7 @@ from pyodide_mirror.index import (
     read_page,
     smallest_wheel,
 )
-from pyodide_mirror.model import Finding, Reason
+from pyodide_mirror.model import Finding, Reason, Support
 from pyodide_mirror.transport import (
     NO_PROGRESS,
     Failure,
@@ -43,35 +43,17 @@ from .verdict import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from pyodide_mirror.model import File, Mirror, Outcome, ProjectPage
 
-DEFAULT_CANARY: Final = "iniconfig"
-"""A pure project with a page of a few kilobytes and wheels of some 6 kB, on every full mirror."""
+    from .canary import Canary
+
+_MOST_OTHER_URLS: Final = 2
 _MAX_WHEEL_BYTES: Final = 64 * 1024 * 1024
-
-
-class ProbeDownloads:
-    """What probes have fetched that an install can use, because its own project is the canary.
-
-    ``pages``: with the answers they were read from, by index URL and project. ``files``: verified
-    wheels by their SHA-256.
-    """
-
-    def __init__(self) -> None:
-        self.pages: dict[tuple[str, str], tuple[ProjectPage, Response]] = {}
-        self.files: dict[str, bytes] = {}
-
-
-class Canary(NamedTuple):
-    """The project that is looked up to test a mirror.
-
-    ``project``: its normalized name. ``specifier`` (PEP 440): the versions that the install wants.
-    ``downloads``: takes what the probe fetches, for an install of this project.
-    """
-
-    project: str
-    specifier: str = ""
-    downloads: ProbeDownloads | None = None
+_START_BYTES: Final = 65_536
+"""Of a large file, after which a request for its start is ended."""
+_OF_A_FILE: Final = frozenset({Reason.FILES_BLOCKED, Reason.HASH_MISMATCH})
 
 
 async def probe_mirror(  # noqa: PLR0913  # each by its name
@@ -128,14 +110,16 @@ class _MirrorCheck(NamedTuple):
         return _repair_findings(page, response) + await self._look_at_files(page)
 
     async def _look_at_files(self, page: ProjectPage) -> list[Finding]:
-        file = self._wanted_wheel(page) or smallest_wheel(page)
+        wanted = self._wanted_wheel(page)
+        is_small = wanted is not None and wanted.size is not None and wanted.size <= SMALL_WHEEL
+        file = wanted if is_small else smallest_wheel(page)
         if file is None:
             what = f"lists {len(page.files)} files of {page.name!r}, no wheel suits this Python"
             return [Finding(Reason.NOT_AN_INDEX, what)]
-        refused = refuse_file_url(file.url, self.mirror, self.transport.page)
-        if refused:
-            return [refused]
-        finding = await self._look_at_wheel(file)
+        finding = await self._look_at_each(file, page, self._look_at_wheel)
+        if finding is not None and finding.reason in _OF_A_FILE and wanted and wanted is not file:
+            # It may be a file that nobody has asked for in years; the install wants another one.
+            finding = await self._look_at_each(wanted, page, self._look_at_start)
         found = [finding]
         readable = finding is None or finding.reason is Reason.NO_HASHES
         if self.thorough and readable and file.metadata is not None:
@@ -144,11 +128,23 @@ class _MirrorCheck(NamedTuple):
         return [each for each in found if each]
 
     def _wanted_wheel(self, page: ProjectPage) -> File | None:
-        """The wheel that the install will want, if it is small."""
-        if self.canary.downloads is None:
-            return None
-        file = best_wheel(page, self.canary.specifier)
-        return file if file and file.size is not None and file.size <= SMALL_WHEEL else None
+        """The wheel that the install will want, where its own project is the canary."""
+        return (
+            best_wheel(page, self.canary.specifier) if self.canary.downloads is not None else None
+        )
+
+    async def _look_at_each(
+        self, file: File, page: ProjectPage, look: Callable[[File], Awaitable[Finding | None]]
+    ) -> Finding | None:
+        """What is found of a file, under any of the URLs at which the page lists it."""
+        first = None
+        for same in (file, *_under_other_urls(file, page)):
+            refused = refuse_file_url(same.url, self.mirror, self.transport.page)
+            finding = refused or await look(same)
+            if finding is None or finding.reason.support is not Support.NONE:
+                return finding
+            first = first or finding
+        return first
 
     async def _look_at_wheel(self, file: File) -> Finding | None:
         response = await self._get(file.url, _MAX_WHEEL_BYTES)
@@ -158,6 +154,14 @@ class _MirrorCheck(NamedTuple):
         if self.canary.downloads is not None and finding is None:
             self.canary.downloads.files[file.sha256] = response.body
         return finding
+
+    async def _look_at_start(self, file: File) -> Finding | None:
+        """Whether a large file can be read; its digest is the install's to check."""
+        response = await self._get(file.url, _START_BYTES)
+        if isinstance(response, Failure):
+            readable = response.kind is FailureKind.TOO_LARGE
+            return None if readable else file_failure(response, file)
+        return check_bytes(file, response)
 
     async def _get(
         self, url: str, max_bytes: int, *, progress: Progress = NO_PROGRESS, **options: Any
@@ -173,6 +177,17 @@ class _MirrorCheck(NamedTuple):
             answer = await send(self.transport, request)
             opaque = answer if isinstance(answer, Failure) else None
         return explain_failure(failure, url, self.transport.page, opaque)
+
+
+def _under_other_urls(file: File, page: ProjectPage) -> list[File]:
+    """The same file, as its digest says, where the page lists it more than once."""
+    return [
+        other
+        for other in page.files
+        if file.sha256
+        and (other.filename, other.sha256) == (file.filename, file.sha256)
+        and other.url != file.url
+    ][:_MOST_OTHER_URLS]
 
 
 def _repair_findings(page: ProjectPage, response: Response) -> list[Finding]:

@@ -14,6 +14,7 @@ from pyodide_mirror.model import (
     Reason,
     Support,
     host_kind,
+    origin,
     split_http_url,
 )
 from pyodide_mirror.transport import Failure, FailureKind, PageFacts, Response
@@ -69,7 +70,7 @@ def refuse_mirror(mirror: Mirror, page: PageFacts, *, named: bool) -> Finding | 
     """
     if mirror.problem:
         return Finding(Reason.BAD_URL, mirror.problem)
-    return _refuse_url(mirror.index_url, page, named=named)
+    return _refuse_url(origin(mirror.index_url), page, named=named)
 
 
 def refuse_file_url(url: str, mirror: Mirror, page: PageFacts) -> Finding | None:
@@ -80,7 +81,7 @@ def refuse_file_url(url: str, mirror: Mirror, page: PageFacts) -> Finding | None
     private_mirror = host_kind(mirror.index_url) is not HostKind.PUBLIC
     finding = _refuse_url(url, page, named=private_mirror)
     if finding is not None and finding.reason is not Reason.LOCAL_NETWORK:
-        return Finding(Reason.FILES_BLOCKED, finding.detail)
+        return Finding(Reason.FILES_BLOCKED, finding.detail, finding.reason.advice)
     return finding
 
 
@@ -150,13 +151,19 @@ def page_finding(finding: Finding, response: Response) -> Finding:
 
 def file_failure(failure: Failure, file: File) -> Finding:
     """``files-blocked``: a file that cannot be read, whatever the cause."""
-    return Finding(Reason.FILES_BLOCKED, f"{file.filename}: {failure.detail}")
+    # Without an opaque request nobody knows whether CORS is the cause.
+    unknown = failure.kind in {FailureKind.NETWORK, FailureKind.CORS}
+    known = Reason.OFFLINE if failure.kind is FailureKind.OFFLINE else _REASONS.get(failure.kind)
+    hint = "" if unknown or known is None else known.advice
+    return Finding(Reason.FILES_BLOCKED, f"{file.filename}: {failure.detail}", hint)
 
 
 def check_bytes(file: File, response: Response) -> Finding | None:
     """What is wrong with a file that was read, or None."""
     if not response.ok:
-        return Finding(Reason.FILES_BLOCKED, f"{file.filename}: HTTP {response.status}")
+        what = f"HTTP {response.status}"
+        hint = f"Tell its operator that a listed file is answered with {what}; use another mirror."
+        return Finding(Reason.FILES_BLOCKED, f"{file.filename}: {what}", hint)
     if not file.sha256:
         return Finding(Reason.NO_HASHES, f"{file.filename} is listed without a SHA-256")
     got = response.sha256
@@ -206,7 +213,7 @@ def judge(mirror: Mirror, findings: Sequence[Finding], elapsed_ms: float) -> Out
         repairs=repairs,
         elapsed_ms=elapsed_ms,
         detail=decisive.detail,
-        hint=decisive.reason.advice,
+        hint=decisive.hint or decisive.reason.advice,
     )
 
 

@@ -25,7 +25,8 @@ EventKind = Literal[
     "retry",  # a busy mirror is asked again
     "problem",  # a mirror has no usable page or file
     "failover",  # a file came from another mirror
-    "again",  # micropip runs again, with another mirror's page
+    "again",  # micropip runs again, with another page or to choose other versions
+    "extra",  # a package does not have an extra that is asked for
     "closure",  # something that is required was missing after the install
     "undone",  # what a failed install had added was uninstalled
 ]
@@ -103,7 +104,7 @@ class EventLog:
 
     def problems(self) -> list[str]:
         """What went wrong, in words."""
-        return [event.text for event in self.all if event.kind == "problem"]
+        return [event.text for event in self.all if event.kind in {"problem", "kept"}]
 
 
 def notify(watch: Callable[..., None] | None, value: object) -> None:

@@ -14,28 +14,31 @@ from starlette.exceptions import HTTPException
 from starlette.responses import (
     HTMLResponse,
     JSONResponse,
-    PlainTextResponse,
     RedirectResponse,
     Response,
 )
 from starlette.routing import Route
 
 from pyodide_mirror import __version__
-from pyodide_mirror.model import is_project_name, normalize, split_http_url
+from pyodide_mirror.model import is_project_name, normalize
 
 from . import files, landing
 from .content_negotiation import MediaType, is_unchanged, requested
+from .cors import error_response
 from .own_wheel import PROJECT, OwnWheel
 from .pages import Rendered, Rendering, project_list
-from .repository import Missing, Repository
+from .source import Missing, UnreadableError
 from .upstream_client import UpstreamError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from starlette.requests import Request
 
+    from pyodide_mirror.model import File
+
     from .download import Downloads
+    from .repository import FoundPage, Repository
     from .settings import Settings
 
 PREFIXES: Final = ("/simple", "/pypi/simple")
@@ -107,9 +110,9 @@ class App:
         media_type = _media_type(request)
         found = await self.repository.find(name)
         rendered = await self._rendering.page(found.page, media_type, self._base(request))
-        # What is put into the folder must be seen at once.
-        caching = _A_MINUTE if found.source.immutable else _ASK_AGAIN
-        return _rendered(request, media_type, rendered, caching)
+        # What is put into the folder must be seen at once, also in place of an upstream's page.
+        may_change = any(not source.immutable for source in self.repository.local)
+        return _rendered(request, media_type, rendered, _ASK_AGAIN if may_change else _A_MINUTE)
 
     async def with_slash(self, request: Request) -> Response:
         """A redirect, because URLs of pages end in a slash (PEP 503)."""
@@ -127,12 +130,24 @@ class App:
         never_changes = found.source.immutable and bool(file.sha256)
         caching = _FOR_EVER if never_changes else _ASK_AGAIN
         if wanted == filename:
-            blob = await self.repository.blob(project, found, file)
-            return await files.answer(request, file, blob, caching=caching)
+            return await self._content(request, project, found, file, caching)
         if not filename.endswith(".whl.metadata"):
             raise Missing("only wheels have metadata here")
         body = await found.source.metadata(project, file)
         return _metadata(request, body)
+
+    async def _content(
+        self, request: Request, project: str, found: FoundPage, file: File, caching: str
+    ) -> Response:
+        blob = await self.repository.blob(project, found, file)
+        try:
+            return await files.answer(request, file, blob, caching=caching)
+        except FileNotFoundError:  # another process, or a person, has just removed it
+            blob = await self.repository.blob(project, found, file)
+        try:
+            return await files.answer(request, file, blob, caching=caching)
+        except FileNotFoundError:
+            raise Missing(f"{file.filename} has just been removed") from None
 
     async def own_wheel_file(self, request: Request) -> Response:
         """One of our own wheels, at the address that the page for people shows."""
@@ -146,7 +161,9 @@ class App:
 
     async def landing(self, request: Request) -> Response:
         """The page for people, with lines to copy."""
-        body = landing.page(self._base(request), self.own_wheel.filename, self.repository)
+        left_out = await self.repository.left_out()
+        base, wheel = self._base(request), self.own_wheel.filename
+        body = landing.page(base, wheel, self.repository, left_out)
         headers = {"cache-control": _ASK_AGAIN, "content-security-policy": landing.POLICY}
         return HTMLResponse(body, headers=headers)
 
@@ -155,7 +172,12 @@ class App:
         upstreams = [
             {"index_url": each.name, "problem": each.problem} for each in self.repository.upstreams
         ]
-        document = {"status": "ok", "version": __version__, "upstreams": upstreams}
+        document = {
+            "status": "ok",
+            "version": __version__,
+            "upstreams": upstreams,
+            "cache": {"problem": self.downloads.disk.problem},
+        }
         return JSONResponse(document, headers=_UNCACHED)
 
     # --- shared ---------------------------------------------------------------------------------
@@ -166,12 +188,7 @@ class App:
             return self.settings.public_url
         # Starlette's own base_url lacks the path at which another application mounted this one.
         here, below = request.base_url, quote(request.scope.get("root_path", ""))
-        url = f"{here.scheme}://{here.netloc}{below}".rstrip("/")
-        try:
-            split_http_url(url)
-        except ValueError as error:
-            raise HTTPException(400, f"the Host header cannot be used: {error}") from None
-        return url
+        return f"{here.scheme}://{here.netloc}{below}".rstrip("/")
 
     def _moved(self, request: Request, path: str) -> Response:
         query = f"?{request.url.query}" if request.url.query else ""
@@ -234,35 +251,34 @@ def _metadata(request: Request, body: bytes) -> Response:
     return Response(body, headers=headers, media_type="text/plain; charset=utf-8")
 
 
-def _sentence(text: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
-    """The answer for an error: a sentence, which no cache keeps."""
-    line = f"{status}: {text[:1].upper()}{text[1:]}.\n"
-    return PlainTextResponse(line, status, {**(headers or {}), **_UNCACHED})
-
-
 async def _missing(_: Request, error: Exception) -> Response:
-    return _sentence(str(error), 404)
+    return error_response(404, str(error))
 
 
 async def _broken(_: Request, error: Exception) -> Response:
     late = isinstance(error, UpstreamError) and error.timed_out
-    return _sentence(f"no usable answer from upstream: {error}", 504 if late else 502)
+    return error_response(504 if late else 502, f"no usable answer from upstream: {error}")
+
+
+async def _unreadable(_: Request, error: Exception) -> Response:
+    return error_response(503, str(error), {"retry-after": "10"})
 
 
 async def _http_error(_: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):  # it is registered for nothing else
         raise error
     detail = "there is nothing at this address" if error.status_code == 404 else error.detail
-    return _sentence(detail, error.status_code, error.headers)
+    return error_response(error.status_code, detail, error.headers)
 
 
 async def _failed(_: Request, __: Exception) -> Response:
-    return _sentence("this server failed; its log says why", 500)
+    return error_response(500, "this server failed; its log says why")
 
 
 _ERRORS: Final = {
     HTTPException: _http_error,
     Missing: _missing,
     UpstreamError: _broken,
+    UnreadableError: _unreadable,
     Exception: _failed,
 }

@@ -13,6 +13,7 @@ from .cors import CORSMiddleware
 from .disk import Disk
 from .download import Downloads
 from .folder import Folder
+from .hosts import AllowedHosts
 from .own_wheel import OwnWheel
 from .repository import Repository
 from .settings import DEFAULT_CACHE_SIZE, DEFAULT_TIMEOUT, Settings, make
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from .source import Source
+    from .source import LocalSource
 
 
 def create_app(
@@ -35,6 +36,7 @@ def create_app(
     cache: str | os.PathLike[str] | None = None,
     cache_size: int = DEFAULT_CACHE_SIZE,
     allow_origins: Iterable[str] = ("*",),
+    allow_hosts: Iterable[str] = (),
     public_url: str = "",
     timeout: float = DEFAULT_TIMEOUT,
 ) -> ASGIApp:
@@ -45,8 +47,11 @@ def create_app(
     environment variable ``PYODIDE_MIRROR_UPSTREAMS``, or else PyPI; an empty list is offline.
     ``cache``: the folder for what was fetched; None is one that lasts as long as the application.
     ``cache_size``: bytes that it may hold. ``allow_origins``: the origins whose pages may read the
-    answers (Fetch standard, CORS), or ``*``. ``public_url``: where clients see the server, if a
-    proxy in front of it changes that. ``timeout``: seconds in which an upstream must answer.
+    answers (Fetch standard, CORS), or ``*``. ``allow_hosts``: host names of this server, or ``*``
+    for any; to others than these, IP addresses, loopback names and that of ``public_url`` the
+    answer is 421, because a page may let its own name point here (DNS rebinding). ``public_url``:
+    where clients see the server, if a proxy in front of it changes that. ``timeout``: seconds in
+    which an upstream must answer.
 
     Raises TypeError or ValueError, which say what is wrong with an argument, and OSError when the
     cache cannot be written.
@@ -58,6 +63,7 @@ def create_app(
             cache=cache,
             cache_size=cache_size,
             allow_origins=allow_origins,
+            allow_hosts=allow_hosts,
             public_url=public_url,
             timeout=timeout,
         )
@@ -69,8 +75,8 @@ def build_app(settings: Settings) -> ASGIApp:
     cache = settings.cache or Path(tempfile.mkdtemp(prefix="pyodide-mirror-"))
     disk = Disk(cache, settings.cache_size)
     downloads = Downloads(disk)
-    own_wheel = OwnWheel(disk)
-    local: list[Source] = [] if settings.folder is None else [Folder(settings.folder)]
+    own_wheel = OwnWheel()
+    local: list[LocalSource] = [] if settings.folder is None else [Folder(settings.folder, disk)]
     upstreams = [
         Upstream(
             UpstreamClient(url, login=settings.logins.get(url), timeout=settings.timeout), downloads
@@ -81,4 +87,4 @@ def build_app(settings: Settings) -> ASGIApp:
     if settings.cache is None:
         # Not at the shutdown event, which WSGI bridges do not have.
         weakref.finalize(app, shutil.rmtree, cache, ignore_errors=True)
-    return CORSMiddleware(app, settings.allow_origins)
+    return CORSMiddleware(app, settings.allow_origins, AllowedHosts(settings.allow_hosts))

@@ -23,6 +23,16 @@ def verified(stored: bytes) -> bytes | None:
     return content if line + end == _line(content) else None
 
 
+def read_with_checksum(disk: Disk, key: str) -> bytes | None:
+    """Content that was stored with its checksum; None when there is none that can be read."""
+    try:
+        path = disk.get(key)
+        return None if path is None else verified(path.read_bytes())
+    except OSError as error:
+        _log.warning("cannot read what was stored: %s", error)
+        return None
+
+
 def put_with_checksum(disk: Disk, key: str, content: bytes) -> None:
     """Store content with its checksum; a disk that fails is logged, and nothing more.
 

@@ -1,4 +1,4 @@
-"""ASGI middleware for CORS: with it a web page may read every answer, whatever its status.
+"""ASGI middleware that decides which web pages may read the answers, whatever their status.
 
 It is the outermost layer because errors need it too: an answer without CORS headers is a network
 error to a browser, and its reason is lost (Fetch standard, section 4.9, "CORS check").
@@ -13,9 +13,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from .hosts import AllowedHosts
 
 _METHODS: Final = "GET, HEAD, OPTIONS"
 _EXPOSED: Final = (
@@ -25,18 +27,24 @@ _EXPOSED: Final = (
 _USUAL_HEADERS: Final = "Accept, Authorization, Cache-Control, If-None-Match, If-Range, Range"
 _HEADER_NAMES: Final = re.compile(r"[A-Za-z0-9-]{1,64}(\s*,\s*[A-Za-z0-9-]{1,64}){0,50}")
 _A_DAY: Final = "86400"
+_READ_ONLY: Final = (
+    "only GET, HEAD and OPTIONS are answered here; there are no uploads: copy files into the folder"
+    " that is served"
+)
 
 
 class CORSMiddleware:
-    """Adds CORS headers, and answers preflights and methods that are not allowed.
+    """Adds CORS headers; answers preflights, and what is not allowed: methods and hosts.
 
-    ``allow_origins``: origins that may read, or ``("*",)`` for all.
+    ``allow_origins``: origins that may read, or ``("*",)`` for all. ``hosts``: the names that are
+    answered to.
     """
 
-    def __init__(self, app: ASGIApp, allow_origins: Sequence[str]) -> None:
+    def __init__(self, app: ASGIApp, allow_origins: Sequence[str], hosts: AllowedHosts) -> None:
         self._app = app
         self._all = "*" in allow_origins
         self._origins = frozenset(allow_origins)
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
@@ -59,19 +67,21 @@ class CORSMiddleware:
         await self._answer(scope, asked)(scope, receive, send_readable)
 
     def _answer(self, scope: Scope, asked: Headers) -> ASGIApp:
+        refusal = self._hosts.refusal(asked, scope["http_version"])
+        if refusal is not None:
+            return error_response(*refusal)
         if scope["method"] == "OPTIONS":
-            return _preflight(asked)
+            return self._preflight(asked)
         if scope["method"] not in {"GET", "HEAD"}:
-            return PlainTextResponse(
-                "Only GET, HEAD and OPTIONS are answered here.\n",
-                405,
-                {"allow": _METHODS, "cache-control": "no-store"},
-            )
+            return error_response(405, _READ_ONLY, {"allow": _METHODS})
         return self._app
 
     def around(self, app: ASGIApp) -> CORSMiddleware:
         """The same middleware around another application."""
-        return CORSMiddleware(app, ("*",) if self._all else tuple(self._origins))
+        return CORSMiddleware(app, ("*",) if self._all else tuple(self._origins), self._hosts)
+
+    def _may_read(self, asked: Headers) -> bool:
+        return self._all or asked.get("origin", "") in self._origins
 
     def add(self, headers: MutableHeaders, asked: Headers) -> None:
         """Add the CORS headers to an answer's headers; ``asked``: those of the request."""
@@ -83,25 +93,31 @@ class CORSMiddleware:
             headers["timing-allow-origin"] = "*"
             return
         headers.add_vary_header("Origin")
-        origin = asked.get("origin", "")
-        if origin in self._origins:
-            headers["access-control-allow-origin"] = origin
-            headers["timing-allow-origin"] = origin
+        if self._may_read(asked):
+            headers["access-control-allow-origin"] = asked["origin"]
+            headers["timing-allow-origin"] = asked["origin"]
+
+    def _preflight(self, asked: Headers) -> Response:
+        """Allow the headers that are asked for (Fetch standard, section 4.8)."""
+        wanted = asked.get("access-control-request-headers", "")
+        headers = {
+            "allow": _METHODS,
+            "access-control-allow-methods": _METHODS,
+            # A star does not cover Authorization.
+            "access-control-allow-headers": wanted
+            if _HEADER_NAMES.fullmatch(wanted)
+            else _USUAL_HEADERS,
+            "access-control-max-age": _A_DAY,
+        }
+        # It opens this network to a page from outside, even to one that may read nothing.
+        is_private = asked.get("access-control-request-private-network") == "true"
+        if is_private and self._may_read(asked):
+            headers["access-control-allow-private-network"] = "true"
+        headers["vary"] = "Access-Control-Request-Headers, Access-Control-Request-Private-Network"
+        return Response(status_code=204, headers=headers)
 
 
-def _preflight(asked: Headers) -> Response:
-    """Allow the headers that are asked for (Fetch standard, section 4.8)."""
-    wanted = asked.get("access-control-request-headers", "")
-    headers = {
-        "allow": _METHODS,
-        "access-control-allow-methods": _METHODS,
-        # A star does not cover Authorization.
-        "access-control-allow-headers": wanted
-        if _HEADER_NAMES.fullmatch(wanted)
-        else _USUAL_HEADERS,
-        "access-control-max-age": _A_DAY,
-    }
-    if asked.get("access-control-request-private-network") == "true":
-        headers["access-control-allow-private-network"] = "true"
-    headers["vary"] = "Access-Control-Request-Headers, Access-Control-Request-Private-Network"
-    return Response(status_code=204, headers=headers)
+def error_response(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
+    """The answer for an error: a sentence, which no cache keeps."""
+    line = f"{status}: {text[:1].upper()}{text[1:]}.\n"
+    return PlainTextResponse(line, status, {**(headers or {}), "cache-control": "no-store"})

@@ -8,6 +8,8 @@ next start. Several processes may share the folder.
 from __future__ import annotations
 
 import contextlib
+import errno
+import logging
 import os
 import re
 import tempfile
@@ -25,14 +27,18 @@ else:
     _HAS_LOCKS = True
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+_log = logging.getLogger("pyodide_mirror.server")
 _KEY: Final = re.compile(r"[a-z0-9]{1,16}-[0-9a-f]{64}")
 _UNFINISHED: Final = "unfinished"
 GRACE: Final = 60.0
 """Seconds for which a used entry stays, even above the bound: somebody is about to open it."""
 _FORGOTTEN: Final = 24 * 3600.0
 """Seconds after which an unfinished file is abandoned, on systems without locks."""
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_SOME: Final = 64 * 1024 * 1024
+"""Bytes that are removed at least when the disk is full, so that it is not so again at once."""
 _LOOK_AGAIN: Final = 600.0
 """Seconds after which the folder is read again, because other processes may write to it."""
 
@@ -62,6 +68,9 @@ class Disk:
         self.size = 0
         self.checked: set[str] = set()
         """Entries whose digest was checked in the life of this process."""
+        self.problem = ""
+        """Why something could not be stored the last time, for people."""
+        self._failed_size = 0
         self._lock = threading.RLock()
         """Guards what is known of the entries: files are read and written in threads, too."""
         self._look()
@@ -80,14 +89,28 @@ class Disk:
 
     def put(self, key: str, content: bytes) -> Path:
         """Store bytes under a key; they replace what was there."""
-        with self.begin() as unfinished:
-            unfinished.write(content)
-            unfinished.flush()
-            return unfinished.commit(key)
+        for is_last in (False, True):
+            with self.begin() as unfinished:
+                unfinished.write(content)
+                unfinished.flush()
+                try:
+                    return unfinished.commit(key)
+                except FileNotFoundError:  # somebody has just removed the folder
+                    if is_last:
+                        raise
+        raise AssertionError
 
     def begin(self) -> Unfinished:
         """A new file to write to; :meth:`Unfinished.commit` makes it an entry."""
-        return Unfinished(self, self._unfinished)
+        with self.noting(0):
+            while True:
+                try:
+                    return Unfinished(self, self._unfinished)
+                except FileNotFoundError:  # somebody has removed the folder
+                    self._unfinished.mkdir(parents=True, exist_ok=True)
+                except OSError as error:
+                    if not self.has_made_room(error, 1):
+                        raise
 
     def remove(self, key: str) -> None:
         """Remove an entry that is not what it should be."""
@@ -106,6 +129,36 @@ class Disk:
             self._look()
         self.make_room()
         return path
+
+    def has_made_room(self, error: OSError, size: int) -> bool:
+        """Whether an error was that the disk is full, and so many bytes, and some, were removed."""
+        if error.errno not in _FULL:
+            return False
+        with self._lock:
+            enough = self.size - max(size, _SOME)
+            before = self.size
+            for key in list(self._entries):
+                if self.size <= enough:
+                    break
+                self._remove_unless_used(key)
+            if self.size < before:
+                _log.warning("the disk is full: %s bytes are removed", f"{before - self.size:,}")
+            return self.size < before
+
+    @contextlib.contextmanager
+    def noting(self, size: int) -> Iterator[None]:
+        """Note what goes wrong in the block, which stores so many bytes, as the problem.
+
+        It is over when as many bytes have been stored: there may be room for small files only.
+        """
+        try:
+            yield
+        except OSError as error:
+            self.problem = f"files are not stored ({error.strerror or type(error).__name__})"
+            self._failed_size = size
+            raise
+        if self.problem and size >= self._failed_size:
+            self.problem = ""
 
     def make_room(self) -> None:
         """Remove what was used least recently until the bound holds; what was just used stays."""
@@ -213,7 +266,17 @@ class Unfinished:
         self.close()
 
     def write(self, content: bytes) -> None:
-        """Append; after an OSError nothing was appended."""
+        """Append; after an OSError nothing was appended. If the disk is full, room is made."""
+        with self._disk.noting(self._size + len(content)):
+            while True:
+                try:
+                    self._append(content)
+                    break
+                except OSError as error:
+                    if not self._disk.has_made_room(error, len(content)):
+                        raise
+
+    def _append(self, content: bytes) -> None:
         self.file.seek(self._size)
         left = memoryview(content)
         while left:  # a disk that is nearly full writes only some of it
@@ -232,8 +295,9 @@ class Unfinished:
 
     def commit(self, key: str) -> Path:
         """Make it the entry of that key. The file stays open under its new name."""
-        self.path.chmod(0o644)
-        path = self._disk.adopt(self.path, key)
+        with self._disk.noting(self._size):
+            self.path.chmod(0o644)
+            path = self._disk.adopt(self.path, key)
         self._kept = True
         return path
 

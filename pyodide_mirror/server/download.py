@@ -3,6 +3,8 @@
 A download runs to its end in the background, whether or not its readers stay. The last byte is
 held back until the digest has been checked, so that no client takes a tampered file for a complete
 one.
+
+A file that cannot be stored is passed on without being kept: see :mod:`.received`.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from typing import TYPE_CHECKING, Final
 
 from pyodide_mirror.transport import OnceMap
 
-from .disk import GRACE, Disk, Unfinished
+from .disk import GRACE, Disk
+from .received import ReceivedBytes
 from .upstream_client import UpstreamClient, UpstreamError
 
 if TYPE_CHECKING:
@@ -27,12 +30,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger("pyodide_mirror.server")
 _PIECE: Final = 256 * 1024
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
+_NOBODY: Final = 10.0
+"""Seconds that a download which cannot be stored waits for somebody who reads it."""
 MAX_FILE_BYTES: Final = 16 * 1024**3
 """No wheel is larger, and an upstream that sends more would fill the disk."""
-
-
-class _DiskError(Exception):
-    """A file cannot be written here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +44,40 @@ class Place:
     client: UpstreamClient
 
 
+class _UnreadError(UpstreamError):
+    """A file that nobody reads, and that cannot be stored; no other place is asked for it."""
+
+
 class Download:
     """One file that is being fetched.
 
     ``size`` is known once :meth:`headers` returns, or stays None where the upstream tells none.
     """
 
-    def __init__(self, unfinished: Unfinished, *, sha256: str, size: int | None) -> None:
+    def __init__(self, received: ReceivedBytes, *, sha256: str, size: int | None) -> None:
         self.size: int | None = None
         self.sha256 = sha256
-        self.received = 0
         self.path: Path | None = None
         self._promised = size
-        self._unfinished = unfinished
+        self._bytes = received
         self._hash = hashlib.sha256()
         self._headers: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._headers.add_done_callback(lambda done: done.exception())  # who waits may have left
         self._moved = asyncio.Event()
         self._error: UpstreamError | None = None
         self._done = False
-        self._readers = 0
+        self._readers: dict[object, int] = {}
+        """Where each reader is."""
+
+    @property
+    def received(self) -> int:
+        """How many bytes are here."""
+        return self._bytes.size
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether others can still read it from its begin."""
+        return self._bytes.is_stored
 
     async def headers(self) -> None:
         """Wait until the upstream has begun to answer; raises :class:`UpstreamError`."""
@@ -73,7 +88,7 @@ class Download:
         while not self._done:
             await self._moved.wait()
         if self.path is None:
-            raise self._error or UpstreamError("the download was stopped")
+            raise self._error or UpstreamError("this server cannot store the file")
         return self.path
 
     async def read(self, start: int, end: int | None) -> AsyncIterator[bytes]:
@@ -82,36 +97,41 @@ class Download:
             async for piece in _pieces(self.path, start, self.received if end is None else end):
                 yield piece
             return
-        self._readers += 1
+        reader = object()
+        self._readers[reader] = start
         try:
             while end is None or start < end:
-                if (
-                    self._error is not None
-                ):  # nothing proves what there is, and the file may be closed
+                if self._error is not None:  # nothing proves what there is
                     raise self._error
                 stop = min(self._safe(), self.received if end is None else end)
                 if start < stop:
-                    piece = self._unfinished.read(start, min(_PIECE, stop - start))
-                    start += len(piece)
-                    yield piece
+                    found = self._bytes.read(start, min(_PIECE, stop - start))
+                    if found is None:
+                        raise UpstreamError("the file is not stored, and its begin is gone")
+                    start += len(found)
+                    yield found
+                    self._note_reader(reader, start)
                 elif self._done:
                     return
                 else:
                     await self._moved.wait()
         finally:
-            self._readers -= 1
+            del self._readers[reader]
+            self._forget()
             self._close_if_unused()
 
-    async def run(self, places: AsyncIterator[Place], keep: Callable[[Download], Path]) -> None:
+    async def run(
+        self, places: AsyncIterator[Place], keep: Callable[[ReceivedBytes], Path | None]
+    ) -> None:
         """Fetch from one place after another until it is complete, then ``keep`` it."""
         try:
             await self._fetch(places)
-            await asyncio.to_thread(self._unfinished.flush)
-            self.path = await asyncio.to_thread(keep, self)
+            await asyncio.to_thread(self._bytes.flush)
+            self.path = await asyncio.to_thread(keep, self._bytes)
             self._settle(None)
         except UpstreamError as error:
             self._settle(error)
-        except (OSError, _DiskError) as error:  # the disk is full, or gone
+        except OSError as error:  # the disk has lost what it took
             _log.error("cannot store a file: %s", error)
             self._settle(UpstreamError("this server cannot store the file; its log says why"))
         except BaseException:
@@ -125,10 +145,6 @@ class Download:
         """SHA-256 of what has been received."""
         return self._hash.hexdigest()
 
-    def commit(self, key: str) -> Path:
-        """Make the finished file an entry of the disk cache."""
-        return self._unfinished.commit(key)
-
     async def _fetch(self, places: AsyncIterator[Place]) -> None:
         problems: list[UpstreamError] = []
         silent: set[str] = set()
@@ -137,6 +153,8 @@ class Download:
                 continue
             try:
                 await self._fetch_from(place)
+            except _UnreadError:
+                raise
             except UpstreamError as error:
                 _log.warning("file: %s", error.detail)
                 problems.append(error)
@@ -162,20 +180,23 @@ class Download:
             async for piece in answer.content.iter_chunked(_PIECE):
                 fresh = piece[known_already:]
                 known_already -= len(piece) - len(fresh)
-                self._take(fresh)
+                await self._take(fresh)
         if self.size is not None and self.received < self.size:
             raise UpstreamError("the answer was cut off")
 
-    def _take(self, piece: bytes) -> None:
+    async def _take(self, piece: bytes) -> None:
         if self.received + len(piece) > (MAX_FILE_BYTES if self.size is None else self.size):
             raise UpstreamError("more bytes than were announced")
-        try:
-            self._unfinished.write(piece)
-        except OSError as error:  # ours, where other OSErrors are the upstream's
-            raise _DiskError(str(error)) from error
+        self._bytes.append(piece)
         self._hash.update(piece)
-        self.received += len(piece)
         self._wake()
+        while self._bytes.is_crowded:
+            # Whoever asked for it may be about to read; a reader that stalls is cut off elsewhere.
+            try:
+                async with asyncio.timeout(None if self._readers else _NOBODY):
+                    await self._moved.wait()
+            except TimeoutError:
+                raise _UnreadError("nobody reads the file, and it cannot be stored") from None
 
     def _check_answer(self, status: int, headers: Mapping[str, str]) -> int:
         """How many bytes of the answer are here already; UpstreamError if it cannot be used."""
@@ -205,6 +226,16 @@ class Download:
     def _safe(self) -> int:
         return self.received if self._done and not self._error else max(0, self.received - 1)
 
+    def _note_reader(self, reader: object, position: int) -> None:
+        self._readers[reader] = position
+        self._forget()
+
+    def _forget(self) -> None:
+        """Let go of what nobody is to read again, which makes room for more."""
+        if self._readers and not self.is_stored:
+            self._bytes.forget(min(self._readers.values()))
+            self._wake()
+
     def _wake(self) -> None:
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
@@ -223,7 +254,7 @@ class Download:
 
     def _close_if_unused(self) -> None:
         if self._done and not self._readers:
-            self._unfinished.close()
+            self._bytes.close()
 
 
 def _digest(path: Path) -> str:
@@ -279,13 +310,14 @@ class Downloads:
     ) -> Download:
         """The running download of a key, or a new one."""
         running = self._running.get(key)
-        if running is not None:
+        if running is not None and running.is_stored:
             return running
-        download = Download(self.disk.begin(), sha256=sha256, size=size)
+        download = Download(ReceivedBytes(self.disk), sha256=sha256, size=size)
 
-        def keep(finished: Download) -> Path:
+        def keep(finished: ReceivedBytes) -> Path | None:
             path = finished.commit(key)
-            self.disk.checked.add(key)
+            if path is not None:
+                self.disk.checked.add(key)
             return path
 
         task = asyncio.ensure_future(download.run(places, keep))
@@ -294,7 +326,8 @@ class Downloads:
 
         def ended(task: asyncio.Task[None]) -> None:
             self._tasks.discard(task)
-            self._running.pop(key, None)
+            if self._running.get(key) is download:
+                del self._running[key]
             if not task.cancelled() and task.exception() is not None:
                 _log.error("a download ended unexpectedly", exc_info=task.exception())
             # A file larger than the cache leaves it too, once nobody is about to open it.

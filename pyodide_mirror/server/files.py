@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
 import re
-from typing import TYPE_CHECKING, Final
+from contextlib import suppress
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Final, TypedDict
 
-from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from .content_negotiation import is_unchanged
-from .source import Stored
+from .download import Download
+from .source import InMemory, Stored
 from .upstream_client import UpstreamError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from io import FileIO
+    from pathlib import Path
+
     from starlette.requests import Request
-    from starlette.types import Send
+    from starlette.types import Receive, Scope, Send
 
     from pyodide_mirror.model import File
 
-    from .download import Download
-
 _log = logging.getLogger("pyodide_mirror.server")
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
-_ONE_OF_RANGES: Final = re.compile(r"(\d{1,18})-(\d{0,18})|-\d{1,18}")
 _MEDIA_TYPES: Final = {
     ".whl": "application/octet-stream",
     ".gz": "application/octet-stream",
     ".zip": "application/zip",
 }
+_NO_WAIT: Final = getattr(os, "RWF_NOWAIT", 0)
+"""Read only what needs no disk; only Linux can say so."""
+_PIECE: Final = 256 * 1024
+"""Bytes sent at a time; a megabyte would cost little less, and slow clients hold each piece."""
+
+
+class _Head(TypedDict):
+    status_code: int
+    headers: Mapping[str, str]
+    media_type: str
 
 
 class _Arriving(StreamingResponse):
@@ -46,37 +62,87 @@ class _Arriving(StreamingResponse):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+class _FromDisk(Response):
+    """An open file from ``start`` to before ``end``; it is closed when it was sent."""
+
+    def __init__(self, opened: FileIO, start: int, end: int, head: _Head) -> None:
+        super().__init__(None, **head)
+        self._opened = opened
+        self._start = start
+        self._end = end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it (ASGI)."""
+        left = asyncio.ensure_future(_left(receive))
+        try:
+            head = {"type": "http.response.start", "status": self.status_code}
+            await send({**head, "headers": self.raw_headers})
+            at, end = self._start, self._start if scope["method"] == "HEAD" else self._end
+            while at < end and not left.done():
+                piece = await _read(self._opened, at, min(_PIECE, end - at))
+                if not piece:  # a client discards an answer that is never completed
+                    _log.warning("a file became shorter while it was sent")
+                    return
+                at += len(piece)
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                await asyncio.sleep(0)  # let others have their turn
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            self._opened.close()
+            left.cancel()
+
+
+async def _left(receive: Receive) -> None:
+    """Return when the client has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _read(opened: FileIO, at: int, size: int) -> bytes:
+    """Bytes of a file; a thread reads them where that has to wait for the disk.
+
+    A thread takes several times as long as the copying of what is in memory already.
+    """
+    if _NO_WAIT:
+        buffer = bytearray(size)
+        with suppress(OSError):  # not in memory, or the file system cannot tell
+            count = os.preadv(opened.fileno(), [buffer], at, _NO_WAIT)
+            return bytes(memoryview(buffer)[:count])
+    return await asyncio.to_thread(_read_at, opened, at, size)
+
+
+def _read_at(opened: FileIO, at: int, size: int) -> bytes:
+    opened.seek(at)
+    return opened.read(size)
+
+
 async def answer(
-    request: Request, file: File, blob: Stored | Download, *, caching: str
+    request: Request, file: File, blob: Stored | InMemory | Download, *, caching: str
 ) -> Response:
     """The answer to a request for a file (RFC 9110, sections 13 and 14).
 
-    Raises UpstreamError when its download could not begin.
+    Raises UpstreamError when its download could not begin, and FileNotFoundError when it is no
+    longer on disk.
     """
     headers = {"cache-control": caching, "accept-ranges": "bytes"}
     if file.sha256:
         headers["etag"] = f'"{file.sha256}"'
         if is_unchanged(request.headers.get("if-none-match"), headers["etag"]):
             return Response(status_code=304, headers=headers)
+    kind = media_type(file.filename)
     if isinstance(blob, Stored):
-        if not _is_of_ranges(request.headers.get("range", "")):
-            _ignore_range(request)
-        return FileResponse(blob.path, headers=headers, media_type=media_type(file.filename))
-    await blob.headers()
-    return _arriving(request, blob, headers, media_type(file.filename))
-
-
-def _is_of_ranges(header: str) -> bool:
-    unit, _, ranges = header.partition("=")
-    found = [_ONE_OF_RANGES.fullmatch(one.strip()) for one in ranges.split(",") if one.strip()]
-    forward = (one and not (one[2] and int(one[2]) < int(one[1])) for one in found)
-    return unit.strip().lower() == "bytes" and bool(found) and all(forward)
-
-
-def _ignore_range(request: Request) -> None:
-    """Drop a header that is not a range of bytes, which is no error (RFC 9110, section 14.2)."""
-    scope = request.scope
-    scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"range"]
+        return _stored(request, blob.path, headers, kind)
+    if isinstance(blob, Download):
+        await blob.headers()
+    part = _part(request, headers, len(blob.content) if isinstance(blob, InMemory) else blob.size)
+    if part is None:
+        return _behind_the_end(headers)
+    status, start, end = part
+    if isinstance(blob, InMemory):
+        return Response(blob.content[start:end], status, headers, kind)
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers, media_type=kind)
+    return _Arriving(blob.read(start, end), status, headers, media_type=kind)
 
 
 def media_type(filename: str) -> str:
@@ -84,35 +150,57 @@ def media_type(filename: str) -> str:
     return _MEDIA_TYPES.get(filename[filename.rfind(".") :], "application/octet-stream")
 
 
-def _arriving(request: Request, download: Download, headers: dict[str, str], kind: str) -> Response:
-    size = download.size
-    start, end, status = 0, size, 200
-    wanted = _wanted(request, headers.get("etag", ""), size)
-    if wanted is not None and size is not None:
-        start, end = wanted
-        if start >= size:
-            return PlainTextResponse(
-                "The range begins after the end of the file.\n",
-                416,
-                {**headers, "content-range": f"bytes */{size}", "cache-control": "no-store"},
-            )
-        status = 206
+def _stored(request: Request, path: Path, headers: dict[str, str], kind: str) -> Response:
+    opened = path.open("rb", buffering=0)
+    told = os.fstat(opened.fileno())
+    headers["last-modified"] = formatdate(told.st_mtime, usegmt=True)
+    headers.setdefault("etag", f'"{told.st_mtime_ns:x}-{told.st_size:x}"')
+    part = _part(request, headers, told.st_size)
+    if part is None:
+        opened.close()
+        return _behind_the_end(headers)
+    status, start, end = part
+    head = _Head(status_code=status, headers=headers, media_type=kind)
+    return _FromDisk(opened, start, told.st_size if end is None else end, head)
+
+
+def _part(
+    request: Request, headers: dict[str, str], size: int | None
+) -> tuple[int, int, int | None] | None:
+    """Status, begin and end of what is sent, whose headers are added; None: it has no such part."""
+    status, start, end = 200, 0, size
+    wanted = _wanted(request, headers, size)
+    if wanted is not None:
+        status, (start, end) = 206, wanted
+        if start >= (size or 0):
+            headers["content-length"] = str(size)
+            return None
         headers["content-range"] = f"bytes {start}-{end - 1}/{size}"
     if end is not None:
         headers["content-length"] = str(end - start)
-    if request.method == "HEAD":
-        return Response(status_code=status, headers=headers, media_type=kind)
-    return _Arriving(download.read(start, end), status, headers, media_type=kind)
+    return status, start, end
 
 
-def _wanted(request: Request, etag: str, size: int | None) -> tuple[int, int] | None:
+def _behind_the_end(headers: dict[str, str]) -> Response:
+    size = headers.pop("content-length")
+    return PlainTextResponse(
+        "The range begins after the end of the file.\n",
+        416,
+        {**headers, "content-range": f"bytes */{size}", "cache-control": "no-store"},
+    )
+
+
+def _wanted(
+    request: Request, headers: Mapping[str, str], size: int | None
+) -> tuple[int, int] | None:
     """The range that is asked for, as start and end; None for the whole file.
 
     Several ranges, and what is not a range of bytes, may be ignored (RFC 9110, section 14.2).
     """
     found = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", "").lower())
     unless = request.headers.get("if-range")
-    if found is None or size is None or (unless is not None and unless != etag):
+    same = unless is None or unless in {headers.get("etag"), headers.get("last-modified")}
+    if found is None or size is None or not same:
         return None
     first, last = found.groups()
     if not first and not last:

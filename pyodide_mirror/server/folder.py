@@ -3,57 +3,62 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import os
-import re
-import stat
 import time
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from packaging.metadata import parse_email
+from pyodide_mirror.model import ProjectPage, printable
+from pyodide_mirror.transport import OnceMap
 
-from pyodide_mirror.model import File, ProjectPage
-
-from .archive import read_metadata
-from .source import Stored, parse_filename, with_versions
-from .upstream_client import UpstreamError
+from .folder_files import FolderFiles, stamps_of
+from .folder_tree import Tree, look
+from .source import Stored, UnreadableError, with_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+
+    from pyodide_mirror.model import File
+
+    from .disk import Disk
+    from .folder_files import Known, Stamp
 
 _log = logging.getLogger("pyodide_mirror.server")
-_SETTLED: Final = 2.0
-"""Seconds after which a folder's modification time shows every change: such clocks are coarse."""
-_PLAIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!~-]{0,254}")
-"""File names as in pages of upstreams: not hidden, and safe in any path."""
-_END_OF_TIME: Final = 253_402_300_800 * 10**9
-"""The year 10000, which has no four digits."""
-_Stamp = tuple[int, int, int]
+_FEW: Final = 100
+_REST: Final = 100e-6
+"""Seconds for each file of a page beyond the first few, in which the files are not looked at again.
+It is a multiple of what looking takes, so that a page of thousands of files is cheap to serve."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """What is known about a file as long as its stamp stays the same."""
+class _Kept:
+    """A page that was made of files with these stamps, and until when it is taken for good."""
 
-    stamp: _Stamp
-    file: File | None
-    metadata: bytes = b""
+    files: Mapping[str, str]
+    stamps: Mapping[str, Stamp]
+    page: ProjectPage
+    until: float
 
 
 class Folder:
-    """A :class:`~pyodide_mirror.server.source.Source` of the files in a folder and its subfolders.
+    """A :class:`~pyodide_mirror.server.source.LocalSource` of the files in a folder, at any depth.
 
-    Hidden files, and files that are not named like a wheel or sdist, are ignored. A wheel that
-    cannot be read, such as one that is still being copied, is left out until it can.
+    Hidden files are ignored; what cannot be served is left out, and why is logged once: files that
+    are not named like a wheel or sdist, and wheels that cannot be read, such as one that is still
+    being copied. The projects of what cannot be listed now are an error and never unknown: they
+    would be taken from an upstream, where anybody may have uploaded something under their names.
+
+    ``disk``: where digests are kept. ``clock``: seconds, only ever forward.
     """
 
     immutable = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, disk: Disk | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Raises ValueError when it is not a folder that can be read."""
         if not path.is_dir():
             what = "is no folder" if path.exists() else "does not exist"
@@ -62,144 +67,102 @@ class Folder:
             raise ValueError(f"the folder {str(path)!r} may not be read")
         self.path = path
         self.name = f"folder {path.name or path}"
-        self._projects: Mapping[str, Mapping[str, Path]] = {}
-        self._seen: dict[Path, int] = {}
-        self._looked = float("-inf")
-        self._known: dict[Path, _Known] = {}
+        self._clock = clock
+        self._tree = Tree()
+        self._files = FolderFiles(disk)
+        self._kept: dict[str, _Kept] = {}
+        self._making: OnceMap[tuple[str, int], ProjectPage] = OnceMap()
         self._lock = asyncio.Lock()
-        self._warned: dict[Path, _Stamp] = {}
+        self._begun = self._done = 0
 
     async def page(self, project: str) -> ProjectPage | None:
         """See Source."""
-        async with self._lock:
-            found = (await asyncio.to_thread(self._look)).get(project)
-            if found is None:
-                return None
-            files = await asyncio.to_thread(self._describe_all, found)
-        return with_versions(ProjectPage(name=project, files=files))
+        tree = await self._look()
+        if project in tree.lost:
+            raise UnreadableError(f"{self.name}: {tree.lost[project]}")
+        files = tree.projects.get(project)
+        if files is None:
+            return None
+        kept = self._kept.get(project)
+        if kept is not None and kept.files is files and self._clock() < kept.until:
+            return kept.page
+        # Not by the files' names alone: one that was just dropped in must be on the page.
+        return await self._making.get((project, id(files)), partial(self._make, project, files))
 
     async def projects(self) -> Iterable[str]:
         """See Source."""
-        async with self._lock:
-            return list(await asyncio.to_thread(self._look))
+        tree = await self._look()
+        return [*tree.projects, *(tree.lost.keys() - tree.projects.keys())]
 
     async def blob(self, project: str, file: File) -> Stored:
         """See Source."""
-        return Stored(self._path(project, file))
+        self._known(project, file)
+        return Stored(Path(self._tree.projects[project][file.filename]))
 
     async def metadata(self, project: str, file: File) -> bytes:
         """See Source."""
-        return self._known[self._path(project, file)].metadata
+        return self._known(project, file).metadata
 
     async def close(self) -> None:
         """See Source."""
 
-    def _path(self, project: str, file: File) -> Path:
-        path = self._projects.get(project, {}).get(file.filename)
-        if path is None or path not in self._known:
-            raise UpstreamError("the file has just been removed")
-        return path
-
-    def _look(self) -> Mapping[str, Mapping[str, Path]]:
-        """What is there; the folders are walked again only when one has changed."""
-        if self._is_fresh():
-            return self._projects
-        started = time.time()
-        projects: dict[str, dict[str, Path]] = {}
-        seen: dict[Path, int] = {}
-        for root, folders, names in os.walk(self.path, onerror=self._skip):
-            folders[:] = sorted(each for each in folders if not each.startswith("."))
-            seen[Path(root)] = _changed(Path(root))
-            for name in sorted(names):
-                parsed = parse_filename(name) if _PLAIN.fullmatch(name) else None
-                if parsed is not None:
-                    projects.setdefault(parsed[0], {}).setdefault(name, Path(root, name))
-        self._projects, self._seen, self._looked = projects, seen, started
-        there = {path for files in projects.values() for path in files.values()}
-        self._known = {path: known for path, known in self._known.items() if path in there}
-        self._warned = {
-            path: stamp for path, stamp in self._warned.items() if path in there or not any(stamp)
-        }
-        return projects
-
-    def _skip(self, error: OSError) -> None:
-        """Leave out a subfolder that cannot be read (such as lost+found), never the whole folder.
-
-        Its projects would then be taken from an upstream, where anybody may have uploaded
-        something under their names.
-        """
-        if Path(error.filename) == self.path:
-            raise UpstreamError(f"{self.name}: it cannot be read now ({error.strerror})") from error
-        self._warn(Path(error.filename), (0, 0, 0), str(error.strerror))
-
-    def _is_fresh(self) -> bool:
-        if not self._seen:
-            return False
-        for folder, changed in self._seen.items():
-            if _changed(folder) != changed or self._looked - changed / 1e9 < _SETTLED:
-                return False
-        return True
-
-    def _describe_all(self, files: Mapping[str, Path]) -> tuple[File, ...]:
-        found = (self._describe(path) for path in files.values())
-        return tuple(file for file in found if file is not None)
-
-    def _describe(self, path: Path) -> File | None:
+    async def left_out(self) -> dict[str, str]:
+        """See LocalSource; relative paths of what has been looked at."""
         try:
-            status = path.stat()
-            if not stat.S_ISREG(status.st_mode):  # opening a pipe would block
-                self._warn(path, (0, 0, 0), "it is no file")
-                return None
-            stamp = status.st_mtime_ns, status.st_size, status.st_ino
-            known = self._known.get(path)
-            if known is None or known.stamp != stamp:
-                known = self._examine(path, stamp)
-                self._known[path] = known
-        except OSError as error:
-            self._warn(path, (0, 0, 0), str(error.strerror))
-            return None
-        return known.file
+            tree = await self._look()
+        except UnreadableError as error:
+            return {self.name: str(error)}
+        found = {**tree.left_out, **self._files.left_out}
+        return {self._relative(path): why for path, why in sorted(found.items())}
 
-    def _examine(self, path: Path, stamp: _Stamp) -> _Known:
-        metadata, requires_python = b"", ""
-        if path.suffix == ".whl":
-            try:
-                metadata = read_metadata(path)
-            except ValueError as error:
-                self._warn(path, stamp, str(error))
-                return _Known(stamp, None)
-            requires_python = parse_email(metadata)[0].get("requires_python", "")
-        with path.open("rb") as content:
-            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
-        file = File(
-            filename=path.name,
-            url=path.absolute().as_uri(),
-            hashes={"sha256": sha256},
-            requires_python=requires_python,
-            metadata={"sha256": hashlib.sha256(metadata).hexdigest()} if metadata else None,
-            size=stamp[1],
-            upload_time=upload_time(stamp[0]),
-        )
-        return _Known(stamp, file, metadata)
+    def _relative(self, path: str) -> str:
+        return printable(os.path.relpath(path, self.path))
 
-    def _warn(self, path: Path, stamp: _Stamp, what: str) -> None:
-        """Log why a file is left out, once for each state of it."""
-        if self._warned.get(path) != stamp:
-            self._warned[path] = stamp
-            _log.warning("left out for now: %s: %s", path.name, what)
+    def _known(self, project: str, file: File) -> Known:
+        path = self._tree.projects.get(project, {}).get(file.filename, "")
+        known = self._files.get(path)
+        if known is None:
+            raise UnreadableError("the file has just been removed; read its page again")
+        return known
 
+    async def _look(self) -> Tree:
+        """What is there now; one look is enough for all who wait for one."""
+        begun = self._begun
+        async with self._lock:
+            if self._done <= begun:  # else one has begun, and ended, since we wait
+                self._begun += 1
+                number = self._begun
+                now = self._clock()
+                tree = await asyncio.to_thread(look, str(self.path), self._tree, now)
+                self._done = number
+                self._note(tree)
+        if self._tree.problem:
+            raise UnreadableError(f"{self.name}: it cannot be read now ({self._tree.problem})")
+        return self._tree
 
-def _changed(folder: Path) -> int:
-    """A folder's modification time in nanoseconds; -1 when it is gone."""
-    try:
-        return folder.stat().st_mtime_ns
-    except OSError:
-        return -1
+    def _note(self, tree: Tree) -> None:
+        before, self._tree = self._tree, tree
+        if tree.projects is before.projects:
+            return
+        for path, why in tree.left_out.items():
+            if before.left_out.get(path) != why:
+                _log.warning("left out for now: %s: %s", self._relative(path), why)
+        self._files.keep_only({path for files in tree.projects.values() for path in files.values()})
+        self._kept = {each: kept for each, kept in self._kept.items() if each in tree.projects}
 
-
-def upload_time(nanoseconds: int) -> str:
-    """A time in the form of PEP 700; empty for one before 1970 or after 9999."""
-    if not 0 <= nanoseconds < _END_OF_TIME:
-        return ""
-    moment = datetime.fromtimestamp(nanoseconds // 1000 / 1e6, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    async def _make(self, project: str, files: Mapping[str, str]) -> ProjectPage:
+        rest = _REST * max(0, len(files) - _FEW)
+        stamps = await asyncio.to_thread(stamps_of, files.values())
+        kept = self._kept.get(project)
+        if kept is not None and kept.stamps == stamps:
+            self._kept[project] = replace(kept, files=files, until=self._clock() + rest)
+            return kept.page
+        known = await self._files.read(stamps)
+        found = tuple(each.file for each in known if each.file is not None)
+        unreadable = [each.problem for each in known if isinstance(each.stamp, str)]
+        if unreadable and not found:
+            raise UnreadableError(f"{self.name}: no file of {project}: {unreadable[0]}")
+        page = with_versions(ProjectPage(name=project, files=found))
+        if [each.stamp for each in known] == list(stamps.values()):
+            self._kept[project] = _Kept(files, stamps, page, self._clock() + rest)
+        return page

@@ -10,11 +10,12 @@ from pyodide_mirror import __version__
 from pyodide_mirror.model import HostKind, host_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from .repository import Repository
 
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+_MOST_LEFT_OUT: Final = 50
 _STYLE: Final = """\
 :root{color-scheme:light dark}
 body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem}
@@ -25,8 +26,11 @@ table{border-collapse:collapse}td,th{text-align:left;padding:.2rem 1rem .2rem 0}
 """
 
 
-def page(base: str, own_wheel: str, repository: Repository) -> str:
-    """The page for a server that its visitor sees at ``base``."""
+def page(base: str, own_wheel: str, repository: Repository, left_out: Mapping[str, str]) -> str:
+    """The page for a server that its visitor sees at ``base``.
+
+    ``left_out``: what is not served of what is on this machine, and why.
+    """
     sections = "\n".join(
         f"<h2>{escape(title)}</h2>\n<pre>{escape(lines)}</pre>"
         for title, lines in _recipes(base, own_wheel)
@@ -40,7 +44,7 @@ def page(base: str, own_wheel: str, repository: Repository) -> str:
 <p>This is pyodide_mirror {escape(__version__)}. It serves Python packages to Pyodide, pip and uv
 as <a href="{escape(base)}/simple/">{escape(base)}/simple/</a>, with everything a browser asks of
 an index: JSON (PEP 691), CORS, and core metadata (PEP 658).</p>
-{_sources(repository)}
+{_sources(repository)}{_left_out(left_out)}
 {sections}
 </body></html>
 """
@@ -51,6 +55,17 @@ def _sources(repository: Repository) -> str:
     rows += [(each.name, each.problem or "asked in turn") for each in repository.upstreams]
     cells = "".join(f"<tr><td>{escape(a)}</td><td>{escape(b)}</td></tr>" for a, b in rows)
     return f"<table><tr><th>Packages come from</th><th></th></tr>{cells}</table>"
+
+
+def _left_out(left_out: Mapping[str, str]) -> str:
+    if not left_out:
+        return ""
+    shown = list(left_out.items())[:_MOST_LEFT_OUT]
+    lines = [f"{path}: {why}" for path, why in shown]
+    if more := len(left_out) - len(shown):
+        lines.append(f"… and {more:,} more, which the log names")
+    text = escape("\n".join(lines))
+    return f"\n<details><summary>Left out: {len(left_out):,}</summary><pre>{text}</pre></details>"
 
 
 def _recipes(base: str, own_wheel: str) -> Iterator[tuple[str, str]]:

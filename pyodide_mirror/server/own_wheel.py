@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from typing import TYPE_CHECKING
 
@@ -11,12 +10,11 @@ from pyodide_mirror.index import metadata_of
 from pyodide_mirror.model import File, ProjectPage
 from pyodide_mirror.own_wheels import page_wheel, whole_wheel
 
-from .source import Stored
+from .source import InMemory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .disk import Disk
 
 PROJECT = "pyodide-mirror"
 
@@ -31,11 +29,10 @@ class OwnWheel:
     name = "this server's own wheel"
     immutable = True  # its name is made of its content
 
-    def __init__(self, disk: Disk) -> None:
+    def __init__(self) -> None:
         """Make the wheels. Raises PackageNotFoundError when the package is not installed."""
-        self._disk = disk
         self._contents = dict([whole_wheel(), page_wheel()])
-        self._metadata = {name: metadata_of(wheel) for name, wheel in self._contents.items()}
+        self._metadata = {name: metadata_of(wheel, name) for name, wheel in self._contents.items()}
         self._files = tuple(map(self._describe, self._contents))
         self.filename = self._files[-1].filename
 
@@ -53,19 +50,17 @@ class OwnWheel:
         """See Source."""
         return [PROJECT]
 
-    async def blob(self, project: str, file: File) -> Stored:
+    async def blob(self, project: str, file: File) -> InMemory:
         """See Source."""
-        key = f"file-{file.sha256}"
-        path = self._disk.get(key)
-        if path is None or key not in self._disk.checked:
-            content = self._contents[file.filename]
-            path = await asyncio.to_thread(self._disk.put, key, content)
-            self._disk.checked.add(key)
-        return Stored(path)
+        return InMemory(self._contents[file.filename])
 
     async def metadata(self, project: str, file: File) -> bytes:
         """See Source."""
         return self._metadata[file.filename]
+
+    async def left_out(self) -> dict[str, str]:
+        """See LocalSource."""
+        return {}
 
     async def close(self) -> None:
         """See Source."""

@@ -10,11 +10,12 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pyodide_mirror.index import JSON_TYPE, PageError, parse_page, to_json
+from pyodide_mirror.index import JSON_TYPE, EmptyPageError, PageError, parse_page, to_json
 
 from .checksum import put_with_checksum, verified
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pyodide_mirror.model import ProjectPage
@@ -26,10 +27,13 @@ _log = logging.getLogger("pyodide_mirror.server")
 _NO_HOST: Final = "https://kept.invalid/"
 """The URL of a stored page, whose own URLs are all absolute."""
 
+_FORM: Final = 2
+"""The form of stored pages, which changes with what is stored: other forms are not found."""
+
 
 @dataclass(frozen=True, slots=True)
 class CachedPage:
-    """A page as it was at a time, in seconds since 1970; None: there was no such project."""
+    """A page as the upstream had it at a time, in seconds since 1970; None: it had none."""
 
     page: ProjectPage | None
     fetched: float
@@ -47,6 +51,7 @@ class PageCache:
         self._disk = disk
         self._max_files = max_files
         self._pages: OrderedDict[str, CachedPage] = OrderedDict()
+        self._shown: dict[str, tuple[ProjectPage, int, ProjectPage]] = {}
         self._weight = 0
 
     def __getitem__(self, project: str) -> CachedPage:
@@ -57,14 +62,29 @@ class PageCache:
     def __setitem__(self, project: str, cached: CachedPage) -> None:
         """Keep a page in memory; the least recently used ones make room for it."""
         before = self._pages.pop(project, None)
+        if before is None or before.page is not cached.page:
+            self._shown.pop(project, None)
         self._weight += _weight(cached) - (_weight(before) if before else 0)
         self._pages[project] = cached
         while self._weight > self._max_files and len(self._pages) > 1:
-            _, oldest = self._pages.popitem(last=False)
+            left, oldest = self._pages.popitem(last=False)
+            self._shown.pop(left, None)
             self._weight -= _weight(oldest)
 
     def __contains__(self, project: str) -> bool:
         return project in self._pages
+
+    def shown(
+        self, page: ProjectPage, version: int, show: Callable[[ProjectPage], ProjectPage]
+    ) -> ProjectPage:
+        """What ``show`` makes of a page; it is made once for each ``version`` of its rules."""
+        known = self._shown.get(page.name)
+        if known is not None and known[0] is page and known[1] == version:
+            return known[2]
+        shown = show(page)
+        if page.name in self._pages:
+            self._shown[page.name] = page, version, shown
+        return shown
 
     def projects(self) -> list[str]:
         """The projects whose pages are in memory, least recently used first."""
@@ -94,7 +114,8 @@ class PageCache:
         put_with_checksum(self._disk, self._key(project), head + b"\n" + to_json(page))
 
     def _key(self, project: str) -> str:
-        return f"page-{hashlib.sha256(f'{self._index_url}/{project}/'.encode()).hexdigest()}"
+        name = f"{_FORM} {self._index_url}/{project}/"
+        return f"page-{hashlib.sha256(name.encode()).hexdigest()}"
 
 
 def _weight(cached: CachedPage) -> int:
@@ -108,7 +129,10 @@ def _read(path: Path, project: str) -> CachedPage | None:
             raise ValueError("it is damaged")
         head, _, body = content.partition(b"\n")
         fields: dict[str, Any] = json.loads(head)
-        page = parse_page(body, JSON_TYPE, _NO_HOST, project)
+        try:
+            page = parse_page(body, JSON_TYPE, _NO_HOST, project)
+        except EmptyPageError as error:
+            page = error.page
         return CachedPage(page, float(fields["fetched"]), str(fields["etag"]))
     except (OSError, ValueError, KeyError, TypeError, PageError) as error:
         _log.warning("the cached page of %s cannot be read (%s)", project, type(error).__name__)

@@ -6,11 +6,14 @@ import asyncio
 import gzip
 import hashlib
 import json
+import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from html import escape
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
+from weakref import WeakValueDictionary
 
 from pyodide_mirror.index import to_json
 
@@ -18,12 +21,19 @@ from .content_negotiation import MediaType
 from .source import tag_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from pyodide_mirror.model import File, ProjectPage
 
 _WORTH_PACKING: Final = 1_000
+_PLAIN: Final = MappingProxyType({"repository-version": "1.0"})
 MAX_BYTES_KEPT: Final = 64 * 1024 * 1024
+_MOST_ADDRESSES: Final = 8
+"""Addresses of this server for which one page is kept, so that they push out no other page."""
+_ANYWHERE: Final = f"http://{secrets.token_hex(16)}.invalid"
+"""Stands for the address in a page: something that no page has in another place."""
+_Key = tuple[str, "MediaType", str]
+"""A project, a media type and an address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,29 +52,44 @@ class Rendered:
 
 
 class Rendering:
-    """Makes the bodies of pages, and keeps the last used: one with 8,000 files takes a while."""
+    """Makes the bodies of pages, and keeps the last used: one with 8,000 files takes a while.
+
+    A page is made once, and its URLs are put in for each address at which clients see this server:
+    anybody may ask under many of them.
+    """
 
     def __init__(self, max_bytes: int = MAX_BYTES_KEPT) -> None:
         self._max_bytes = max_bytes
-        self._kept: OrderedDict[tuple[str, MediaType, str], tuple[ProjectPage, Rendered]] = (
-            OrderedDict()
-        )
+        self._kept: OrderedDict[_Key, tuple[ProjectPage, Rendered]] = OrderedDict()
         self._size = 0
-        self._lock = asyncio.Lock()
+        self._locks: WeakValueDictionary[tuple[str, MediaType], asyncio.Lock] = (
+            WeakValueDictionary()
+        )
 
     async def page(self, page: ProjectPage, media_type: MediaType, base: str) -> Rendered:
         """A project page with URLs of this server, which is at ``base`` (no slash at its end)."""
         key = page.name, media_type, base
         found = self._find(key, page)
         if found is None:
-            async with self._lock:  # many may wait for the same page
-                found = self._find(key, page)
-                if found is None:
-                    found = await asyncio.to_thread(_render, page, media_type, base)
-                    self._keep(key, page, found)
+            # Many may wait for the same page; nobody waits for another one.
+            lock = self._locks.setdefault(key[:2], asyncio.Lock())
+            async with lock:
+                found = self._find(key, page) or await self._make(key, page)
         return found
 
-    def _find(self, key: tuple[str, MediaType, str], page: ProjectPage) -> Rendered | None:
+    async def _make(self, key: _Key, page: ProjectPage) -> Rendered:
+        name, media_type, base = key
+        anywhere = name, media_type, _ANYWHERE
+        template = self._find(anywhere, page)
+        if template is None:
+            body = await asyncio.to_thread(_body, page, media_type, _ANYWHERE)
+            template = Rendered(body, b"", "")
+            self._keep(anywhere, page, template)
+        rendered = await asyncio.to_thread(_placed, template.body, media_type, base)
+        self._keep(key, page, rendered)
+        return rendered
+
+    def _find(self, key: _Key, page: ProjectPage) -> Rendered | None:
         kept = self._kept.get(key)
         if kept is None or kept[0] != page:
             return None
@@ -73,14 +98,17 @@ class Rendering:
         self._kept.move_to_end(key)
         return kept[1]
 
-    def _keep(self, key: tuple[str, MediaType, str], page: ProjectPage, rendered: Rendered) -> None:
+    def _keep(self, key: _Key, page: ProjectPage, rendered: Rendered) -> None:
         self._drop(key)
         self._kept[key] = page, rendered
         self._size += _weight(rendered)
+        of_this_page = [each for each in self._kept if each[:2] == key[:2]]
+        if len(of_this_page) > _MOST_ADDRESSES:
+            self._drop(of_this_page[0])
         while self._size > self._max_bytes and len(self._kept) > 1:
             self._drop(next(iter(self._kept)))
 
-    def _drop(self, key: tuple[str, MediaType, str]) -> None:
+    def _drop(self, key: _Key) -> None:
         if key in self._kept:
             self._size -= _weight(self._kept.pop(key)[1])
 
@@ -100,9 +128,15 @@ def file_path(file: File, project: str) -> str:
     return f"/files/{tag_of(file)}/{project}/{quote(file.filename)}"
 
 
-def _render(page: ProjectPage, media_type: MediaType, base: str) -> Rendered:
+def _body(page: ProjectPage, media_type: MediaType, base: str) -> bytes:
     shown = replace(page, files=tuple(_local(file, page.name, base) for file in page.files))
-    return Rendered.of(to_json(shown) if media_type is MediaType.JSON else _html_page(shown))
+    return to_json(shown) if media_type is MediaType.JSON else _html_page(shown)
+
+
+def _placed(template: bytes, media_type: MediaType, base: str) -> Rendered:
+    """A page of a server at an address, made from the one of a server anywhere."""
+    written = json.dumps(base)[1:-1] if media_type is MediaType.JSON else escape(base)
+    return Rendered.of(template.replace(_ANYWHERE.encode(), written.encode()))
 
 
 def _local(file: File, project: str, base: str) -> File:
@@ -114,11 +148,18 @@ def _weight(rendered: Rendered) -> int:
 
 
 def _html_page(page: ProjectPage) -> bytes:
-    return _html(f"Links for {page.name}", [_link(file) for file in page.files])
+    told = {"repository-version": "1.4" if page.status else "1.0"}
+    if page.status:  # PEP 792
+        told["project-status"] = page.status
+    if page.status_reason:
+        told["project-status-reason"] = page.status_reason
+    return _html(f"Links for {page.name}", [_link(file) for file in page.files], told)
 
 
-def _html(title: str, links: Iterable[str]) -> bytes:
-    head = '<meta charset="utf-8"><meta name="pypi:repository-version" content="1.0">'
+def _html(title: str, links: Iterable[str], told: Mapping[str, str] = _PLAIN) -> bytes:
+    head = '<meta charset="utf-8">' + "".join(
+        f'<meta name="pypi:{name}" content="{escape(value)}">' for name, value in told.items()
+    )
     lines = "<br>\n".join(links)
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head>{head}<title>{escape(title)}</title></head>\n'

@@ -1,7 +1,8 @@
 """All projects of one server: the folder's first, then our own wheels, then the upstreams'.
 
 A project that is in the folder is served from it alone, so that nobody can add a newer version of
-it from outside (dependency confusion: PEP 708 was rejected, so we must prevent it).
+it from outside (dependency confusion: PEP 708 was rejected, so we must prevent it). What the folder
+cannot read now is an error, for the same reason.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .source import Source, Stored, tag_of
+from .source import InMemory, LocalSource, Missing, Source, Stored, tag_of
 from .upstream import Upstream
 from .upstream_client import UpstreamError
 
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("pyodide_mirror.server")
 
 
-class Missing(LookupError):
-    """Something that no source has; the text says what."""
-
-
 @dataclass(frozen=True, slots=True)
 class FoundPage:
     """A project's page, and the source that has it."""
@@ -41,15 +38,16 @@ class FoundPage:
 class Repository:
     """Sources in the order in which they are asked."""
 
-    def __init__(self, local: Sequence[Source], upstreams: Sequence[Upstream]) -> None:
+    def __init__(self, local: Sequence[LocalSource], upstreams: Sequence[Upstream]) -> None:
         self.local = tuple(local)
         self.upstreams = tuple(upstreams)
+        self._sources: tuple[Source, ...] = (*self.local, *self.upstreams)
 
     async def find(self, project: str) -> FoundPage:
         """The page of a normalized name.
 
-        Raises :class:`Missing` when no source has it, and UpstreamError, with what each broken
-        upstream did, when that is not certain.
+        Raises :class:`Missing` when no source has it, UnreadableError when a local one cannot tell,
+        and UpstreamError, with what each broken upstream did, when that is not certain.
         """
         async with aclosing(self._all(project)) as found:
             async for each in found:
@@ -98,7 +96,9 @@ class Repository:
             detail = "; ".join(problem.detail for problem in problems)
             raise UpstreamError(detail, timed_out=all(each.timed_out for each in problems))
 
-    async def blob(self, project: str, found: FoundPage, file: File) -> Stored | Download:
+    async def blob(
+        self, project: str, found: FoundPage, file: File
+    ) -> Stored | InMemory | Download:
         """The file itself; another upstream's is used only if it has the same name and SHA-256."""
         if isinstance(found.source, Upstream):
             return await found.source.blob_from(file, self._places(project, found.source, file))
@@ -107,13 +107,20 @@ class Repository:
     async def projects(self) -> list[str]:
         """Normalized names of the projects that are known without a request."""
         names: set[str] = set()
-        for source in (*self.local, *self.upstreams):
+        for source in self._sources:
             names.update(await source.projects())
         return sorted(names)
 
+    async def left_out(self) -> dict[str, str]:
+        """What the sources on this machine do not serve, as far as they know, and why."""
+        found: dict[str, str] = {}
+        for source in self.local:
+            found |= await source.left_out()
+        return found
+
     async def close(self) -> None:
         """Close all sources."""
-        await asyncio.gather(*(source.close() for source in (*self.local, *self.upstreams)))
+        await asyncio.gather(*(source.close() for source in self._sources))
 
     async def _places(self, project: str, first: Upstream, file: File) -> AsyncIterator[Place]:
         async for place in first.places(file):

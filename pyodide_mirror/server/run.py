@@ -54,6 +54,8 @@ def run_server(given: argparse.Namespace) -> int:
             cache=given.cache or platformdirs.user_cache_path("pyodide-mirror", appauthor=False),
             cache_size=given.cache_size,
             allow_origins=given.allow_origin or ("*",),
+            # A server is known by the name that it listens on; an IPv6 address is none.
+            allow_hosts=[*(given.allow_host or ()), *([] if ":" in given.host else [given.host])],
             public_url=given.public_url or "",
             timeout=given.timeout,
         )

@@ -19,6 +19,8 @@ from pyodide_mirror.model import (
     split_http_url,
 )
 
+from .hosts import check_host
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -40,6 +42,7 @@ class Settings:
     cache: Path | None
     cache_size: int
     allow_origins: tuple[str, ...]
+    allow_hosts: tuple[str, ...]
     public_url: str
     timeout: float
 
@@ -51,6 +54,7 @@ def make(
     cache: str | os.PathLike[str] | None = None,
     cache_size: int = DEFAULT_CACHE_SIZE,
     allow_origins: Iterable[str] = ("*",),
+    allow_hosts: Iterable[str] = (),
     public_url: str = "",
     timeout: float = DEFAULT_TIMEOUT,
 ) -> Settings:
@@ -66,6 +70,10 @@ def make(
         raise ValueError(f"cache_size must be a number of bytes, not {cache_size!r}")
     if isinstance(allow_origins, str):
         raise TypeError("allow_origins must be several origins, not one string")
+    if isinstance(allow_hosts, str):
+        raise TypeError("allow_hosts must be several hosts, not one string")
+    url = check_public_url(public_url) if public_url else ""
+    hosts = [check_host(each) for each in allow_hosts]
     return Settings(
         folder=None if folder is None else Path(folder),
         upstreams=tuple(dict.fromkeys(chosen)),
@@ -73,7 +81,8 @@ def make(
         cache=None if cache is None else Path(cache),
         cache_size=cache_size,
         allow_origins=tuple(_check_allowed(each) for each in allow_origins),
-        public_url=check_public_url(public_url) if public_url else "",
+        allow_hosts=(*hosts, *_host_of(url)),
+        public_url=url,
         timeout=check_timeout(timeout),
     )
 
@@ -104,6 +113,11 @@ def check_public_url(text: str) -> str:
     if "?" in text or "#" in text:
         raise ValueError(f"{text!r} is no public URL: it has a query or a fragment")
     return f"{origin(parts)}{parts.path}".rstrip("/").removesuffix("/simple")
+
+
+def _host_of(url: str) -> list[str]:
+    host = urlsplit(url).hostname
+    return [check_host(host)] if host and ":" not in host else []
 
 
 def _split(text: str, what: str) -> SplitResult:

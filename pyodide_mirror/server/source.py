@@ -16,7 +16,7 @@ from packaging.utils import (
 from packaging.version import InvalidVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from pyodide_mirror.model import File, ProjectPage
@@ -27,11 +27,29 @@ UNVERIFIED = "unverified"
 """The tag of a file whose page gives no digest."""
 
 
+class Missing(LookupError):
+    """Something that no source has; the text says what."""
+
+
+class UnreadableError(Exception):
+    """A source on this machine has something that cannot be read now; the text says what and why.
+
+    No other source may be asked for it instead.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A whole file on disk."""
 
     path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class InMemory:
+    """A whole file in memory."""
+
+    content: bytes
 
 
 class Source(Protocol):
@@ -44,20 +62,31 @@ class Source(Protocol):
     async def page(self, project: str) -> ProjectPage | None:
         """The page of a normalized name; None when it has no such project.
 
-        Raises :class:`~pyodide_mirror.server.upstream_client.UpstreamError` when it cannot tell.
+        Raises :class:`~pyodide_mirror.server.upstream_client.UpstreamError`, or
+        :class:`UnreadableError`, when it cannot tell.
         """
 
     async def projects(self) -> Iterable[str]:
         """Normalized names of the projects that it knows without a request."""
 
-    async def blob(self, project: str, file: File) -> Stored | Download:
+    async def blob(self, project: str, file: File) -> Stored | InMemory | Download:
         """A file of one of its pages; raises UpstreamError."""
 
     async def metadata(self, project: str, file: File) -> bytes:
-        """The core metadata of a wheel of one of its pages (PEP 658); raises UpstreamError."""
+        """The core metadata of a wheel of one of its pages (PEP 658).
+
+        Raises Missing when there is none in the wheel, and UpstreamError.
+        """
 
     async def close(self) -> None:
         """Release what it holds."""
+
+
+class LocalSource(Source, Protocol):
+    """A source on this machine."""
+
+    async def left_out(self) -> Mapping[str, str]:
+        """What it does not serve, as far as it knows, and why."""
 
 
 def tag_of(file: File) -> str:

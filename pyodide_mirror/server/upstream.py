@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -17,16 +17,16 @@ from pyodide_mirror.index import ACCEPT, MAX_PAGE_BYTES, EmptyPageError, PageErr
 from pyodide_mirror.model import hide_user_info
 from pyodide_mirror.transport import TRANSIENT, OnceMap
 
-from .archive import read_metadata
-from .checksum import put_with_checksum, verified
+from .body import TooLargeError, receive, unpacked
 from .download import Download, Downloads, Place
-from .metadata import MetadataPromises, bounded_body, fetch_metadata, is_as_promised
+from .metadata import CoreMetadata
 from .page_cache import CachedPage, PageCache
 from .source import Stored, file_key, with_versions
 from .upstream_client import UpstreamClient, UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
+    from pathlib import Path
 
     import aiohttp
 
@@ -103,8 +103,7 @@ class Upstream:
         self._clock = clock
         self._pages = PageCache(client.index_url, downloads.disk, limits.files_in_memory)
         self._page_requests: OnceMap[str, CachedPage] = OnceMap()
-        self._metadata_requests: OnceMap[str, bytes] = OnceMap()
-        self._promises = MetadataPromises()
+        self._metadata = CoreMetadata(client, downloads, clock)
         self._large = asyncio.Semaphore(limits.large_pages_at_once)
         self._hung_at = float("-inf")
 
@@ -123,7 +122,9 @@ class Upstream:
         # An age below zero: the clock was wrong, and has been set.
         if not 0 <= age <= (FRESH_MISSING if cached.page is None else FRESH):
             cached = await self._renewed(project, cached)
-        return cached.page
+        if cached.page is None:
+            return None
+        return self._pages.shown(cached.page, self._metadata.changes, self._metadata.in_page)
 
     async def projects(self) -> Iterable[str]:
         """See Source: the projects that were asked for."""
@@ -148,27 +149,28 @@ class Upstream:
 
     async def metadata(self, project: str, file: File) -> bytes:
         """See Source: the upstream's own, if it is what its page promises, or else the wheel's."""
-        key = f"meta-{file_key(file).partition('-')[2]}"
-        path = self._downloads.disk.get(key)
-        if path is not None:
-            with suppress(FileNotFoundError):  # another process has just removed it
-                stored = verified(await asyncio.to_thread(path.read_bytes))
-                if stored is not None and is_as_promised(stored, file):
-                    return stored
-        return await self._metadata_requests.get(
-            key, lambda: self._make_metadata(key, project, file)
-        )
+
+        async def wheel() -> Path:
+            blob = await self.blob_from(file, self.places(file))
+            return blob.path if isinstance(blob, Stored) else await blob.whole()
+
+        return await self._metadata.get(self._as_listed(project, file), wheel)
 
     async def close(self) -> None:
         """See Source."""
         await asyncio.gather(*self._page_requests.stop(), return_exceptions=True)
-        await asyncio.gather(*self._metadata_requests.stop(), return_exceptions=True)
+        await self._metadata.close()
         await self.client.close()
 
     # --- pages ----------------------------------------------------------------------------------
 
     async def _load_or_ask(self, project: str) -> CachedPage:
-        return await self._pages.load(project) or await self._ask(project, None)
+        cached = await self._pages.load(project)
+        if cached is None:
+            return await self._ask(project, None)
+        if cached.page is not None:
+            await self._metadata.probe_hosts(cached.page)
+        return cached
 
     async def _renewed(self, project: str, cached: CachedPage) -> CachedPage:
         if self.rests and cached.page is not None:
@@ -197,6 +199,8 @@ class Upstream:
         self.problem = ""
         self._hung_at = float("-inf")
         await self._pages.store(project, fresh)
+        if fresh.page is not None:
+            await self._metadata.probe_hosts(fresh.page)
         return fresh
 
     async def _fetch_patiently(
@@ -231,53 +235,39 @@ class Upstream:
             )
 
     async def _content(self, answer: aiohttp.ClientResponse, slots: AsyncExitStack) -> bytes:
-        """The body; a large one waits for one of a few slots, and holds it until it is parsed."""
+        """The content; a large one waits for one of a few slots, and holds it until it is parsed.
+
+        A small body may have a large content.
+        """
         most, large = self._limits.page_bytes, self._limits.large_page_bytes
-        head = await bounded_body(answer, most, large)
-        if len(head) < large:
-            return head
+        body = await receive(answer, most, large)
+        if len(body) < large:
+            try:
+                content = await unpacked(answer, body, large - 1)
+            except TooLargeError:
+                pass
+            else:
+                return content
         await slots.enter_async_context(self._large)
-        return head + await bounded_body(answer, most - len(head))
+        if len(body) >= large:
+            body += await receive(answer, most - len(body))
+        return await unpacked(answer, body, most)
 
     def _parsed(self, fetched: CachedPage | _Body, project: str) -> CachedPage:
         if isinstance(fetched, CachedPage):
             return fetched
-        page = _parse(fetched, project)
-        return CachedPage(page and self._promises.in_page(page), self._clock(), fetched.etag)
+        return CachedPage(_parse(fetched, project), self._clock(), fetched.etag)
 
     def _note(self, error: UpstreamError) -> None:
         self.problem = error.detail
         if error.timed_out:
             self._hung_at = self._clock()
 
-    # --- metadata -------------------------------------------------------------------------------
-
-    async def _make_metadata(self, key: str, project: str, file: File) -> bytes:
-        metadata = await fetch_metadata(self.client, file)
-        if metadata is None:
-            metadata = await self._read_from_wheel(file)
-            if not is_as_promised(metadata, file):
-                self._withdraw_promise(project, file)
-        await asyncio.to_thread(put_with_checksum, self._downloads.disk, key, metadata)
-        return metadata
-
-    async def _read_from_wheel(self, file: File) -> bytes:
-        blob = await self.blob_from(file, self.places(file))
-        path = blob.path if isinstance(blob, Stored) else await blob.whole()
-        try:
-            return await asyncio.to_thread(read_metadata, path)
-        except ValueError as error:
-            raise UpstreamError(f"{file.filename} {error}") from error
-        except OSError as error:  # the disk fails, or another process removed it
-            raise UpstreamError(f"{file.filename} cannot be read here") from error
-
-    def _withdraw_promise(self, project: str, file: File) -> None:
-        """Promise nothing more of metadata whose promised digest is wrong."""
-        self._promises.withdraw(file)
-        if project in self._pages:
-            cached = self._pages[project]
-            page = cached.page and self._promises.in_page(cached.page)
-            self._pages[project] = replace(cached, page=page)
+    def _as_listed(self, project: str, file: File) -> File:
+        """A file with what the upstream itself promises of its metadata."""
+        page = self._pages[project].page if project in self._pages else None
+        listed = (each for each in page.files if each.url == file.url) if page else ()
+        return next((each for each in listed if each.filename == file.filename), file)
 
 
 def _parse(body: _Body, project: str) -> ProjectPage | None:
@@ -286,8 +276,10 @@ def _parse(body: _Body, project: str) -> ProjectPage | None:
         raise UpstreamError(f"its page has more than {_MAX_PIECES:,} parts")
     try:
         page = parse_page(body.content, body.content_type, body.url, project)
-    except EmptyPageError:
-        return None
+    except EmptyPageError as error:
+        if not error.page.status:
+            return None
+        page = error.page  # a quarantined project has no files (PEP 792), and its users must know
     except PageError as error:
         shown = hide_user_info(error.finding.detail)
         raise UpstreamError(f"its page is no project page: {shown}") from error

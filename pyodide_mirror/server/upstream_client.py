@@ -14,7 +14,7 @@ import netrc
 import os
 import socket
 import ssl
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -24,7 +24,7 @@ import yarl
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from pyodide_mirror import __version__
-from pyodide_mirror.model import HostKind, host_kind, origin, split_http_url
+from pyodide_mirror.model import HostKind, address_of, host_kind, origin, split_http_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -35,6 +35,7 @@ _CONNECTIONS: Final = 64
 """For pages; as many again for files."""
 _AGENT: Final = f"pyodide-mirror/{__version__}"
 _DISTANCE: Final = {HostKind.PUBLIC: 0, HostKind.PRIVATE: 1, HostKind.LOOPBACK: 2}
+_Address = IPv4Address | IPv6Address
 
 
 class UpstreamError(Exception):
@@ -72,7 +73,7 @@ class UpstreamClient:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Ask for a URL and follow redirects; any status but a redirect comes back.
 
-        ``raw``: the bytes as they are, whatever their Content-Encoding. ``known``: the digest of
+        ``raw``: it should come without a Content-Encoding. ``known``: the digest of
         the answer is known, so that even an https upstream may send it by plain http.
         Raises :class:`UpstreamError`; in the block as well, when the body breaks off.
         """
@@ -136,7 +137,7 @@ class UpstreamClient:
                     limit=_CONNECTIONS, resolver=ReachResolver(self._reach), use_dns_cache=False
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=not raw,
+                auto_decompress=False,  # see body.py
                 # trust_env would send the default login of .netrc to any file host.
                 trust_env=False,
                 requote_redirect_url=False,
@@ -148,37 +149,78 @@ class UpstreamClient:
 
 
 class Reach:
-    """How far into private networks an upstream may send us: as far as it is in one itself."""
+    """How far into private networks an upstream may send us.
+
+    What a user names is trusted, and what an upstream names is not: its pages and redirects, and
+    the addresses of its own name, which it can change at any time. An upstream that is named by a
+    private address, or by a name that only the local network resolves, may name private hosts. One
+    with a public name reaches the private addresses of this name, if it has no others, and no other
+    private ones. Loopback is reached only from an upstream that is named as such, and link-local
+    addresses, where clouds keep their secrets, from none.
+    """
 
     def __init__(self, index_url: str) -> None:
-        self._host = (urlsplit(index_url).hostname or "").rstrip(".")
-        self._distance = _DISTANCE[host_kind(index_url)]
-        self._trusted = {self._host}
+        self._host = _host(index_url)
+        self._named = host_kind(index_url)
+        self._own: frozenset[_Address] = frozenset()
+        """The private addresses of its public name, when that was last resolved."""
+        self._proxies: set[str] = set()
 
     def trust(self, host: str) -> None:
         """Allow a proxy of the environment, whatever its address."""
-        self._trusted.add(host)
+        self._proxies.add(host)
 
     def check_name(self, url: str) -> None:
         """Raise :class:`Refused` for a host whose name is out of reach."""
-        host = (urlsplit(url).hostname or "").rstrip(".")
-        if host != self._host and _DISTANCE[host_kind(url)] > self._distance:
+        host = _host(url)
+        if host == self._host:
+            return
+        kind, address = host_kind(url), address_of(host)
+        # A name of the local network is then held to its addresses.
+        resolved = address is None and kind is HostKind.PRIVATE and bool(self._own)
+        if not resolved and not self._covers(kind, address):
             raise Refused(f"{host}: a private host, named by a public upstream")
 
     def allowed(self, host: str, addresses: list[ResolveResult]) -> list[ResolveResult]:
         """The addresses of a host that are in reach; raises :class:`Refused` when there is none."""
-        kinds = [_DISTANCE[_kind(each["host"])] for each in addresses]
-        if host.rstrip(".") == self._host:
-            # The user chose it: a company's index often has a public name and a private address.
-            self._distance = max([self._distance, *kinds])
-        if host.rstrip(".") in self._trusted:
+        name = host.rstrip(".")
+        if name in self._proxies:
             return addresses
-        found = [
-            each for each, kind in zip(addresses, kinds, strict=True) if kind <= self._distance
-        ]
+        if name == self._host:
+            return self._of_upstream(addresses)
+        found = [each for each in addresses if self._covers(*_kind_and_address(each))]
         if not found:
             raise Refused(f"{host}: a private address, named by a public upstream")
         return found
+
+    def _of_upstream(self, addresses: list[ResolveResult]) -> list[ResolveResult]:
+        if self._named is not HostKind.PUBLIC:
+            return addresses  # nobody outside decides what they are
+        known = [(*_kind_and_address(each), each) for each in addresses]
+        public = [each for kind, _, each in known if kind is HostKind.PUBLIC]
+        # A company's index often has a public name and a private address.
+        inside = [
+            (address, each)
+            for kind, address, each in known
+            if kind is HostKind.PRIVATE and not address.is_link_local
+        ]
+        alone = len(inside) == len(known)
+        self._own = frozenset(address for address, _ in inside) if alone else frozenset()
+        found = public or [each for _, each in inside]
+        if not found:
+            where = ", ".join(str(address) for _, address, _ in known)
+            raise Refused(
+                f"{self._host}: its public name leads to {where}; if that is right, give the"
+                " address itself as the upstream"
+            )
+        return found
+
+    def _covers(self, kind: HostKind, address: _Address | None) -> bool:
+        if kind is HostKind.PUBLIC or address in self._own:
+            return True
+        if address is not None and address.is_link_local:
+            return False
+        return _DISTANCE[kind] <= _DISTANCE[self._named]
 
 
 class ReachResolver(AbstractResolver):
@@ -199,10 +241,16 @@ class ReachResolver(AbstractResolver):
         await self._system.close()
 
 
-def _kind(address: str) -> HostKind:
-    literal = address.partition("%")[0]  # without an IPv6 zone
-    found = ip_address(literal)
-    return host_kind(f"http://[{literal}]" if found.version == 6 else f"http://{literal}")
+def _host(url: str) -> str:
+    return (urlsplit(url).hostname or "").rstrip(".")
+
+
+def _kind_and_address(resolved: ResolveResult) -> tuple[HostKind, _Address]:
+    literal = resolved["host"].partition("%")[0]  # without an IPv6 zone
+    found = address_of(literal)
+    if found is None:
+        raise Refused(f"{resolved['hostname']}: an address that cannot be read")
+    return host_kind(f"http://[{literal}]" if ":" in literal else f"http://{literal}"), found
 
 
 def _basic(user: str, password: str) -> str:

@@ -45,6 +45,10 @@ class OnceMap(Generic[K, T]):
             return False
         return task.exception() is not None
 
+    def forget(self, key: K) -> None:
+        """Do the work anew for who asks next."""
+        self._tasks.pop(key, None)
+
     def stop(self) -> list[asyncio.Future[T]]:
         """Cancel what still runs, and forget it; returns what was cancelled."""
         running = {key: task for key, task in self._tasks.items() if not task.done()}

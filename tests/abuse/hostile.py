@@ -160,7 +160,7 @@ def _raw(text: str) -> Made:
 # ---------------------------------------------------------------- wheels that unfold
 
 
-def _bomb(name: str, content: Callable[[], bytes], says: str, *, status: int = 502) -> Hostile:
+def _bomb(name: str, content: Callable[[], bytes], says: str, *, status: int = 404) -> Hostile:
     content = cache(content)
 
     def file(world: World, request: Request) -> Response:
@@ -168,7 +168,8 @@ def _bomb(name: str, content: Callable[[], bytes], says: str, *, status: int = 5
             return Response(status=404)
         return typed(content(), "application/octet-stream")
 
-    told = page("{file}")
+    # The archives have the .dist-info folder of a project x.
+    told = page("{file}", name="x-1.{}-py3-none-any.whl")
     return Hostile(
         name=name,
         page=told,
@@ -184,13 +185,13 @@ def _bomb(name: str, content: Callable[[], bytes], says: str, *, status: int = 5
 _BOMBS = (
     _bomb("no wheel", lambda: b"PK" * 5_000, "is no"),
     _bomb("a wheel of one byte", lambda: b"P", "is no"),
-    _bomb("no METADATA", lambda: packed([("a", b"")]), "has 0 METADATA"),
+    _bomb("no METADATA", lambda: packed([("a", b"")]), "has 0 .dist-info folders"),
     _bomb(
         "many METADATA",
         lambda: packed([(f"{n}-1.0.dist-info/METADATA", b"") for n in range(20_000)]),
-        "has 20000 METADATA",
+        "has 20000 .dist-info folders",
     ),
-    _bomb("METADATA of 100 MB", lambda: packed([(INFO, bytes(100 * MB))]), "too large"),
+    _bomb("METADATA of 100 MB", lambda: packed([(INFO, bytes(100 * MB))]), "more than 4,194,304"),
     _bomb("METADATA that lies", lambda: lying(8, zeros(-15)), "", status=200),
     _bomb("METADATA that lies, by LZMA", lambda: lying(14, lzma_bomb()), ""),
     _bomb("encrypted METADATA", encrypted, ""),
@@ -410,6 +411,8 @@ _INNER = {
     "loopback in hexadecimal": "http://0x7f000001:{port}/secret",
     "loopback in IPv6": "http://[::1]:{port}/secret",
     "loopback as IPv4 in IPv6": "http://[::ffff:127.0.0.1]:{port}/secret",
+    "loopback behind NAT64": "http://[64:ff9b::127.0.0.1]:{port}/secret",
+    "loopback behind 6to4": "http://[2002:7f00:1::]:{port}/secret",
     "loopback with a dot at its end": "http://localhost.:{port}/secret",
     "no address": "http://0.0.0.0:{port}/secret",
     "a private address": "http://10.0.0.1/secret",

@@ -180,7 +180,7 @@ def test_idle_clients_keep_nobody_from_being_served(place: Place) -> None:
     with ExitStack() as stack:
         for number in range(IDLE):
             idle = stack.enter_context(connected(place.near.url))
-            idle.sendall(b"GET /simple/good/ HTTP/1.1\r\nHost: a\r\nX: "[: number % 40])
+            idle.sendall(b"GET /simple/good/ HTTP/1.1\r\nHost: localhost\r\nX: "[: number % 40])
         place.check_still_well(place.near)
         assert get(files_of(place.near.index_url, "good")[GOOD.filename]).body == GOOD.data
         assert costs.open_files > IDLE
@@ -203,7 +203,7 @@ def test_slow_readers_take_no_memory_and_get_all_in_the_end(
     """Of a file that arrives meanwhile, and of one in the folder."""
     upstream, server = big
     url = files_of(server.index_url, name.partition("-")[0])[name]
-    request = f"GET {urlsplit(url).path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    request = f"GET {urlsplit(url).path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     costs = Costs(server.process.pid)
     before = costs.now
     costs.forget_peak()
@@ -247,7 +247,7 @@ def impatient(hasty: tuple[Stock, Serving]) -> Serving:
     return hasty[1]
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET", b"GET / HTTP/1.1\r\nHost: a\r\nX: "])
+@pytest.mark.parametrize("sent", [b"", b"GET", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "])
 def test_a_client_must_say_in_time_what_it_wants(impatient: Serving, sent: bytes) -> None:
     with connected(impatient.url) as idle:
         idle.sendall(sent)
@@ -258,7 +258,7 @@ def test_a_client_must_say_in_time_what_it_wants(impatient: Serving, sent: bytes
 def test_a_client_must_take_in_time_what_it_asked_for(impatient: Serving) -> None:
     path = urlsplit(files_of(impatient.index_url, "local")["local-1.0.zip"]).path
     with connected(impatient.url, receive_buffer=4096) as slow:
-        slow.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        slow.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         assert slow.recv(1)
         for _ in range(2):  # as long as the server waits for a request, and once more
             with connected(impatient.url) as idle:
@@ -271,7 +271,7 @@ def test_an_answer_to_a_pipelined_request_may_take_its_time(hasty: tuple[Stock, 
     upstream, server = hasty
     upstream.hold = lambda _: 100_000
     ((name, url),) = files_of(server.index_url, "stock").items()
-    head = "HTTP/1.1\r\nHost: a\r\n"
+    head = "HTTP/1.1\r\nHost: localhost\r\n"
     requests = f"GET /healthz {head}\r\nGET {urlsplit(url).path} {head}Connection: close\r\n\r\n"
     with connected(server.url) as client, connected(server.url) as idle:
         client.sendall(requests.encode())
@@ -375,6 +375,7 @@ async def test_a_public_upstream_names_no_private_address() -> None:
         *("127.0.0.1", "127.8.8.8", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.1.1"),  # noqa: S104
         *("169.254.169.254", "100.64.0.1", "::1", "::", "fe80::1", "fe80::1%eth0", "fd00::1"),
         *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "255.255.255.255", "192.0.2.1"),
+        *("64:ff9b::127.0.0.1", "64:ff9b::169.254.169.254", "64:ff9b:1::1", "2002:7f00:1::"),
     ]:
         _, resolver = _resolver("https://index.example/simple", files_example=address)
         with pytest.raises(Refused, match="private address"):
@@ -396,15 +397,64 @@ async def test_a_private_upstream_reaches_its_network_but_not_this_machine() -> 
         await resolver.resolve("evil.example", 443)
 
 
-async def test_an_index_with_a_private_address_reaches_as_far_itself() -> None:
-    known = {"index_example": "10.0.0.1", "files_example": "10.0.0.2", "evil_example": "127.0.0.1"}
-    _, resolver = _resolver("https://index.example/simple", **known)
+async def test_an_index_with_a_private_address_reaches_that_and_nothing_else_inside() -> None:
+    system = {"index_example": "10.0.0.1 10.0.0.2", "files_example": "10.0.0.2 127.0.0.1"}
+    others = {"inner_example": "10.0.0.3", "evil_example": "127.0.0.1", "cloud_example": CLOUD}
+    _, resolver = _resolver("https://index.example/simple", **system, **others)
     with pytest.raises(Refused):
         await resolver.resolve("files.example", 443)
-    assert await resolver.resolve("index.example", 443)
-    assert await resolver.resolve("files.example", 443)
+    assert len(await resolver.resolve("index.example", 443)) == 2
+    assert [each["host"] for each in await resolver.resolve("files.example", 443)] == ["10.0.0.2"]
+    for name in ("inner.example", "evil.example", "cloud.example"):
+        with pytest.raises(Refused, match="private address"):
+            await resolver.resolve(name, 443)
+
+
+CLOUD = "169.254.169.254"
+
+
+@pytest.mark.parametrize("inside", ["127.0.0.1", "10.0.0.1", CLOUD, "64:ff9b::127.0.0.1", "::1"])
+async def test_one_private_address_among_public_ones_opens_nothing(inside: str) -> None:
+    known = {"index_example": f"9.9.9.9 {inside}", "files_example": inside}
+    _, resolver = _resolver("https://index.example/simple", **known)
+    assert [each["host"] for each in await resolver.resolve("index.example", 443)] == ["9.9.9.9"]
     with pytest.raises(Refused):
-        await resolver.resolve("evil.example", 443)
+        await resolver.resolve("files.example", 443)
+
+
+async def test_an_index_that_moves_out_of_the_private_network_reaches_it_no_more() -> None:
+    reach = Reach("https://index.example/simple")
+    system = _System(index_example="10.0.0.1", files_example="10.0.0.1")
+    resolver = ReachResolver(reach, system)
+    await resolver.resolve("index.example", 443)
+    assert await resolver.resolve("files.example", 443)
+    reach.check_name("https://10.0.0.1/x")
+    reach.check_name("https://files/x")
+    system.addresses["index.example"] = "9.9.9.9"
+    await resolver.resolve("index.example", 443)
+    with pytest.raises(Refused):
+        await resolver.resolve("files.example", 443)
+    for name in ("10.0.0.1", "files"):
+        with pytest.raises(Refused):
+            reach.check_name(f"https://{name}/x")
+
+
+@pytest.mark.parametrize("own", ["127.0.0.1", "127.0.1.1 ::1", CLOUD, "fe80::1%eth0"])
+async def test_a_public_name_is_no_name_of_this_machine(own: str) -> None:
+    _, resolver = _resolver("https://index.example/simple", index_example=own)
+    with pytest.raises(Refused, match=r"index\.example: its public name leads to .*; if that is"):
+        await resolver.resolve("index.example", 443)
+
+
+@pytest.mark.parametrize("own", ["nas.local", "pypi", "localhost", "127.0.0.1", CLOUD])
+async def test_what_is_named_by_a_name_of_the_local_network_is_reached(own: str) -> None:
+    reach = Reach(f"http://{own}/simple")
+    system = _System()
+    system.addresses = {own: "127.0.0.1 10.0.0.1 fe80::1%eth0"}
+    assert len(await ReachResolver(reach, system).resolve(own, 80)) == 3
+    reach.check_name(f"http://{own}/simple/x/")
+    with pytest.raises(Refused):
+        reach.check_name("http://169.254.169.253/x")
 
 
 async def test_a_proxy_is_reached_wherever_it_stands() -> None:
@@ -420,7 +470,7 @@ async def test_a_public_name_with_a_private_address_is_never_connected_to(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked = Server(lambda _: Response(body=b"secret"))
-    system = _System(index_example=LOOPBACK, files_example=LOOPBACK)
+    system = _System(index_example="9.9.9.9", files_example=LOOPBACK)
     monkeypatch.setattr(ThreadedResolver, "resolve", lambda _, *where: system.resolve(*where))
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
@@ -429,10 +479,11 @@ async def test_a_public_name_with_a_private_address_is_never_connected_to(
         with pytest.raises(UpstreamError, match="private address"):
             async with client.get(f"http://files.example:{asked.port}/x", {}):
                 raise AssertionError
+        system.addresses["index.example"] = LOOPBACK
+        with pytest.raises(UpstreamError, match="its public name leads to 127"):
+            async with client.get(f"http://index.example:{asked.port}/simple/x/", {}):
+                raise AssertionError
         assert asked.connections == 0
-        # The index itself was named by the user, whatever its address.
-        async with client.get(f"http://index.example:{asked.port}/simple/x/", {}) as answer:
-            assert answer.status == 200
     finally:
         await client.close()
         asked.close()

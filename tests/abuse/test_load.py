@@ -127,7 +127,9 @@ async def test_two_hundred_clients_of_one_cold_page_cause_one_request(
 def _half(server: Serving, stack: ExitStack, url: str, size: int) -> tuple[object, bytes]:
     connection = stack.enter_context(connected(server.url))
     path = url.removeprefix(server.url)
-    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+    connection.sendall(
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+    )
     received = b""
     while len(received.partition(b"\r\n\r\n")[2]) < size:
         received += connection.recv(1 << 16)
@@ -172,7 +174,7 @@ def test_nothing_is_left_open_when_clients_leave_half_way(place: tuple[Stock, Se
     path = url.removeprefix(server.url)
     for _ in range(100):
         with connected(server.url) as client:
-            client.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             assert client.recv(1)
     while costs.open_files > before + 5:
         assert get(f"{server.url}/healthz").status == 200  # until it has noticed

@@ -123,12 +123,12 @@ _HEADERS = (
     _get("very many headers", "/simple/good/", _is(200), "X: y\r\n" * 9_000),
     Try(
         "a header of 40 MB",
-        f"GET / HTTP/1.1\r\nHost: a\r\nX-Long: {'x' * 40_000_000}\r\n\r\n",
+        f"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: {'x' * 40_000_000}\r\n\r\n",
         (_is(431),),
     ),
     Try(
         "a header of 40 MB behind a request",
-        f"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nX: {'x' * 40_000_000}",
+        f"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HTTP/1.1\r\nX: {'x' * 40_000_000}",
         (_is(200),),
     ),
     _get(

@@ -143,7 +143,7 @@ def an_answer_that_is_kept_suits_every_page(ctx: Context) -> None:
         everyone = answer.all("Access-Control-Allow-Origin") == ["*"]
         assert everyone or "origin" in answer.words("Vary"), "one origin, and no Vary: Origin"
     with ctx.connect() as connection:
-        lines = (f"GET {ctx.path_of(EXHIBIT)} HTTP/1.1", "Host: x", f"Accept: {MICROPIP}")
+        lines = (f"GET {ctx.path_of(EXHIBIT)} HTTP/1.1", "Host: localhost", f"Accept: {MICROPIP}")
         connection.put(("\r\n".join((*lines, "Connection: close")) + "\r\n\r\n").encode())
         answer = connection.answer()
     everyone = answer.all("Access-Control-Allow-Origin") == ["*"]

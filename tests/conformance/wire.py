@@ -166,7 +166,7 @@ def errors_leave_the_connection_in_order(ctx: Context) -> None:
 def http_1_0_is_answered(ctx: Context) -> None:
     """nginx asks its upstreams so, unless told otherwise."""
     with ctx.connect() as connection:
-        lines = (f"GET {ctx.path_of(EXHIBIT)} HTTP/1.0", "Host: x", f"Accept: {MICROPIP}")
+        lines = (f"GET {ctx.path_of(EXHIBIT)} HTTP/1.0", "Host: localhost", f"Accept: {MICROPIP}")
         connection.put(("\r\n".join(lines) + "\r\n\r\n").encode())
         _is_page(connection.answer())
 
@@ -175,7 +175,7 @@ def http_1_0_is_answered(ctx: Context) -> None:
 def two_lengths_are_not_believed(ctx: Context) -> None:
     """RFC 9112, 6.3: behind a proxy they let one client answer another (request smuggling)."""
     with ctx.connect(5) as connection:
-        head = f"GET {ctx.path_of(EXHIBIT)} HTTP/1.1\r\nHost: x\r\n"
+        head = f"GET {ctx.path_of(EXHIBIT)} HTTP/1.1\r\nHost: localhost\r\n"
         length = "Content-Length: 4\r\nContent-Length: 5\r\n\r\nabcde"
         connection.put(f"{head}{length}".encode())
         try:
@@ -200,7 +200,7 @@ def twenty_clients_at_once_are_served(ctx: Context) -> None:
 def a_slow_client_holds_nobody_up(ctx: Context) -> None:
     """One connection that says nothing, or reads nothing, is not everybody's."""
     with ctx.connect() as silent, ctx.connect() as half:
-        half.put(f"GET {ctx.path_of(EXHIBIT)} HTTP/1.1\r\nHost: x\r\n".encode())
+        half.put(f"GET {ctx.path_of(EXHIBIT)} HTTP/1.1\r\nHost: localhost\r\n".encode())
         _is_page(ctx.ask(ctx.path_of(EXHIBIT), _ACCEPT, timeout=5))
         half.put(f"Accept: {MICROPIP}\r\n\r\n".encode())
         _is_page(half.answer())

@@ -2,7 +2,7 @@
 // line comes in through a socket, one answer per line goes back. Bytes are in base64.
 //
 // {id, env, path, headers, upstream: {status, headers, chunks, breaks}}
-//     -> {id, status, headers, body, broken, asked}
+//     -> {id, status, headers, body, broken, asked, left: the chunks that were not read}
 // {id, env, path, splits: BYTES}: the page in two pieces, cut at each place
 //     -> {id, differing: [the cuts whose answer is not that of the whole]}
 // {id, env, path, measure: BYTES, chunk, times} -> {id, milliseconds: [...]}
@@ -22,8 +22,8 @@ const JSON_V1 = "application/vnd.pypi.simple.v1+json";
 const bytes = (text) => new Uint8Array(Buffer.from(text, "base64"));
 console.error = () => {}; // What the worker logs of broken pages is expected.
 
-function stream(chunks, breaks) {
-  const waiting = [...chunks];
+// The chunks that have been read are gone from the array.
+function stream(waiting, breaks) {
   return new ReadableStream({
     pull(controller) {
       if (waiting.length) controller.enqueue(waiting.shift());
@@ -54,12 +54,16 @@ async function answer({ env, path, headers = {}, method = "GET" }, upstream) {
 const page = (chunks) => ({
   status: 200,
   headers: { "Content-Type": JSON_V1 },
-  body: () => stream(chunks),
+  body: () => stream([...chunks]),
 });
 
 async function one(message) {
   const { status, headers, chunks, breaks } = message.upstream;
-  const body = () => (status === 304 ? null : stream(chunks.map(bytes), breaks));
+  let waiting = [];
+  const body = () => {
+    waiting = chunks.map(bytes);
+    return status === 304 ? null : stream(waiting, breaks);
+  };
   const found = await answer(message, { status, headers, body });
   return {
     status: found.response.status,
@@ -67,6 +71,7 @@ async function one(message) {
     body: found.body.toString("base64"),
     broken: found.broken,
     asked: found.asked,
+    left: waiting.length,
   };
 }
 

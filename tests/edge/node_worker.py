@@ -29,6 +29,8 @@ class Answer:
     broken: bool
     asked: list[dict[str, Any]]
     """The requests that it made: url, method, headers, redirect."""
+    left: int
+    """How many of the upstream's chunks it did not read."""
 
 
 def ask(
@@ -61,6 +63,7 @@ def ask(
         base64.b64decode(found["body"]),
         found["broken"],
         found["asked"],
+        found["left"],
     )
 
 

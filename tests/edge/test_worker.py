@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from tests.edge.conftest import Answer, ask
 from tests.edge.node_worker import FILES, ORIGIN, UPSTREAM, cpu_milliseconds
 from tests.edge.node_worker import ask as ask_in_node
 from tests.edge.workerd import Setting, worker, workers
+from tests.support.own_server import clean_environment
 from tests.support.wheels import ROOT
 from tests.zoo.parts import BY_FILENAME, HTML_V1, JSON_V1
 from tests.zoo.zoo import Running, Zoo
@@ -91,6 +94,24 @@ def test_only_named_origins_may_read_if_some_are_named(zoo: Zoo) -> None:
             answer = ask(url, headers)
             assert answer.headers.get_all("Access-Control-Allow-Origin") is None
             assert "Origin" in ", ".join(answer.headers.get_all("Vary") or [])
+
+
+@pytest.mark.parametrize(("allowed", "others"), [("*", True), ("https://a.example", False)])
+def test_a_private_network_is_opened_to_allowed_origins_only(allowed: str, others: bool) -> None:
+    opens = "access-control-allow-private-network"
+
+    def opened(**headers: str) -> bool:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        env = {"ALLOW_ORIGIN": allowed}
+        found = ask_in_node("/simple/zoo-root/", [], headers=sent, method="OPTIONS", env=env)
+        assert found.status == 204
+        return found.headers.get(opens) == "true"
+
+    asked = {"Access_Control_Request_Private_Network": "true"}
+    assert opened(Origin="https://a.example", **asked)
+    assert opened(Origin="https://b.example", **asked) is others
+    assert opened(**asked) is others
+    assert not opened(Origin="https://a.example")
 
 
 def test_files_stay_where_they_are_if_that_is_wanted(zoo: Zoo) -> None:
@@ -239,6 +260,32 @@ def test_a_redirect_is_followed_once_and_to_named_hosts_only(
         assert not [one for one in animal.requests if f":{one.port}" in elsewhere]
 
 
+def test_clients_may_encode_the_colon_of_a_file_host(animal: Running) -> None:
+    """As pip does; RFC 3986 allows both. It is one file, which is kept once."""
+    with worker(animal.url, file_hosts=[animal.there]) as running:
+        (file,) = files_of(running.url, WHEEL)
+        there = animal.there.removeprefix("http://")
+        assert f"/files/{there}/" in file["url"]
+        for encoded in (there.replace(":", "%3A"), there.replace(":", "%3a"), f"%31{there[1:]}"):
+            assert ask(file["url"].replace(there, encoded)).body == BY_FILENAME[WHEEL].data
+    assert len([one for one in animal.requests if one.path.endswith(WHEEL)]) == 1
+
+
+def test_pip_installs_from_a_file_host_with_a_port(mirror: str, tmp_path: Path) -> None:
+    tool = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-cache-dir"]
+    index = ["--index-url", f"{mirror}/simple/"]
+    done = subprocess.run(
+        [*tool, "install", "--retries", "0", "--target", str(tmp_path), *index, ROOT],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=clean_environment(),
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.glob("zoo_root-*.dist-info"))
+
+
 def test_a_redirected_file_comes_from_where_it_is(zoo: Zoo) -> None:
     animal = zoo.start("file-redirect")
     with worker(animal.url, file_hosts=[animal.there]) as running:
@@ -265,6 +312,13 @@ ABUSE = [
     f"/files/{HERE}.evil.example/files/{WHEEL}",
     f"/files/{HERE}%00.evil.example/files/{WHEEL}",
     f"/files/{HERE}%2e/files/{WHEEL}",
+    f"/files/{HERE}%2F/files/{WHEEL}",
+    f"/files/{HERE}%/files/{WHEEL}",
+    f"/files/{HERE}%253A80/files/{WHEEL}",
+    f"/files/127.0.0.1%253A80/files/{WHEEL}",
+    f"/files/user%3Apass%40{HERE}/files/{WHEEL}",
+    f"/files/{HERE}%40{THERE}/files/{WHEEL}",
+    f"/files/%5B%3A%3A1%5D/files/{WHEEL}",
     f"/files/{HERE}%2f..%2f{THERE}/files/{WHEEL}",
     f"/files/%3127.0.0.1/files/{WHEEL}",
     f"/https://{THERE}/files/{WHEEL}",
@@ -342,6 +396,71 @@ def test_only_the_first_base_of_a_page_counts() -> None:
     found = ask_in_node("/simple/zoo-root/", [body], upstream_headers={"Content-Type": "text/html"})
     (file,) = json.loads(found.body)["files"]
     assert file["url"] == f"{ORIGIN}/files/files.example/a/{WHEEL}"
+
+
+def test_a_file_is_called_as_its_link_says() -> None:
+    """As pip and uv read it, which look at the link only; the text counts where that has none."""
+    local, encoded = ("zoo_root-1.0+cpu-py3-none-any.whl", "zoo_root-1.0%2Bcpu-py3-none-any.whl")
+    for href, text, filename in [
+        (encoded, encoded, local),
+        (encoded, local, local),
+        (WHEEL, f"cpu/{WHEEL}", WHEEL),
+        (WHEEL, f"other-{WHEEL}", WHEEL),
+        (f"{WHEEL}?x=zoo_root-2.0.zip", "", WHEEL),
+    ]:
+        body = f'<a href="{FILES}/a/{href}#sha256={"a" * 64}">{text}</a>'.encode()
+        html = {"Content-Type": "text/html"}
+        found = ask_in_node("/simple/zoo-root/", [body], upstream_headers=html)
+        assert found.status == 200, (href, text, found.body)
+        (file,) = json.loads(found.body)["files"]
+        assert file["filename"] == filename
+        assert file["url"] == f"{ORIGIN}/files/files.example/a/{href}"
+    linked = f'<a href="{FILES}/get/7">{WHEEL}</a>'.encode()
+    found = ask_in_node(
+        "/simple/zoo-root/", [linked], upstream_headers=html, env={"FILES": "direct"}
+    )
+    (file,) = json.loads(found.body)["files"]
+    assert (file["filename"], file["url"]) == (WHEEL, f"{FILES}/get/7")
+
+
+@pytest.mark.parametrize("length", [2_500, 15_000])
+def test_signed_urls_may_be_long(length: int) -> None:
+    query = f"X-Amz-Security-Token={'a' * length}"
+    url, here = f"{FILES}/a/{WHEEL}?{query}", f"/files/files.example/a/{WHEEL}?{query}"
+    entries = [{"filename": WHEEL, "url": url, "hashes": {"sha256": "a" * 64}}] * 5
+    page = {"meta": {"api-version": "1.0"}, "name": "zoo-root", "files": entries}
+    body = json.dumps(page).encode()
+    pieces = [body[at : at + 1000] for at in range(0, len(body), 1000)]
+    html = f'<a data-yanked="" href="{url}#sha256={"a" * 64}">{WHEEL}</a>'.encode()
+    for chunks, kind in (([body], JSON_V1), (pieces, JSON_V1), ([html], "text/html")):
+        found = ask_in_node(
+            "/simple/zoo-root/",
+            chunks,
+            upstream_headers={"Content-Type": kind},
+            env={"HOLD_BYTES": "1"},
+        )
+        assert {file["url"] for file in json.loads(found.body)["files"]} == {ORIGIN + here}, kind
+    (asked,) = ask_in_node(here, [b"wheel"]).asked
+    assert asked["url"] == url
+    moved = ask_in_node(
+        f"/files/files.example/{WHEEL}", [], status=302, upstream_headers={"Location": url}
+    )
+    assert [one["url"] for one in moved.asked] == [f"{FILES}/{WHEEL}", url]
+
+
+def test_urls_longer_than_any_signed_one_are_left_out() -> None:
+    body = json.dumps(
+        {
+            "meta": {"api-version": "1.0"},
+            "name": "zoo-root",
+            "files": [
+                {"filename": WHEEL, "url": f"{FILES}/{WHEEL}?{'a' * length}", "hashes": {}}
+                for length in (20_000, 3)
+            ],
+        }
+    )
+    (file,) = json.loads(ask_in_node("/simple/zoo-root/", [body.encode()]).body)["files"]
+    assert file["url"].endswith("?aaa")
 
 
 def test_a_page_larger_than_any_may_be_is_refused() -> None:

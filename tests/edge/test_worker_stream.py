@@ -245,3 +245,36 @@ def test_a_list_of_files_within_something_else_is_not_the_page() -> None:
     page = {"_zoo": {"files": [entry(number) for number in range(60)]}} | MANY
     found = ask(PAGE, chunks(json.dumps(page).encode(), 700), env=AT_ONCE)
     assert found.status == 502 or found.broken
+
+
+# --- pages that cannot be cut -------------------------------------------------------------------
+
+_START = json.dumps(document()).partition("]")[0]
+_ONE = json.dumps(entry()) + ","
+UNCUT = {
+    "no files": ('{"a":[', "1,"),
+    "one string": (f'{_START}"', "a"),
+    "one entry": (f'{_START}{{"a":[', "1,"),
+    "deep": (_START, "["),
+    "one entry after others": (f'{_START}{_ONE * 600}{{"a":"', "[},{"),
+    "what follows the files": (f'{_START}{_ONE}{_ONE[:-1]}],"a":[', "1,"),
+    "files, in a string": ('{"a":"', '\\"files":['),
+}
+
+
+@pytest.mark.parametrize("what", UNCUT)
+def test_a_page_that_cannot_be_cut_is_given_up_soon(what: str) -> None:
+    """It would be looked at anew with each piece, or be held as a whole."""
+    start, unit = UNCUT[what]
+    number = 4 << 20
+    body = (start + unit * (number // len(unit))).encode()
+    pieces = list(chunks(body, 1 << 16))
+    found = ask(PAGE, pieces)
+    assert found.status == 502 or found.broken
+    assert len(pieces) - found.left < len(pieces) / 3
+
+
+def test_an_entry_may_be_as_long_as_an_honest_one_ever_is() -> None:
+    long = [entry(0), entry(1, _long="},{" * 200_000), entry(2)]
+    body = json.dumps(document(*long, versions=["1.0"] * 100_000)).encode()
+    assert_same(ask(PAGE, chunks(body, 1 << 16)), body)

@@ -37,3 +37,13 @@ def test_a_mirror_shows_no_secret_and_can_be_hashed():
 def test_patterns_of_projects_are_normalized():
     assert Mirror(A, projects=["Acme_*"]).projects == ("acme-*",)
     assert Mirror(A + "/").project_url("demo") == f"{A}/demo/"
+
+
+def test_pypi_has_a_word_as_in_micropip():
+    from micropip import package_index
+
+    mirror = Mirror("PYPI")
+    assert (mirror.index_url, mirror.name) == (package_index.PYPI_URL, "PyPI")
+    assert Mirror("PYPI", name="mine").name == "mine"
+    with pytest.raises(ValueError, match="pypi"):
+        Mirror("pypi")

@@ -59,14 +59,46 @@ def test_base_href_counts_once():
     assert file.url == f"https://files.example/x/{WHEEL}"
 
 
-def test_the_name_comes_from_the_link_where_the_text_is_no_file_name():
-    anchor = f'<A HREF="/f/{WHEEL}?x=1#sha256={SHA}">demo 1.0 (wheel)</A>'
-    assert only_file(html(anchor)).filename == WHEEL
+def test_the_name_is_the_last_part_of_the_links_path_whatever_the_text_says():
+    """As pip and uv read it: they never look at the text."""
+    local, encoded = ("demo-1.0+cpu-py3-none-any.whl", "demo-1.0%2Bcpu-py3-none-any.whl")
+    for href, text, filename in [
+        (f"/f/{WHEEL}?x=1#sha256={SHA}", "demo 1.0 (wheel)", WHEEL),
+        (f"/f/{WHEEL}#sha256={SHA}", f"cpu/{WHEEL}", WHEEL),
+        (f"/f/{WHEEL}", "demo-2.0.tar.gz", WHEEL),
+        (f"/f/{WHEEL}", f"other-{WHEEL}", WHEEL),
+        (f"/f/{WHEEL}", "", WHEEL),
+        (f"/f/{WHEEL}?file=demo-2.0.zip", WHEEL, WHEEL),
+        (f"/f/{encoded}", encoded, local),
+        (f"/f/{encoded}", local, local),
+        (f"/f/{local}", encoded, local),
+        ("/f/demo-1.0%2Etar.gz", "demo", "demo-1.0.tar.gz"),
+    ]:
+        assert only_file(html(f'<A HREF="{href}">{text}</A>')).filename == filename, (href, text)
+
+
+def test_a_link_without_a_file_name_has_the_text_for_one():
+    """PEP 503: the text MUST be the name. Some indexes link to /download/7, say."""
+    for href in ("/download/7", f"/get?file={WHEEL}", "/get/", "/"):
+        file = only_file(html(f'<a href="{href}"> {WHEEL} </a>'))
+        assert (file.filename, file.url) == (WHEEL, f"https://mirror.example{href}")
+
+
+def test_a_name_is_decoded_once():
+    page = parse(html(f'<a href="/demo-1.0%252Bcpu.zip">x</a><a href="/{WHEEL}">x</a>'))
+    assert [file.filename for file in page.files] == [WHEEL]
+    assert len(page.unusable) == 1
 
 
 def test_unclosed_anchors_and_odd_markup_are_read():
     body = f"<a href=/{WHEEL}>{WHEEL}<a href=/demo-2.0.tar.gz>demo-2.0.tar.gz"
     assert [file.filename for file in parse(body).files] == [WHEEL, "demo-2.0.tar.gz"]
+
+
+def test_a_tag_has_room_for_a_signed_url():
+    """The rule for the URL itself is split_http_url's."""
+    anchor = f'<a data-yanked="{"a" * 19_000}" href="/{WHEEL}">{WHEEL}</a>'
+    assert only_file(html(anchor)).filename == WHEEL
 
 
 def test_another_repository_version_is_refused():
@@ -103,3 +135,15 @@ def test_the_repaired_page_is_pep_691_and_stable():
     assert again.repairs == ()
     assert again.files == page.files
     assert to_json(again) == repaired
+
+
+def test_the_projects_status_is_in_meta_tags():
+    head = (
+        '<meta name="pypi:project-status" content="archived">'
+        '<meta name="pypi:project-status-reason" content="see &lt;zother&gt;">'
+    )
+    page = parse(html(f'<a href="/{WHEEL}">{WHEEL}</a>', head=head))
+    assert (page.status, page.status_reason) == ("archived", "see <zother>")
+    with pytest.raises(PageError) as raised:
+        parse(html(head=head.replace("archived", "quarantined")))
+    assert raised.value.page.status == "quarantined"

@@ -260,3 +260,34 @@ def test_version_1_1_is_claimed_only_with_all_versions_and_sizes():
     unsized = complete | with_file(size=None)
     for page, version in ((complete, "1.1"), (unsized, "1.0"), (document(), "1.0")):
         assert json.loads(to_json(parse(page)))["meta"] == {"api-version": version}
+
+
+# --- the project's status (PEP 792) -------------------------------------------------------------
+
+
+def test_a_projects_status_is_read_and_written():
+    for given in (
+        {"status": "archived", "reason": "see <zother>"},
+        {"status": "quarantined"},
+        {"status": "something-new", "reason": ""},
+    ):
+        page = parse(document(versions=["1.0"], **{"project-status": given}))
+        assert (page.status, page.status_reason) == (given["status"], given.get("reason", ""))
+        written = json.loads(to_json(page))
+        assert written["project-status"] == {key: text for key, text in given.items() if text}
+        assert written["meta"] == {"api-version": "1.4"}
+        assert parse(written) == page
+
+
+def test_what_is_no_status_is_none():
+    for given in (None, "archived", ["archived"], {}, {"status": 7}, {"reason": "x"}):
+        page = parse(document(**{"project-status": given}))
+        assert page.status == ""
+        assert "project-status" not in json.loads(to_json(page))
+
+
+def test_a_quarantined_project_has_a_page_without_files():
+    quarantined = document(files=[], **{"project-status": {"status": "quarantined"}})
+    with pytest.raises(PageError) as raised:
+        parse(quarantined)
+    assert raised.value.page.status == "quarantined"

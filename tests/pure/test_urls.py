@@ -1,8 +1,17 @@
 """Which URLs may be used, and where their hosts are."""
 
+import re
+
 import pytest
 
-from pyodide_mirror.model import HostKind, check_index_url, hide_user_info, host_kind, origin
+from pyodide_mirror.model import (
+    HostKind,
+    Mirror,
+    check_index_url,
+    hide_user_info,
+    host_kind,
+    origin,
+)
 
 
 def test_index_urls_are_kept_in_one_spelling():
@@ -65,6 +74,19 @@ def test_where_hosts_are():
         ("[::ffff:10.0.0.1]", HostKind.PRIVATE),
         ("printer.local", HostKind.PRIVATE),
         ("pypi", HostKind.PRIVATE),
+        ("[64:ff9b::127.0.0.1]", HostKind.LOOPBACK),
+        ("[64:ff9b::a9fe:a9fe]", HostKind.PRIVATE),
+        ("[64:ff9b::8.8.8.8]", HostKind.PUBLIC),
+        ("[64:ff9b:1::8.8.8.8]", HostKind.PRIVATE),
+        ("[2002:7f00:1::]", HostKind.LOOPBACK),
+        ("[2002:a00:1::1]", HostKind.PRIVATE),
+        ("[2002:808:808::1]", HostKind.PUBLIC),
+        ("[2001:0:808:808::80ff:fffe]", HostKind.LOOPBACK),
+        ("[::127.0.0.1]", HostKind.LOOPBACK),
+        ("[::10.0.0.1]", HostKind.PRIVATE),
+        ("[::ffff:0:127.0.0.1]", HostKind.LOOPBACK),
+        ("[::]", HostKind.LOOPBACK),
+        ("[fec0::1]", HostKind.PRIVATE),
         ("mirror.example", HostKind.PUBLIC),
         ("8.8.8.8", HostKind.PUBLIC),
         ("[2606:4700::1111]", HostKind.PUBLIC),
@@ -81,3 +103,51 @@ def test_origins_leave_out_default_ports():
 def test_what_stands_before_an_at_sign_is_hidden():
     assert hide_user_info("https://a:b@c.example/") == "https://***@c.example/"
     assert hide_user_info("https://a:b/c@d.example/") == "https://***@d.example/"
+
+
+TEMPLATES = {
+    "https://M.example:443/simple/{package_name}/": (
+        "https://m.example/simple",
+        "https://m.example/simple/demo/",
+    ),
+    "https://m.example/{package_name}/": ("https://m.example", "https://m.example/demo/"),
+    "https://m.example/a/{package_name}": (
+        "https://m.example/a/{package_name}",
+        "https://m.example/a/demo",
+    ),
+    "https://m.example/a/{package_name}/json": (
+        "https://m.example/a/{package_name}/json",
+        "https://m.example/a/demo/json",
+    ),
+    "https://m.example/a-{package_name}/": (
+        "https://m.example/a-{package_name}/",
+        "https://m.example/a-demo/",
+    ),
+    "https://m.example/{package_name}/{package_name}.json": (
+        "https://m.example/{package_name}/{package_name}.json",
+        "https://m.example/demo/demo.json",
+    ),
+}
+
+
+def test_a_placeholder_stands_for_the_project_as_in_micropip():
+    for given, (index_url, page) in TEMPLATES.items():
+        mirror = Mirror(given)
+        assert (mirror.index_url, mirror.name) == (index_url, "m.example"), given
+        assert mirror.project_url("demo") == page, given
+        assert given.format(package_name="demo").lower().replace(":443", "") == page
+        assert Mirror(mirror.index_url) == mirror
+
+
+def test_other_placeholders_are_refused():
+    for given, why in (
+        ("https://{package_name}.example/simple", "{package_name} is not in its path"),
+        ("https://m.example/{project}/", "it contains the character '{'"),
+        ("https://m.example/{package_name}/{x}", "it contains the character '{'"),
+        ("https://m.example/?name={package_name}", "it has a query or a fragment"),
+        ("https://u:secret@m.example/{package_name}/", "it contains a user name or password"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(why)) as caught:
+            Mirror(given)
+        assert "secret" not in str(caught.value)
+        assert "-package-name-" not in str(caught.value)

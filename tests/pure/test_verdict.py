@@ -8,6 +8,7 @@ from pyodide_mirror.probing import check_bytes, check_metadata, rank, refuse_fil
 from pyodide_mirror.probing.verdict import (
     PRECEDENCE,
     explain_failure,
+    file_failure,
     judge,
     refuse_mirror,
     status_finding,
@@ -170,6 +171,30 @@ def test_files():
         finding = check_bytes(subject, response)
         assert finding is not None
         assert finding.reason is reason
+
+
+def test_the_advice_on_a_file_fits_what_was_seen():
+    def hint(finding):
+        return judge(MIRROR, [finding], 1.0).hint
+
+    cors = Reason.FILES_BLOCKED.advice
+    assert "Access-Control-Allow-Origin" in cors
+    for kind, advice in (
+        (FailureKind.NETWORK, cors),
+        (FailureKind.CORS, cors),
+        (FailureKind.CSP, Reason.CSP.advice),
+        (FailureKind.TIMEOUT, Reason.TIMEOUT.advice),
+        (FailureKind.OFFLINE, Reason.OFFLINE.advice),
+        (FailureKind.UNREACHABLE, Reason.UNREACHABLE.advice),
+        (FailureKind.CUT_OFF, Reason.UNREACHABLE.advice),
+    ):
+        assert hint(file_failure(Failure(kind, "x"), file())) == advice, kind
+    for status in (403, 404, 500):
+        finding = check_bytes(file(), answer(status=status))
+        assert f"HTTP {status}" in hint(finding)
+        assert "Access-Control" not in hint(finding)
+    mixed = refuse_file_url("http://files.example/x.whl", MIRROR, HTTPS)
+    assert hint(mixed) == Reason.MIXED_CONTENT.advice
 
 
 METADATA = b"Metadata-Version: 2.1\nName: a\n"

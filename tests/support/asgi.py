@@ -48,7 +48,7 @@ def _scope(
 ) -> MutableMapping[str, Any]:
     """A request as ASGI writes it."""
     path, _, query = target.partition("?")
-    sent = {"host": "mirror.example", **headers}
+    sent = {"host": "mirror.localhost", **headers}
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -59,7 +59,9 @@ def _scope(
         "raw_path": (root_path + path).encode(),
         "root_path": root_path,
         "query_string": query.encode(),
-        "headers": [(name.lower().encode(), value.encode()) for name, value in sent.items()],
+        "headers": [
+            (name.lower().encode(), value.encode("latin-1")) for name, value in sent.items()
+        ],
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 80),
     }
@@ -75,13 +77,16 @@ async def ask(
     scheme: str = "http",
     into: Answer | None = None,
     leaves: bool = False,
+    change: Callable[[MutableMapping[str, Any]], None] | None = None,
 ) -> Answer:
     """Send one request; ``target`` is a path below the root path, and a query perhaps.
 
     ``into``: the answer to fill, which shows what came before an error. ``leaves``: the client has
-    left, which the application learns from an OSError when it sends.
+    left, which the application learns from an OSError when it sends. ``change`` changes the scope.
     """
     scope = _scope(target, headers or {}, method, root_path, scheme)
+    if change is not None:
+        change(scope)
     answer, asked = into or Answer(), False
     pieces: list[bytes] = []
 
@@ -204,6 +209,15 @@ class Index:
             body=body, status=status, headers={"content-type": kind, **(headers or {})}
         )
 
-    def file(self, name: str, body: bytes) -> None:
-        """What a file is."""
-        self.answers[f"/files/{name}"] = web.Response(body=body)
+    def file(self, name: str, body: bytes, *, parts: bool = True) -> None:
+        """What a file is; ``parts``: Range requests for it are answered."""
+
+        async def part(request: web.BaseRequest) -> web.Response:
+            wanted = request.http_range
+            start, stop, _ = slice(wanted.start, wanted.stop).indices(len(body))
+            if wanted.start is None and wanted.stop is None:
+                return web.Response(body=body)
+            headers = {"content-range": f"bytes {start}-{stop - 1}/{len(body)}"}
+            return web.Response(body=body[start:stop], status=206, headers=headers)
+
+        self.answers[f"/files/{name}"] = part if parts else web.Response(body=body)

@@ -32,6 +32,8 @@ from tests.support.pages import PageServer, authority
 from tests.support.processes import OWN_GROUP, end_group
 
 LOOPBACK = "127.0.0.1"
+LAN_ADDRESS = "192.0.2.7"
+"""Where Chromium finds this machine, too, as others in a network would (RFC 5737: nobody's)."""
 
 
 class Engine(_BrowserBaseRunner):
@@ -88,6 +90,12 @@ class Engine(_BrowserBaseRunner):
             finally:
                 self._coverage.carry_out()
                 self.base_url = before
+
+    @contextmanager
+    def bare_tab(self) -> Iterator[None]:
+        """Do everything in a new tab, for pages without Pyodide (`goto`); then close the tab."""
+        with self._tab():
+            yield
 
     def initialize_pyodide(self) -> None:
         """Load what every test wants, our wheel included.
@@ -153,7 +161,7 @@ class Chromium(_SeleniumEngine):
         profile = self._closing.enter_context(
             tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         )
-        names = "--host-resolver-rules=MAP *.test 127.0.0.1"
+        names = f"--host-resolver-rules=MAP *.test 127.0.0.1, MAP {LAN_ADDRESS} 127.0.0.1"
         profile_flag = f"--user-data-dir={profile}"
         for flag in [*browsers.chromium_flags(), names, profile_flag, *self.flags]:
             options.add_argument(flag)

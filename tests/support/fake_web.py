@@ -91,6 +91,11 @@ class Web:
         self.answer(mirror.project_url(project), page_of(project, files))
 
     @property
+    def answers(self) -> dict[str, Answer]:
+        """What each URL answers next."""
+        return {url: answers[0] for url, answers in self._answers.items()}
+
+    @property
     def asked(self) -> list[str]:
         """The URLs, in the order of the requests."""
         return [request.url for request in self.requests]

@@ -172,11 +172,16 @@ def _conditional(visit: Visit, response: Response) -> Response:
     response = response.with_header("Accept-Ranges", "bytes")
     if etag in (asked.header("If-None-Match") or ""):
         return replace(response, status=304, body=b"")
-    match = _ONE_RANGE.fullmatch(asked.header("Range") or "")
     condition = asked.header("If-Range")
-    if not match or asked.method != "GET" or condition not in {None, etag, _LAST_MODIFIED}:
+    if asked.method != "GET" or condition not in {None, etag, _LAST_MODIFIED}:
         return response
-    return _part(response, *match.groups())
+    return part_of(asked, response)
+
+
+def part_of(asked: Request, response: Response) -> Response:
+    """The part of a response that a Range header asks for, or all of it."""
+    match = _ONE_RANGE.fullmatch(asked.header("Range") or "")
+    return _part(response, *match.groups()) if match else response
 
 
 def _part(response: Response, first: str, last: str) -> Response:

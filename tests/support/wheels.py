@@ -56,15 +56,20 @@ def make_wheel(
     modules: Mapping[str, str] = _NOTHING,
     tag: str = "py3-none-any",
     padding: int = 0,
+    metadata: bytes | None = None,
+    info: str = "",
 ) -> Wheel:
     """Make a valid wheel of the project `name`.
 
     It holds one module, named as the project with underscores, with `__version__` and `VALUE`;
     `modules` adds others (path → source). `padding` adds so many bytes of data to the file.
+    `metadata` is another METADATA than that of the other arguments, `info` another name of the
+    ``.dist-info`` folder.
     """
     stem = name.replace("-", "_")
-    info = f"{stem}-{version}.dist-info"
-    metadata = _metadata(name, version, requires, requires_python, extras)
+    info = info or f"{stem}-{version}.dist-info"
+    if metadata is None:
+        metadata = _metadata(name, version, requires, requires_python, extras)
     files = {
         f"{stem}.py": f'__version__ = "{version}"\nVALUE = "{name} {version}"\n'.encode(),
         **{path: source.encode() for path, source in modules.items()},

@@ -1,6 +1,8 @@
 """Animals whose pages can be read, and are of no use."""
 
+import gzip
 import json
+import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -64,10 +66,24 @@ def _endless_spaces(_visit: Visit, response: Response) -> Response:
 
 @cache
 def _bomb(body: bytes) -> bytes:
-    packer = zlib.compressobj(wbits=31)
-    parts = [packer.compress(body)]
-    parts += [packer.compress(b" " * MEBIBYTE) for _ in range(OVERSIZE // MEBIBYTE)]
-    return b"".join([*parts, packer.flush()])
+    """The body and spaces in gzip's format; packed once, because clients wait for it (RFC 1952)."""
+    packer, spaces, times = zlib.compressobj(wbits=-15), b" " * MEBIBYTE, OVERSIZE // MEBIBYTE
+    start, piece = (
+        packer.compress(each) + packer.flush(zlib.Z_FULL_FLUSH) for each in (body, spaces)
+    )
+    check = zlib.crc32(body)
+    for _ in range(times):
+        check = zlib.crc32(spaces, check)
+    size = len(body) + times * len(spaces)
+    return b"".join(
+        [
+            gzip.compress(b"")[:10],
+            start,
+            piece * times,
+            packer.flush(),
+            struct.pack("<II", check, size),
+        ]
+    )
 
 
 def _gzip_bomb(_visit: Visit, response: Response) -> Response:

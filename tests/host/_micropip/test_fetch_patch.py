@@ -1,11 +1,12 @@
 """What stands in the place of micropip's pyfetch: what it serves, and what it leaves alone."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from micropip import wheelinfo
 
 from pyodide_mirror._micropip import FetchPatch, IndexUrls, ServedPage, fetch
 from pyodide_mirror._micropip.fetch import CURRENT_INSTALL
@@ -28,6 +29,9 @@ class Source:
     """An install that has one page, or none that can be read."""
 
     page_of_demo: ServedPage | OSError
+    unknown: list[tuple[str, str]] = field(default_factory=list)
+    asking: set[Any] = field(default_factory=set)
+    ended: bool = False
 
     async def page(self, project: str) -> ServedPage:
         assert project == "demo"
@@ -40,6 +44,9 @@ class Source:
 
     async def read(self, url: str) -> bytes:
         return url.encode()
+
+    def unknown_extra(self, distribution: str, extra: str) -> None:
+        self.unknown.append((distribution, extra))
 
 
 SERVED = Source(ServedPage(PAGE, 200, DOCUMENT))
@@ -55,7 +62,7 @@ async def own_fetch(url: str, **_: object) -> str:
 def micropip(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The module of micropip that fetches, as it is in Pyodide."""
     module = SimpleNamespace(pyfetch=own_fetch, HttpStatusError=HttpStatusError)
-    monkeypatch.setattr(fetch, "_compat_module", lambda: module)
+    monkeypatch.setattr(fetch, "compat_module", lambda: module)
     return module
 
 
@@ -120,6 +127,38 @@ async def test_what_another_has_put_there_since_stays(
     assert (await theirs(PAGE)).ok
 
 
+def test_metadata_are_read_by_the_standards_until_the_patch_is_removed(
+    micropip: SimpleNamespace, patch: FetchPatch
+) -> None:
+    own = wheelinfo.Metadata
+    metadata = b"Name: demo\nVersion: 1\nProvides-Extra: A.B\n\nProvides-Extra: no\n"
+    standing, running = Source(MISSING.page_of_demo), Source(MISSING.page_of_demo)
+    for _ in range(2):  # another has taken the place of our fetch meanwhile
+        patch.install(standing)
+        read = wheelinfo.Metadata(metadata)
+        assert read.requires(["a_b", "no"]) == []
+        assert standing.unknown.pop() == ("demo 1", "no")
+        token = CURRENT_INSTALL.set(running)
+        assert read.requires(["no"]) == []
+        CURRENT_INSTALL.reset(token)
+        assert (standing.unknown, running.unknown.pop()) == ([], ("demo 1", "no"))
+        micropip.pyfetch = None
+        patch.remove()
+        assert wheelinfo.Metadata is own
+    assert read.requires(["no"]) == []
+
+
+def test_what_another_has_put_in_the_place_of_metadata_stays(
+    micropip: SimpleNamespace, patch: FetchPatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wheelinfo, "Metadata", wheelinfo.Metadata)
+    patch.install(SERVED)
+    theirs = type("Theirs", (wheelinfo.Metadata,), {})
+    wheelinfo.Metadata = theirs  # type: ignore[misc]
+    patch.remove()
+    assert wheelinfo.Metadata is theirs
+
+
 @pytest.mark.parametrize("source", [MISSING, DOWN], ids=["404", "no answer"])
 async def test_without_a_page_micropip_hears_404_in_its_own_words(
     micropip: SimpleNamespace, patch: FetchPatch, source: Source
@@ -146,8 +185,34 @@ async def test_where_micropip_has_no_such_words_a_failed_fetch_is_an_oserror(
 def test_a_micropip_that_is_not_known_is_left_alone_and_that_is_told(
     monkeypatch: pytest.MonkeyPatch, patch: FetchPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(fetch, "_compat_module", lambda: None)
+    monkeypatch.setattr(fetch, "compat_module", lambda: None)
     assert not patch.install(SERVED)
     [warning] = caplog.records
     assert warning.levelname == "WARNING"
     assert "micropip" in warning.getMessage()
+
+
+async def test_an_install_is_served_to_its_end_and_nobody_else_is(
+    micropip: SimpleNamespace, patch: FetchPatch
+) -> None:
+    patch.install(DOWN)
+    with patch.serving():
+        token = CURRENT_INSTALL.set(SERVED)
+        patch.remove()
+        assert (await micropip.pyfetch(PAGE)).ok
+        CURRENT_INSTALL.reset(token)
+        assert await micropip.pyfetch(PAGE) == f"micropip's own of {PAGE}"
+    assert micropip.pyfetch is own_fetch
+
+
+async def test_nothing_is_asked_for_an_install_that_has_ended(
+    micropip: SimpleNamespace, patch: FetchPatch
+) -> None:
+    patch.install(SERVED)
+    token = CURRENT_INSTALL.set(Source(ServedPage(PAGE, 200, DOCUMENT), ended=True))
+    try:
+        for url in (PAGE, ELSEWHERE):
+            with pytest.raises(OSError, match="its install has ended"):
+                await micropip.pyfetch(url)
+    finally:
+        CURRENT_INSTALL.reset(token)

@@ -90,3 +90,26 @@ def test_a_page_of_ours_is_known_by_its_url(
 def test_a_url_of_dots_is_no_page(index_urls: IndexUrls, dots: str) -> None:
     url = f"https://a.example/simple/{dots}/"
     assert index_urls.project_of(url, earlier=True) is None
+
+
+@pytest.mark.parametrize(
+    ("index_url", "page"),
+    [
+        ("https://a.example/{package_name}/json", "https://a.example/demo-1/json"),
+        ("https://a.example/{package_name}", "https://a.example/demo-1"),
+        ("https://a.example/a-{package_name}/", "https://a.example/a-demo-1/"),
+        (
+            "https://a.example/{package_name}/{package_name}.json",
+            "https://a.example/demo-1/demo-1.json",
+        ),
+    ],
+)
+def test_the_project_stands_where_the_placeholder_is(
+    index_urls: IndexUrls, index_url: str, page: str
+) -> None:
+    index_urls.use([index_url], "lockfile")
+    assert index_url.format(package_name="demo-1") == page
+    assert index_urls.project_of(page, earlier=False) == "demo-1"
+    for other in (f"{page}x/", page.replace("a.example", "b.example"), "https://a.example/"):
+        assert index_urls.project_of(other, earlier=False) is None
+    assert index_urls.project_of(f"{A}/demo/", earlier=True) == "demo"

@@ -160,7 +160,7 @@ def test_without_urls_it_looks_at_the_known_mirrors(
         return Outcome(mirror=mirror, reason=Reason.OK)
 
     monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
-    monkeypatch.setattr("pyodide_mirror.api.configuration.probe_mirror", look)
+    monkeypatch.setattr("pyodide_mirror.probing.probe_mirror", look)
     assert cli.main(["check"]) == 0
     assert tuple(asked) == MIRRORS
     assert MIRRORS[0].name in capsys.readouterr().out

@@ -339,6 +339,17 @@ async def test_metadata_of_a_wheel_that_cannot_be_opened_is_not_to_be_had() -> N
         await failover.read(f"{ON_A}.metadata")
 
 
+async def test_metadata_is_taken_from_a_wheel_that_vendors_others() -> None:
+    vendored = "demo/_vendor/packaging-24.0.dist-info/METADATA"
+    wheel = make_wheel("demo", "1.0", modules={vendored: "Name: packaging\n"})
+    web = Web()
+    web.publish(A, wheel)
+    web.answer(f"{ON_A}.metadata", GONE)
+    failover, _ = reading(web, A)
+    await failover.page("demo")
+    assert await failover.read(f"{ON_A}.metadata") == wheel.metadata
+
+
 async def test_metadata_of_a_url_with_a_query_is_where_the_specification_says() -> None:
     web = Web()
     web.publish(A, DEMO, url=f"{ON_A}?signature=1")

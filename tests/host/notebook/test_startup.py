@@ -45,7 +45,8 @@ found = {"loaded": sorted(set(sys.modules) - before)}
 def mirrors():
     import pyodide_mirror
     report = asyncio.run(pyodide_mirror.configure())
-    return [report.chosen.name, *(each.mirror.name for each in report.outcomes[1:])]
+    others = [*(each.mirror for each in report.outcomes[1:]), *report.pending]
+    return [report.chosen.name, *(mirror.name for mirror in others)]
 """
 OWN = "http://127.0.0.1:9/own"  # a user's own index URL is not ours to change
 CALL = ["it", False, OWN]

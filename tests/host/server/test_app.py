@@ -1,16 +1,19 @@
 """The routes, request by request: pages, files, errors, and what every answer has."""
 
 import asyncio
+import errno
 import gc
 import gzip
 import hashlib
 import itertools
 import json
+import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from aiohttp import web
@@ -18,7 +21,10 @@ from aiohttp import web
 from pyodide_mirror import __version__
 from pyodide_mirror.own_wheels import page_wheel, whole_wheel
 from pyodide_mirror.server import create_app
+from pyodide_mirror.server.download import Downloads
 from pyodide_mirror.server.files import media_type
+from pyodide_mirror.server.repository import Repository
+from pyodide_mirror.server.source import Stored
 from tests.support.asgi import (
     ASGI,
     JSON_TYPE,
@@ -36,7 +42,7 @@ from tests.support.wheels import make_sdist, make_wheel
 DATA = WHEEL.data
 LOCAL = make_wheel("local-only", "1.0", requires_python=">=3.8")
 LOCAL_SDIST = make_sdist("local-only", "1.0")
-BASE = "http://mirror.example"
+BASE = "http://mirror.localhost"
 
 
 @dataclass
@@ -115,7 +121,6 @@ def check_readable(answer: Answer) -> None:
 async def test_a_page_of_an_upstream_points_at_this_server(world: World) -> None:
     answer = await world.get("/simple/x/")
     assert answer.headers["content-type"] == JSON_TYPE
-    assert answer.headers["cache-control"] == "public, max-age=60"
     page = json.loads(answer.body)
     assert page["meta"] == {"api-version": "1.1"}
     assert (page["name"], page["versions"]) == ("x", ["1.0"])
@@ -156,6 +161,23 @@ async def test_what_is_not_the_url_of_a_page_is_redirected_to_it(world: World) -
         assert (answer.status, answer.headers["location"]) == (301, BASE + to), path
         check_readable(answer)
     assert world.origin.requests == []
+
+
+async def test_a_file_of_an_html_page_is_called_as_its_link_says(world: World) -> None:
+    local = make_wheel("x", "1.0+cpu")
+    encoded = local.filename.replace("+", "%2B")
+    for wheel, name, text in (
+        (local, encoded, encoded),
+        (WHEEL, WHEEL.filename, f"cpu/{WHEEL.filename}"),
+    ):
+        world.index.file(wheel.filename, wheel.data)
+        link = f'<a href="/files/{name}#sha256={wheel.sha256}">{text}</a>'
+        world.index.page(link.encode(), "text/html")
+        app: Any = create_app(upstreams=[f"{world.origin.url}/simple"], timeout=30)
+        [file] = json.loads((await ask(app, "/simple/x/")).body)["files"]
+        assert file["filename"] == wheel.filename
+        assert (await ask(app, unquote(file["url"].removeprefix(BASE)))).body == wheel.data
+        await shut(app)
 
 
 async def test_the_list_names_what_is_here_and_what_was_asked_for(world: World) -> None:
@@ -249,22 +271,74 @@ async def test_urls_begin_as_the_client_sees_the_server(world: World) -> None:
     for headers, scheme, begin in (
         ({"host": "10.0.0.1:8080"}, "http", "http://10.0.0.1:8080/files/"),
         ({"host": "[::1]:8080"}, "http", "http://[::1]:8080/files/"),
-        ({"host": "mirror.example"}, "https", "https://mirror.example/files/"),
+        ({"host": "mirror.localhost"}, "https", "https://mirror.localhost/files/"),
     ):
         answer = await world.get("/simple/x/", headers, scheme=scheme)
         assert json.loads(answer.body)["files"][0]["url"].startswith(begin)
 
 
-@pytest.mark.parametrize(
-    "host", ["evil.example/path", "a b", 'x"><script>', "user@evil.example", "x:99999", "\\evil"]
+ANSWERED = (
+    *("localhost", "localhost:8080", "LOCALHOST.", "mirror.localhost", "127.0.0.1:1", "127.1"),
+    *("10.0.0.1:8080", "8.8.8.8", "[::1]:8080", "[2001:db8::7]"),
 )
-async def test_a_host_header_that_is_no_host_reaches_no_page(world: World, host: str) -> None:
-    for path in ("/", "/simple/x/", "/simple/X"):
-        answer = await world.get(path, {"host": host})
-        assert "evil" not in answer.headers.get("location", "")
-        assert answer.status == 400 or f"//{host}" not in answer.text
-        assert "<script>" not in answer.text
-        check_readable(answer)
+"""Loopback names and IP addresses: nobody can let these point elsewhere."""
+NAMED = ("packages.example", "PACKAGES.example.:8443", "lab", "cdn.example:8080")
+REBOUND = ("attacker.example", "attacker.example:8080", "localhost.attacker.example", "lab.example")
+NO_HOST = (
+    *("evil.example/path", "localhost/", "a b", 'x"><script>', "user@localhost", "localhost:99999"),
+    *("\\evil", "", ":80", "[::1", "[localhost]", "localhost,attacker.example", "localhost#", "ä"),
+)
+
+
+async def test_it_answers_to_its_own_names_only(tmp_path: Path) -> None:
+    app: Any = create_app(
+        upstreams=[],
+        cache=tmp_path,
+        allow_hosts=["packages.example", "Lab"],
+        public_url="https://cdn.example/index",
+    )
+    paths = ("/", "/healthz", "/simple/", "/simple/X", "/simple/pyodide-mirror/", "/nothing")
+    for path, method in itertools.product(paths, ("GET", "HEAD", "OPTIONS", "POST")):
+        usual = await ask(app, path, method=method)
+        assert usual.status not in {400, 421}
+        for hosts, status in ((ANSWERED + NAMED, usual.status), (REBOUND, 421), (NO_HOST, 400)):
+            for host in hosts:
+                answer = await ask(app, path, {"host": host}, method=method)
+                assert answer.status == status, (method, path, host)
+                check_readable(answer)
+                if status != usual.status:
+                    assert answer.headers["cache-control"] == "no-store"
+                    assert "location" not in answer.headers
+    refused = (await ask(app, "/", {"host": "attacker.example:8080"})).text
+    assert refused == (
+        "421: This server was not told that attacker.example is a name of its own; if it is, start"
+        " the server with --allow-host attacker.example (create_app: allow_hosts).\n"
+    )
+    await shut(app)
+
+
+async def test_a_star_allows_any_host_but_nothing_that_is_none(tmp_path: Path) -> None:
+    app: Any = create_app(upstreams=[], cache=tmp_path, allow_hosts=["*"])
+    assert (await ask(app, "/simple/", {"host": "any.example"})).status == 200
+    assert (await ask(app, "/simple/", {"host": "evil.example/path"})).status == 400
+    await shut(app)
+
+
+async def test_a_request_has_one_host(world: World) -> None:
+    """RFC 9112, section 3.2; before HTTP/1.1 there need not be one."""
+
+    async def status(version: str, *hosts: bytes) -> int:
+        def change(scope: MutableMapping[str, Any]) -> None:
+            scope["headers"] = [(b"host", host) for host in hosts]
+            scope["http_version"] = version
+
+        return (await world.get("/simple/local-only/", change=change)).status
+
+    for version, without in (("1.0", 200), ("1.1", 400), ("2", 400)):
+        assert await status(version) == without
+        assert await status(version, b"localhost") == 200
+        assert await status(version, b"localhost", b"localhost") == 400
+        assert await status(version, b"localhost", b"attacker.example") == 400
 
 
 async def test_below_a_prefix_all_urls_have_it(world: World) -> None:
@@ -398,6 +472,37 @@ async def test_if_range_gives_the_part_only_of_the_same_file(world: World, at: s
         assert answer.status == status, condition
 
 
+async def test_a_stored_file_that_was_just_removed_is_fetched_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = await world.file_path("x")
+    assert (await world.get(path)).body == DATA
+    find = Downloads.stored
+
+    async def stored(self: Downloads, key: str, sha256: str) -> Path | None:
+        found = await find(self, key, sha256)
+        if found is not None:
+            found.unlink()
+        return found
+
+    monkeypatch.setattr(Downloads, "stored", stored)
+    assert (await world.get(path)).body == DATA
+
+
+async def test_a_file_of_the_folder_that_was_just_removed_is_404(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = await world.file_path("local-only")
+
+    async def blob(*_: object) -> Stored:
+        return Stored(tmp_path / "gone.whl")
+
+    monkeypatch.setattr(Repository, "blob", blob)
+    answer = await world.get(path)
+    assert answer.status == 404
+    assert answer.text.endswith("whl has just been removed.\n")
+
+
 async def test_head_tells_of_a_file(world: World, at: str) -> None:
     answer = await world.get(at, method="HEAD")
     assert answer.status == 200
@@ -465,7 +570,8 @@ async def test_only_files_of_pages_are_there(world: World, path: str) -> None:
     answer = await world.get(path.format(tag=WHEEL.sha256[:16], name=WHEEL.filename))
     assert answer.status == 404
     assert answer.headers["cache-control"] == "no-store"
-    assert WHEEL.filename not in " ".join(world.origin.paths)
+    whole = [each for each in world.origin.requests if "range" not in each.headers]
+    assert WHEEL.filename not in " ".join(request.path for request in whole)
     check_readable(answer)
 
 
@@ -550,18 +656,6 @@ async def test_our_own_wheels_are_there_whatever_the_cache_holds(tmp_path: Path)
         await shut(app)
 
 
-async def test_our_own_wheel_is_made_again_where_the_disk_spoiled_it(tmp_path: Path) -> None:
-    name, content = page_wheel()
-    app: Any = create_app(upstreams=[], cache=tmp_path)
-    await ask(app, f"/{name}")
-    [path] = (path for path in (tmp_path / "file").rglob("*") if path.is_file())
-    await shut(app)
-    path.write_bytes(b"spoiled")
-    again: Any = create_app(upstreams=[], cache=tmp_path)
-    assert (await ask(again, f"/{name}")).body == content
-    await shut(again)
-
-
 async def test_a_wheel_of_ours_in_the_folder_goes_before_the_built_in_one(tmp_path: Path) -> None:
     other = make_wheel("pyodide-mirror", "99.0")
     (tmp_path / "wheels").mkdir()
@@ -581,12 +675,29 @@ async def test_health_says_what_works(world: World) -> None:
         "status": "ok",
         "version": __version__,
         "upstreams": [{"index_url": f"{world.origin.url}/simple", "problem": ""}],
+        "cache": {"problem": ""},
     }
     assert answer.headers["cache-control"] == "no-store"
     world.index.page(b"", status=403)
     await world.get("/simple/x/")
     found = json.loads((await world.get("/healthz")).body)
     assert found["upstreams"][0]["problem"] == "it answers 403"
+
+
+async def test_on_a_full_disk_files_come_and_health_says_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("pyodide_mirror.server.disk.Unfinished._append", full)
+    for project, data in (("x", DATA), ("local-only", LOCAL.data)):
+        answer = await world.get(await world.file_path(project))
+        assert (answer.status, answer.body, answer.complete) == (200, data, True)
+    for name, data in (page_wheel(), whole_wheel()):
+        assert (await world.get(f"/{name}")).body == data
+    found = json.loads((await world.get("/healthz")).body)
+    assert found["cache"]["problem"] == "files are not stored (No space left on device)"
 
 
 RECIPES = {
@@ -613,7 +724,7 @@ RECIPES = {
 @pytest.mark.parametrize("base", RECIPES)
 async def test_the_page_for_people_has_the_lines_for_its_address(tmp_path: Path, base: str) -> None:
     pip, conf, uv, toml = RECIPES[base]
-    app: Any = create_app(upstreams=[], cache=tmp_path)
+    app: Any = create_app(upstreams=[], cache=tmp_path, allow_hosts=["*"])
     scheme, _, host = base.partition("://")
     answer = await ask(app, "/", {"host": host}, scheme=scheme)
     shown = [
@@ -781,15 +892,22 @@ async def test_a_preflight_repeats_no_nonsense(world: World) -> None:
 async def test_chosen_origins_may_read_and_no_others(tmp_path: Path, path: str) -> None:
     allowed = ["https://lab.example", "http://localhost:8888"]
     app: Any = create_app(upstreams=[], cache=tmp_path, allow_origins=allowed)
+    private = {"access-control-request-private-network": "true"}
+    opened = "access-control-allow-private-network"
     for asked in allowed:
         answer = await ask(app, path, {"origin": asked})
         assert answer.headers["access-control-allow-origin"] == asked
         assert answer.headers["timing-allow-origin"] == asked
         assert "Origin" in answer.headers["vary"]
+        preflight = await ask(app, path, {"origin": asked, **private}, method="OPTIONS")
+        assert preflight.headers[opened] == "true"
     for other in ("https://evil.example", "null", "https://lab.example.evil.example", ""):
         answer = await ask(app, path, {"origin": other})
         assert "access-control-allow-origin" not in answer.headers
         assert "Origin" in answer.headers["vary"]
+        preflight = await ask(app, path, {"origin": other, **private}, method="OPTIONS")
+        assert opened not in preflight.headers
+        assert "Origin" in preflight.headers["vary"]
     await shut(app)
 
 
@@ -808,7 +926,7 @@ async def test_nothing_of_a_client_passes_on(world: World) -> None:
     assert len(world.origin.requests) == 3
     for request in world.origin.requests:
         found = {name.lower(): value for name, value in request.headers.items()}
-        assert found.keys() <= {"host", "accept", "user-agent", "accept-encoding"}
+        assert found.keys() <= {"host", "accept", "user-agent", "accept-encoding", "range"}
         assert found["user-agent"] == f"pyodide-mirror/{__version__}"
 
 

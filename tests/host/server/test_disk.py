@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -272,6 +273,34 @@ def test_a_write_that_takes_only_some_bytes_is_continued(disk: Disk) -> None:
         started.file = ShortWrites(started.file, 1000)  # type: ignore[assignment]
         started.write(b"0123456789" * 5)
         assert started.commit(A).read_bytes() == b"0123456789" * 5
+
+
+def test_the_folder_may_be_removed_at_any_time(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk.put(A, b"one")
+    shutil.rmtree(disk.folder)
+    assert disk.get(A) is None
+    assert disk.put(B, b"two").read_bytes() == b"two"
+    flush, removed = Unfinished.flush, []
+
+    def remove_once(self: Unfinished) -> None:
+        flush(self)
+        if not removed:
+            removed.append(shutil.rmtree(disk.folder))
+
+    monkeypatch.setattr(Unfinished, "flush", remove_once)
+    assert disk.put(A, b"three").read_bytes() == b"three"
+    assert disk.problem == ""
+
+
+def test_a_problem_lasts_until_as_much_is_stored(disk: Disk) -> None:
+    with pytest.raises(OSError, match="No space left"), disk.begin() as started:  # noqa: PT012
+        started.file = ShortWrites(started.file, 25)  # type: ignore[assignment]
+        started.write(b"0123456789" * 5)
+    assert disk.problem == "files are not stored (No space left on device)"
+    disk.put(A, b"0123456789")
+    assert disk.problem
+    disk.put(A, b"0123456789" * 5)
+    assert disk.problem == ""
 
 
 def test_a_full_disk_is_an_error_and_leaves_nothing(disk: Disk) -> None:

@@ -5,6 +5,8 @@ import errno
 import hashlib
 import logging
 import os
+import shutil
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from pyodide_mirror.server.disk import Disk
+from pyodide_mirror.server.disk import GRACE, Disk, Unfinished
 from pyodide_mirror.server.download import Download, Downloads, Place
+from pyodide_mirror.server.received import WINDOW
 from pyodide_mirror.server.upstream_client import UpstreamClient, UpstreamError
 from tests.support.asgi import origin
 from tests.zoo.server import Manner, Request, Response, Server
@@ -495,21 +498,145 @@ async def test_a_failed_download_is_begun_anew_by_the_next_who_asks(
 # --- the disk -----------------------------------------------------------------------------------
 
 
-async def test_a_full_disk_is_told_as_such_and_no_other_place_is_asked(
-    downloads: Downloads, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def write(_: object, __: bytes) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+class SmallDisk:
+    """A disk that takes so many bytes in all, by the writes of unfinished files."""
 
-    monkeypatch.setattr("pyodide_mirror.server.disk.Unfinished.write", write)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capacity: int) -> None:
+        self.left = capacity
+        append, small = Unfinished._append, self
+
+        def write(self: Unfinished, content: bytes) -> None:
+            if len(content) > small.left:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            small.left -= len(content)
+            append(self, content)
+
+        monkeypatch.setattr(Unfinished, "_append", write)
+
+
+@pytest.mark.parametrize("capacity", [0, 1, 150_000, 299_999])
+async def test_on_a_full_disk_a_file_is_passed_on_without_being_kept(
+    downloads: Downloads,
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capacity: int,
+) -> None:
+    disk = SmallDisk(monkeypatch, capacity)
     held = Held()
     held.go.set()
     async with origin(held) as upstream:
         at = place(client, upstream.url)
-        with pytest.raises(UpstreamError, match=r"^this server cannot store the file"):
+        download = start(downloads, at)
+        assert await asyncio.gather(*(read(download) for _ in range(5))) == [DATA] * 5
+        with pytest.raises(UpstreamError, match="this server cannot store the file"):
+            await download.whole()
+        assert len(upstream.requests) == 1
+        assert "passed on without being kept: [Errno 28]" in caplog.text
+        assert downloads.disk.problem == "files are not stored (No space left on device)"
+        assert downloads.disk.size == 0
+        disk.left = 1 << 30
+        assert await read(start(downloads, at)) == DATA
+        assert downloads.disk.problem == ""
+        assert downloads.disk.size == len(DATA)
+
+
+async def test_on_a_full_disk_what_was_used_least_recently_makes_room(
+    downloads: Downloads, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = SmallDisk(monkeypatch, 500_000)
+    old = [downloads.disk.put(f"url-{n:064}", bytes(100_000)) for n in range(4)]
+    remove = downloads.disk._remove_unless_used
+
+    def removed(key: str) -> None:
+        size = downloads.disk.size
+        remove(key)
+        disk.left += size - downloads.disk.size
+
+    monkeypatch.setattr(downloads.disk, "_remove_unless_used", removed)
+    monkeypatch.setattr(downloads.disk, "_clock", lambda: time.time() + 2 * GRACE)
+    held = Held()
+    held.go.set()
+    async with origin(held) as upstream:
+        download = start(downloads, place(client, upstream.url))
+        assert (await download.whole()).read_bytes() == DATA
+    assert not any(path.exists() for path in old), "some more leave than are needed now"
+    assert downloads.disk.problem == ""
+
+
+LARGE = hashlib.shake_256(b"large").digest(3 * WINDOW)
+
+
+async def test_a_file_that_is_not_kept_waits_for_its_readers(
+    downloads: Downloads, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    SmallDisk(monkeypatch, 100)
+    held = Held(LARGE)
+    held.go.set()
+    async with origin(held) as upstream:
+        sha256 = hashlib.sha256(LARGE).hexdigest()
+        download = start(downloads, place(client, upstream.url), sha256=sha256)
+        await download.headers()
+        leaving, staying = download.read(0, None), download.read(0, None)
+        await anext(leaving)
+        got = await anext(staying)
+        while download.received < WINDOW:
+            await download._moved.wait()
+        ahead = asyncio.ensure_future(anext(staying))
+        assert download.received < WINDOW + (1 << 20), "it waits for the slowest"
+        await leaving.aclose()
+        got += await ahead
+        async for piece in staying:
+            got += piece
+        assert got == LARGE
+        late = start(downloads, place(client, upstream.url), sha256=sha256)
+        assert late is not download
+        assert await read(late) == LARGE
+
+
+async def test_a_file_that_is_not_kept_and_not_read_is_given_up(
+    downloads: Downloads, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pyodide_mirror.server.download._NOBODY", 0.05)
+    SmallDisk(monkeypatch, 0)
+    held = Held(LARGE)
+    held.go.set()
+    async with origin(held) as upstream:
+        at = place(client, upstream.url)
+        with pytest.raises(UpstreamError, match="nobody reads the file"):
             await start(downloads, at, at).whole()
         assert len(upstream.requests) == 1
-    assert downloads.disk.size == 0
+
+
+async def test_a_wrong_file_that_is_not_kept_is_not_completed_either(
+    downloads: Downloads, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    SmallDisk(monkeypatch, 100)
+    held = Held(DATA[:-1] + b"!")
+    held.go.set()
+    async with origin(held) as upstream:
+        got: list[bytes] = []
+        with pytest.raises(UpstreamError, match="SHA-256 differs"):
+            await collect(start(downloads, place(client, upstream.url)).read(0, None), got)
+        assert len(b"".join(got)) < len(DATA)
+
+
+async def test_the_cache_folder_may_be_removed_at_any_time(
+    downloads: Downloads, client: Client
+) -> None:
+    held = Held()
+    async with origin(held) as upstream:
+        at = place(client, upstream.url)
+        download = start(downloads, at)
+        reading = asyncio.ensure_future(read(download))
+        await download.headers()
+        shutil.rmtree(downloads.disk.folder)
+        held.go.set()
+        assert await reading == DATA
+        assert await downloads.stored(KEY, SHA256) is None
+        again = await start(downloads, at).whole()
+        assert again.read_bytes() == DATA
+        assert downloads.disk.problem == ""
 
 
 async def test_a_disk_that_fails_at_the_end_is_told_as_such(

@@ -1,19 +1,26 @@
 """A folder of wheels: what is dropped in is served at once, and what cannot be read is left out."""
 
 import asyncio
+import errno
 import hashlib
 import os
 import shutil
+import threading
 import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pyodide_mirror.model import File, ProjectPage
-from pyodide_mirror.server.folder import Folder, upload_time
-from pyodide_mirror.server.upstream_client import UpstreamError
+from pyodide_mirror.server import folder_files
+from pyodide_mirror.server.disk import Disk
+from pyodide_mirror.server.folder import Folder
+from pyodide_mirror.server.folder_files import upload_time
+from pyodide_mirror.server.folder_tree import SETTLED
+from pyodide_mirror.server.source import UnreadableError
 from tests.support.wheels import Sdist, make_sdist, make_wheel
 
 WHEEL = make_wheel("my-project", "1.0", requires_python=">=3.8", requires=["zoo-dep-a"])
@@ -29,9 +36,23 @@ def path(tmp_path: Path) -> Path:
     return made
 
 
+class Clock:
+    """A time in seconds that goes on when it is told to."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-def folder(path: Path) -> Folder:
-    return Folder(path)
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def folder(path: Path, clock: Clock) -> Folder:
+    return Folder(path, clock=clock)
 
 
 def drop(path: Path, *dists: Sdist) -> None:
@@ -41,6 +62,20 @@ def drop(path: Path, *dists: Sdist) -> None:
 
 def move(path: Path, name: str) -> None:
     path.rename(path.with_name(name))
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch, *paths: Path) -> None:
+    """Let these folders be listed no more: those who run the tests may list everything."""
+    scandir = os.scandir
+
+    def forbidden(where: str) -> object:
+        if Path(where) in paths:
+            raise PermissionError(13, "Permission denied", str(where))
+        return scandir(where)
+
+    monkeypatch.setattr("os.scandir", forbidden)
+    for each in paths:
+        os.utime(each)  # a change of its mode would show as well
 
 
 async def names(folder: Folder, project: str = PROJECT) -> list[str] | None:
@@ -236,29 +271,177 @@ async def test_a_folder_that_vanished_is_an_error_and_not_an_empty_folder(
     drop(path, WHEEL)
     assert await names(folder) == [WHEEL.filename]
     move(path, "moved")
-    with pytest.raises(UpstreamError, match="folder wheels: it cannot be read now"):
+    with pytest.raises(UnreadableError, match="folder wheels: it cannot be read now"):
         await folder.page(PROJECT)
-    with pytest.raises(UpstreamError):
+    with pytest.raises(UnreadableError):
         await folder.projects()
     move(path.with_name("moved"), path.name)
     assert await names(folder) == [WHEEL.filename]
 
 
-async def test_a_subfolder_that_cannot_be_read_is_left_out_and_told(
+async def test_a_subfolder_that_was_never_read_is_left_out_and_told(
     path: Path, folder: Folder, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Such as lost+found."""
     drop(path, WHEEL)
     (path / "lost+found").mkdir()
-    scandir = os.scandir
-
-    def forbidden(where: str) -> object:
-        if str(where).endswith("lost+found"):
-            raise PermissionError(13, "Permission denied", str(where))
-        return scandir(where)
-
-    monkeypatch.setattr("os.scandir", forbidden)
+    forbid(monkeypatch, path / "lost+found")
     assert await names(folder) == [WHEEL.filename]
-    assert "lost+found: Permission denied" in caplog.text
+    assert await folder.left_out() == {"lost+found": "Permission denied"}
+    assert caplog.text.count("lost+found: Permission denied") == 1
+
+
+OTHER = make_wheel("other", "1.0")
+
+
+async def test_what_was_in_a_subfolder_that_cannot_be_read_is_an_error(
+    path: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also the rest of such a project: nobody would know that a version is missing."""
+    (path / "a" / "b").mkdir(parents=True)
+    drop(path, WHEEL, OTHER)
+    drop(path / "a" / "b", NEWER, make_wheel("deep", "1.0"))
+    assert await folder.projects() == [PROJECT, "other", "deep"]
+    with monkeypatch.context() as patched:
+        forbid(patched, path / "a" / "b")
+        for project in (PROJECT, "deep"):
+            with pytest.raises(UnreadableError, match=r"^folder wheels: a.b: Permission denied$"):
+                await folder.page(project)
+        assert await names(folder, "other") == [OTHER.filename]
+        assert await folder.projects() == [PROJECT, "other", "deep"]
+        forbid(patched, path / "a")
+        with pytest.raises(UnreadableError):
+            await folder.page("deep")
+    assert await names(folder) == [WHEEL.filename, NEWER.filename]
+    shutil.rmtree(path / "a")
+    assert await folder.page("deep") is None
+
+
+async def test_a_link_to_a_folder_is_followed(path: Path, folder: Folder, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "sub").mkdir(parents=True)
+    drop(elsewhere, WHEEL)
+    drop(elsewhere / "sub", NEWER)
+    (path / "link").symlink_to(elsewhere)
+    assert await names(folder) == [WHEEL.filename, NEWER.filename]
+    (elsewhere / WHEEL.filename).unlink()
+    assert await names(folder) == [NEWER.filename]
+
+
+async def test_loops_of_links_end(path: Path, folder: Folder) -> None:
+    (path / "a").mkdir()
+    drop(path / "a", WHEEL)
+    for name, target in [("here", path), ("a/up", path), ("a/self", path / "a"), ("z", path / "a")]:
+        (path / name).symlink_to(target)
+    assert await names(folder) == [WHEEL.filename]
+    assert await folder.left_out() == {}, "nothing is listed twice"
+    (path / "round").symlink_to(path / "round")
+    assert await names(folder) == [WHEEL.filename]
+    assert await folder.left_out() == {"round": os.strerror(errno.ELOOP)}
+
+
+async def test_what_was_behind_a_link_that_leads_nowhere_is_an_error(
+    path: Path, folder: Folder, tmp_path: Path
+) -> None:
+    (tmp_path / "nas").mkdir()
+    drop(tmp_path / "nas", WHEEL)
+    (path / "link").symlink_to(tmp_path / "nas")
+    assert await names(folder) == [WHEEL.filename]
+    move(tmp_path / "nas", "away")
+    for _ in range(2):
+        with pytest.raises(UnreadableError, match="link: No such file or directory"):
+            await folder.page(PROJECT)
+        drop(path, OTHER)  # the link is looked at anew
+    move(tmp_path / "away", "nas")
+    assert await names(folder) == [WHEEL.filename]
+    (path / "link").unlink()
+    assert await folder.page(PROJECT) is None
+
+
+async def test_a_folder_that_was_unmounted_is_not_an_empty_one(
+    path: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (path / "mounted").mkdir()
+    drop(path / "mounted", WHEEL)
+    stat = os.stat
+
+    def elsewhere(where: Any, **options: Any) -> Any:
+        found = stat(where, **options)
+        if Path(where) != path / "mounted":
+            return found
+        fields = {name: getattr(found, name) for name in dir(found) if name.startswith("st_")}
+        return SimpleNamespace(**fields | {"st_dev": found.st_dev + 1})
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.stat", elsewhere)
+        assert await names(folder) == [WHEEL.filename]
+    (path / "mounted" / WHEEL.filename).unlink()
+    with pytest.raises(UnreadableError, match="mounted: it is empty, and on another device"):
+        await folder.page(PROJECT)
+    drop(path / "mounted", NEWER)
+    assert await names(folder) == [NEWER.filename]
+
+
+async def test_a_project_whose_only_file_cannot_be_read_is_an_error(
+    path: Path, folder: Folder
+) -> None:
+    (path / WHEEL.filename).symlink_to(path / "nowhere")
+    with pytest.raises(UnreadableError, match="no file of my-project: No such file or directory"):
+        await folder.page(PROJECT)
+    drop(path, SDIST)
+    assert await names(folder) == [SDIST.filename]
+
+
+async def test_a_file_that_is_written_while_it_is_read_is_left_out(
+    path: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(path, SDIST)
+    digest = hashlib.file_digest
+
+    def written(file: Any, name: str) -> object:
+        with (path / SDIST.filename).open("ab") as more:
+            more.write(b"more")
+        return digest(file, name)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("hashlib.file_digest", written)
+        with pytest.raises(UnreadableError, match="it is being written"):
+            await folder.page(PROJECT)
+    assert (await only(folder)).sha256 == hashlib.sha256(SDIST.data + b"more").hexdigest()
+
+
+# --- what is left out ---------------------------------------------------------------------------
+
+
+async def test_what_is_left_out_is_told_once_and_why(
+    path: Path, folder: Folder, caplog: pytest.LogCaptureFixture
+) -> None:
+    (path / "a").mkdir()
+    drop(path, WHEEL, OTHER)
+    drop(path / "a", WHEEL)
+    for name in ["my_project.whl", "notes.zip", "old-1.0.tar.bz2", "evil\n-1.0.whl", "README.md"]:
+        (path / name).write_bytes(b"")
+    (path / NEWER.filename).write_bytes(b"not a wheel")
+    for _ in range(2):
+        await folder.page(PROJECT)
+    wheel = "it is not named like a wheel (NAME-VERSION-PYTHON-ABI-PLATFORM.whl)"
+    sdist = "it is not named like an sdist (NAME-VERSION.tar.gz or NAME-VERSION.zip)"
+    assert await folder.left_out() == {
+        f"a/{WHEEL.filename}": f"{WHEEL.filename} has the same name",
+        "evil\ufffd-1.0.whl": wheel,
+        "my_project.whl": wheel,
+        "notes.zip": sdist,
+        "old-1.0.tar.bz2": sdist,
+        NEWER.filename: "is not a complete wheel (its directory has no end)",
+    }
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 6
+    assert f"left out for now: a/{WHEEL.filename}: {WHEEL.filename} has the same name" in lines
+    (path / "my_project.whl").unlink()
+    drop(path, NEWER)
+    await folder.page(PROJECT)
+    assert not {NEWER.filename, "my_project.whl"} & (await folder.left_out()).keys()
+    assert len(caplog.records) == 6
 
 
 # --- what is found out --------------------------------------------------------------------------
@@ -288,6 +471,19 @@ async def test_a_wheel_is_described_in_full(path: Path, folder: Folder) -> None:
     assert (await folder.blob(PROJECT, file)).path.read_bytes() == WHEEL.data
 
 
+async def test_what_a_wheel_vendors_is_not_taken_for_its_own(path: Path, folder: Folder) -> None:
+    """As setuptools does it: the METADATA of a wheel is that at its root."""
+    vendored = "my_project/_vendor/packaging-24.0.dist-info/METADATA"
+    wheel = make_wheel(
+        PROJECT, "1.0", requires_python=">=3.8", modules={vendored: "Requires-Python: >=3.99\n"}
+    )
+    drop(path, wheel)
+    file = await only(folder)
+    assert file.metadata == {"sha256": wheel.metadata_sha256}
+    assert file.requires_python == ">=3.8"
+    assert await folder.metadata(PROJECT, file) == wheel.metadata
+
+
 async def test_an_sdist_is_described_without_metadata(path: Path, folder: Folder) -> None:
     drop(path, SDIST)
     file = await only(folder)
@@ -312,9 +508,9 @@ async def test_a_file_removed_between_page_and_request_is_told(path: Path, folde
     file = await only(folder)
     (path / WHEEL.filename).unlink()
     assert await names(folder) is None
-    with pytest.raises(UpstreamError, match="has just been removed"):
+    with pytest.raises(UnreadableError, match="has just been removed"):
         await folder.blob(PROJECT, file)
-    with pytest.raises(UpstreamError, match="has just been removed"):
+    with pytest.raises(UnreadableError, match="has just been removed"):
         await folder.metadata(PROJECT, file)
 
 
@@ -335,19 +531,143 @@ async def test_nothing_is_read_twice_that_did_not_change(
     assert sorted(read) == sorted([WHEEL.filename, NEWER.filename, SDIST.filename])
 
 
-async def test_a_folder_that_rests_is_not_walked_again(
-    path: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("stamp", [-3600, 0, 86_400 * 365])
+async def test_a_folder_that_rests_is_not_listed_again(
+    path: Path, folder: Folder, clock: Clock, monkeypatch: pytest.MonkeyPatch, stamp: int
 ) -> None:
+    """Whatever its time stamp says, be it in the future."""
     drop(path, WHEEL)
-    settle(path)
+    os.utime(path, (time.time() + stamp,) * 2)
+    await folder.page(PROJECT)
+    clock.now += SETTLED
     await folder.page(PROJECT)
 
-    def walk(*_: object, **__: object) -> object:
-        raise AssertionError("it is walked")
+    def scandir(*_: object) -> object:
+        raise AssertionError("it is listed")
 
-    monkeypatch.setattr("os.walk", walk)
-    assert await names(folder) == [WHEEL.filename]
-    assert await folder.projects() == [PROJECT]
+    with monkeypatch.context() as patched:
+        patched.setattr("os.scandir", scandir)
+        assert await names(folder) == [WHEEL.filename]
+        assert await folder.projects() == [PROJECT]
+    drop(path, NEWER)
+    assert await names(folder) == [WHEEL.filename, NEWER.filename]
+
+
+async def test_one_page_serves_for_as_long_as_nothing_changes(path: Path, folder: Folder) -> None:
+    drop(path, WHEEL, NEWER)
+    page = await folder.page(PROJECT)
+    drop(path, OTHER)
+    assert await folder.page(PROJECT) is page
+    drop(path, SDIST)
+    assert await folder.page(PROJECT) is not page
+
+
+async def test_files_of_a_large_page_are_looked_at_now_and_then(
+    path: Path, folder: Folder, clock: Clock
+) -> None:
+    versions = [make_sdist(PROJECT, f"{n}.0") for n in range(200)]
+    drop(path, *versions)
+    page = await folder.page(PROJECT)
+    (path / versions[0].filename).write_bytes(b"in place")
+    assert await folder.page(PROJECT) is page
+    drop(path, WHEEL)
+    assert WHEEL.filename in (await names(folder) or []), "what is dropped in is there at once"
+    (path / versions[1].filename).write_bytes(b"in place")
+    clock.now += 0.02
+    page = await folder.page(PROJECT)
+    assert page is not None
+    assert page.files[0].sha256 != versions[0].sha256
+    assert {file.size for file in page.files} >= {len(b"in place")}
+    assert sum(file.size == len(b"in place") for file in page.files) == 2
+
+
+# --- big files ----------------------------------------------------------------------------------
+
+
+async def test_a_big_project_keeps_nobody_waiting(
+    path: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Digests of large files take seconds: no other page waits for them."""
+    big = [make_sdist("big", f"{n}.0") for n in range(20)]
+    drop(path, WHEEL, *big)
+    begun, may_end = threading.Semaphore(0), threading.Event()
+    digest = hashlib.file_digest
+
+    def slow(file: Any, name: str) -> object:
+        if Path(file.name).name.startswith("big"):
+            begun.release()
+            may_end.wait()
+        return digest(file, name)
+
+    monkeypatch.setattr("hashlib.file_digest", slow)
+    monkeypatch.setattr(folder_files, "BIG", len(big[0].data))
+    waiting = [asyncio.ensure_future(folder.page("big")) for _ in range(3)]
+    try:
+        async with asyncio.timeout(30):
+            await asyncio.to_thread(begun.acquire)
+            assert await names(folder) == [WHEEL.filename]
+            drop(path, NEWER)
+            assert await names(folder) == [WHEEL.filename, NEWER.filename]
+    finally:
+        may_end.set()
+        pages = await asyncio.gather(*waiting)
+    for page in pages:
+        assert page is not None
+        assert {file.sha256 for file in page.files} == {each.sha256 for each in big}
+    read = 1 + sum(begun.acquire(blocking=False) for _ in range(2 * len(big)))
+    assert read == len(big), "each is read once"
+
+
+@pytest.fixture
+def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
+    """Where digests are kept, even of small files."""
+    monkeypatch.setattr(folder_files, "BIG", 1)
+    return Disk(tmp_path / "cache", 1 << 20)
+
+
+def age(file: Path) -> None:
+    past = time.time() - 3600
+    os.utime(file, (past, past))
+
+
+async def test_digests_of_big_files_outlive_the_server(
+    path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(path, WHEEL, SDIST)
+    age(path / WHEEL.filename)
+    age(path / SDIST.filename)
+    page = await Folder(path, disk).page(PROJECT)
+    with monkeypatch.context() as patched:
+        patched.delattr("hashlib.file_digest")
+        assert await Folder(path, disk).page(PROJECT) == page
+    (path / SDIST.filename).write_bytes(b"other")
+    age(path / SDIST.filename)
+    page = await Folder(path, disk).page(PROJECT)
+    assert page is not None
+    found = {file.filename: file.sha256 for file in page.files}
+    assert found[SDIST.filename] == hashlib.sha256(b"other").hexdigest()
+
+
+async def test_digests_of_what_has_just_been_written_are_not_kept(path: Path, disk: Disk) -> None:
+    """It may be written to once more in the same moment of a coarse clock."""
+    drop(path, SDIST)
+    assert (await only(Folder(path, disk))).sha256 == SDIST.sha256
+    assert list(disk.folder.glob("digest/*/*")) == []
+
+
+async def test_kept_digests_that_are_damaged_or_cannot_be_read_are_computed_again(
+    path: Path, disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    drop(path, SDIST)
+    age(path / SDIST.filename)
+    await Folder(path, disk).page(PROJECT)
+    [kept] = disk.folder.glob("digest/*/*")
+    kept.write_bytes(kept.read_bytes()[:-1] + b"?")
+    assert (await only(Folder(path, disk))).sha256 == SDIST.sha256
+    kept.unlink()
+    kept.mkdir()
+    assert (await only(Folder(path, disk))).sha256 == SDIST.sha256
+    assert "cannot" in caplog.text
 
 
 # --- at the start -------------------------------------------------------------------------------

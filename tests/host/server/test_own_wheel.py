@@ -12,7 +12,6 @@ from packaging.tags import parse_tag, sys_tags
 
 from pyodide_mirror import __version__
 from pyodide_mirror.own_wheels import page_wheel, pure_wheel, whole_wheel
-from pyodide_mirror.server.disk import Disk
 from pyodide_mirror.server.own_wheel import PROJECT, OwnWheel
 from tests.support.own_server import Serving, clean_environment, serving
 from tests.support.wheels import make_wheel
@@ -113,10 +112,8 @@ def test_pip_downloads_the_whole_wheel_for_other_desktops(server: Serving, tmp_p
     assert path.read_bytes() == whole_wheel()[1]
 
 
-async def test_both_wheels_are_listed_and_no_desktop_has_a_tag_of_the_one_for_pages(
-    tmp_path: Path,
-) -> None:
-    own = OwnWheel(Disk(tmp_path, 1 << 30))
+async def test_both_wheels_are_listed_and_no_desktop_has_a_tag_of_the_one_for_pages() -> None:
+    own = OwnWheel()
     page = await own.page(PROJECT)
     assert page is not None
     assert [file.filename for file in page.files] == [

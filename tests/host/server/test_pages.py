@@ -114,6 +114,17 @@ async def test_html_says_the_same(media_type: MediaType) -> None:
     assert bare.yanked is False
 
 
+@pytest.mark.parametrize("reason", ["", HOSTILE])
+async def test_the_projects_status_is_in_both_forms(reason: str) -> None:
+    told = replace(PAGE, status="archived", status_reason=reason)
+    for media_type in MediaType:
+        found = await rendered(told, media_type)
+        read = parse_page(found.body, media_type.content_type, f"{BASE}/simple/x-y/", "x-y")
+        assert (read.status, read.status_reason) == ("archived", reason)
+    assert b'<meta name="pypi:repository-version" content="1.4">' in found.body
+    assert Anchors(found.body.decode()).tags.count("script") == 0
+
+
 async def test_all_that_strangers_write_is_escaped_in_html() -> None:
     page = replace(
         PAGE, files=(replace(FULL, requires_python=f">=3{HOSTILE}", filename=f"x{HOSTILE}.whl"),)
@@ -218,6 +229,65 @@ async def test_a_page_is_made_once_for_many(monkeypatch: pytest.MonkeyPatch) -> 
     assert made[0] != threading.get_ident(), "the loop goes on meanwhile"
 
 
+@pytest.mark.parametrize("media_type", [MediaType.JSON, MediaType.HTML])
+async def test_a_page_is_made_once_for_all_addresses(
+    monkeypatch: pytest.MonkeyPatch, media_type: MediaType
+) -> None:
+    """Anybody may ask under many host names."""
+    rendering = Rendering()
+    await rendering.page(PAGE, media_type, BASE)
+    with monkeypatch.context() as patched:
+        patched.delattr(pages, "_local")
+        bases = [f"http://10.0.0.{n}:8080/a&b" for n in range(50)]
+        found = {base: await rendering.page(PAGE, media_type, base) for base in bases}
+    for base, made in found.items():
+        assert made == await Rendering().page(PAGE, media_type, base)
+        read = parse_page(made.body, media_type.content_type, "https://elsewhere.example/", "x-y")
+        assert {file.url.partition("/files/")[0] for file in read.files} == {base}
+
+
+async def test_an_address_in_a_text_stays_as_it_is() -> None:
+    rendering = Rendering()
+    page = replace(PAGE, files=(replace(FULL, yanked=f"see {BASE}"),))
+    await rendering.page(page, MediaType.JSON, BASE)
+    made = await rendering.page(page, MediaType.JSON, "http://other.example")
+    assert json.loads(made.body)["files"][0]["yanked"] == f"see {BASE}"
+
+
+async def test_many_addresses_push_out_no_other_page() -> None:
+    one = await rendered(PAGE, MediaType.JSON)
+    rendering = Rendering(30 * len(one.body))
+    other = await rendering.page(replace(PAGE, name="other"), MediaType.JSON, BASE)
+    for n in range(100):
+        await rendering.page(PAGE, MediaType.JSON, f"http://10.0.0.{n}")
+    assert await rendering.page(replace(PAGE, name="other"), MediaType.JSON, BASE) is other
+
+
+async def test_nobody_waits_for_another_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+    to_json = pages.to_json
+
+    def slow(page: ProjectPage) -> bytes:
+        if page.name == "slow":
+            begun.set()
+            may_end.wait()
+        return to_json(page)
+
+    monkeypatch.setattr(pages, "to_json", slow)
+    rendering = Rendering()
+    waiting = [
+        asyncio.ensure_future(rendering.page(replace(PAGE, name="slow"), MediaType.JSON, base))
+        for base in ("http://a", "http://b", "http://c")
+    ]
+    try:
+        async with asyncio.timeout(30):
+            await asyncio.to_thread(begun.wait)
+            assert (await rendering.page(PAGE, MediaType.JSON, BASE)).body
+    finally:
+        may_end.set()
+        await asyncio.gather(*waiting)
+
+
 async def test_a_page_that_changed_is_made_anew() -> None:
     rendering = Rendering()
     before = await rendering.page(PAGE, MediaType.JSON, BASE)
@@ -258,7 +328,8 @@ async def test_each_form_and_each_address_has_its_own() -> None:
 
 async def test_what_is_kept_is_bounded_and_the_least_recently_used_leaves() -> None:
     one = await rendered(PAGE, MediaType.JSON)
-    rendering = Rendering(3 * (len(one.body) + len(one.packed)) + 100)
+    # Each is there twice: for its address, and for any.
+    rendering = Rendering(3 * (2 * len(one.body) + len(one.packed)) + 100)
 
     async def made(letter: str) -> Rendered:
         return await rendering.page(replace(PAGE, name=f"{letter}-y"), MediaType.JSON, BASE)
@@ -270,8 +341,10 @@ async def test_what_is_kept_is_bounded_and_the_least_recently_used_leaves() -> N
     assert await made("e") is later["e"]
     assert await made("d") is later["d"]
     assert await made("a") is not first["a"]
-    assert await made("f") is not later["f"], "it was used least recently"
     assert await made("d") is later["d"]
+    for letter in "bca":
+        await made(letter)
+    assert await made("f") is not later["f"], "it was used least recently"
 
 
 async def test_a_page_larger_than_the_bound_is_served_and_kept_alone() -> None:

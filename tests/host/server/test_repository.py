@@ -10,7 +10,7 @@ from pyodide_mirror.model import File, ProjectPage
 from pyodide_mirror.server.disk import Disk
 from pyodide_mirror.server.download import Download, Downloads, Place
 from pyodide_mirror.server.repository import FoundPage, Missing, Repository
-from pyodide_mirror.server.source import Source, Stored, file_key, tag_of
+from pyodide_mirror.server.source import LocalSource, Stored, UnreadableError, file_key, tag_of
 from pyodide_mirror.server.upstream import Upstream
 from pyodide_mirror.server.upstream_client import UpstreamClient, UpstreamError
 
@@ -50,6 +50,9 @@ class FakeFolder:
 
     async def metadata(self, project: str, file: File) -> bytes:
         return b"local"
+
+    async def left_out(self) -> dict[str, str]:
+        return {f"{self.name}/x.whl": "it is no wheel"}
 
     async def close(self) -> None:
         self.closed = True
@@ -95,7 +98,7 @@ BROKEN = UpstreamError("it answers 500")
 HUNG = UpstreamError("no answer within 1 s", timed_out=True)
 
 
-def repository(local: Iterable[Source], *upstreams: Upstream) -> Repository:
+def repository(local: Iterable[LocalSource], *upstreams: Upstream) -> Repository:
     return Repository(list(local), upstreams)
 
 
@@ -123,12 +126,18 @@ async def test_a_folder_that_cannot_say_is_an_error_and_nobody_else_is_asked(
 ) -> None:
     class Unreadable(FakeFolder):
         async def page(self, project: str) -> ProjectPage | None:
-            raise UpstreamError("folder wheels: it cannot be read now")
+            raise UnreadableError("folder wheels: it cannot be read now")
 
     upstream = FakeUpstream("a", downloads, page(file()))
-    with pytest.raises(UpstreamError, match="cannot be read now"):
+    with pytest.raises(UnreadableError, match="cannot be read now"):
         await repository([Unreadable("folder", {})], upstream).find("x")
     assert upstream.asked == []
+
+
+async def test_what_is_left_out_is_told_of_all_local_sources(downloads: Downloads) -> None:
+    local = [FakeFolder("1", {}), FakeFolder("2", {})]
+    sources = repository(local, FakeUpstream("a", downloads))
+    assert await sources.left_out() == dict.fromkeys(["1/x.whl", "2/x.whl"], "it is no wheel")
 
 
 async def test_local_sources_are_asked_in_order(downloads: Downloads) -> None:

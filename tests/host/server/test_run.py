@@ -103,7 +103,8 @@ def test_what_is_wrong_is_told_in_a_line(
         (["--cache-size", "lots"], "'lots' is not a size like 500M or 2G"),
         (["--timeout", "0"], "timeout must be a positive number"),
         (["--cache", __file__], r"the cache folder '.*' cannot be used"),
-        (["--host", "no such host"], "--host no such host: "),
+        (["--host", "no-such-host.invalid"], r"--host no-such-host\.invalid: "),
+        (["--allow-host", "http://a.example"], "'http://a.example' is not a host like packages"),
         (["--host", "192.0.2.1", "--port", "0"], "cannot listen on 192.0.2.1 port 0: "),
         (["--no-such-option"], "unrecognized arguments"),
     ]:
@@ -171,9 +172,9 @@ MAIN = "from pyodide_mirror.cli import main; raise SystemExit(main(sys.argv[1:])
 
 
 def test_options_reach_the_application(tmp_path: Path) -> None:
-    """The public URL is shown and used, and only the chosen origins may read."""
+    """The public URL is shown and used; only the chosen origins may read; its names are known."""
     allowed = ("https://a.example", "http://localhost:8888")
-    options = ["--public-url", "https://packages.example/index/"]
+    options = ["--public-url", "https://packages.example/index/", "--allow-host", "nas.example"]
     options += [word for origin in allowed for word in ("--allow-origin", origin)]
     with serving(tmp_path, options=options, program=KNOWN_PORT) as running:
         assert running.url == "https://packages.example/index"
@@ -185,6 +186,8 @@ def test_options_reach_the_application(tmp_path: Path) -> None:
             assert headers["access-control-allow-origin"] == origin
         _, headers, _ = fetch(url, Origin="https://b.example")
         assert "access-control-allow-origin" not in headers
+        for host, expected in (("nas.example:1", 200), ("packages.example", 200), ("a.b", 421)):
+            assert fetch(url, Host=host)[0] == expected
 
 
 # The port is nowhere to be seen then: the one line names the public URL.

@@ -68,6 +68,13 @@ def test_what_is_wrong_is_said() -> None:
         ({"allow_origins": [""]}, ValueError, "'' is not an origin"),
         ({"allow_origins": ["https://a.example/x"]}, ValueError, "more than scheme, host and port"),
         ({"allow_origins": ["https://a.example?"]}, ValueError, "more than scheme, host and port"),
+        ({"allow_hosts": "a.example"}, TypeError, "several hosts, not one string"),
+        ({"allow_hosts": ["a.example:80"]}, ValueError, "leave out scheme, port and path"),
+        ({"allow_hosts": ["a.example:"]}, ValueError, "leave out scheme, port and path"),
+        ({"allow_hosts": ["a.example/x"]}, ValueError, "leave out scheme, port and path"),
+        ({"allow_hosts": ["http://a.example"]}, ValueError, "is not a host like packages.example"),
+        ({"allow_hosts": [""]}, ValueError, "it names no host"),
+        ({"allow_hosts": ["*.a.example"]}, ValueError, "is not plain ASCII"),
         ({"public_url": "a.example"}, ValueError, "'a.example' is no public URL"),
         ({"public_url": "https://a.example/?x"}, ValueError, "it has a query or a fragment"),
         ({"public_url": "https://a.example/#x"}, ValueError, "it has a query or a fragment"),
@@ -110,6 +117,13 @@ def test_origins_are_kept_as_browsers_write_them() -> None:
         ("http://localhost:8888", "http://localhost:8888"),
     ]:
         assert make(allow_origins=[given]).allow_origins == (kept,), given
+
+
+def test_hosts_are_compared_without_case_and_the_dot_at_the_end() -> None:
+    given = ["LAB.example.", "*", "10.0.0.1", "lab"]
+    assert make(allow_hosts=given).allow_hosts == ("lab.example", "*", "10.0.0.1", "lab")
+    assert make(public_url="https://CDN.example:8443/x").allow_hosts == ("cdn.example",)
+    assert make(public_url="https://[::1]/").allow_hosts == ()
 
 
 # --- the environment ----------------------------------------------------------------------------

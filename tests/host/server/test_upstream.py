@@ -1,14 +1,9 @@
 """An index elsewhere: its pages and metadata, whatever it speaks, and however it breaks."""
 
 import asyncio
-import hashlib
-import io
 import threading
 import time
-import zipfile
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,80 +11,20 @@ import pytest
 from aiohttp import web
 
 from pyodide_mirror.server import upstream as upstream_module
-from pyodide_mirror.server.disk import Disk
-from pyodide_mirror.server.download import Downloads
-from pyodide_mirror.server.source import Stored
-from pyodide_mirror.server.upstream import FRESH, FRESH_MISSING, REST, Limits, Upstream
-from pyodide_mirror.server.upstream_client import UpstreamClient, UpstreamError
-from tests.support.asgi import JSON_TYPE, WHEEL, Index, Origin, document, entry, origin
+from pyodide_mirror.server.upstream import FRESH, FRESH_MISSING, REST
+from pyodide_mirror.server.upstream_client import UpstreamError
+from tests.support.asgi import JSON_TYPE, WHEEL, Index, document, entry, origin
+from tests.support.upstream_world import HASTY, TIMEOUT, World, a_world, opened
 from tests.support.wheels import make_sdist, make_wheel
 
 SDIST = make_sdist("x", "1.0")
 SHA256 = WHEEL.sha256
-TIMEOUT, HASTY = 30.0, 0.1
-
-
-@dataclass
-class World:
-    """An upstream over an index, with a cache, and a clock that stands until it is set."""
-
-    index: Index
-    origin: Origin
-    folder: Path
-    upstream: Upstream
-    downloads: Downloads
-    now: float = 1_700_000_000.0
-
-    def later(self, seconds: float) -> None:
-        """Let seconds pass."""
-        self.now += seconds
-
-    @contextmanager
-    def hasty(self) -> Iterator[None]:
-        """Let the upstream be given up soon; otherwise it has all the time that it may need."""
-        self.upstream.client.timeout = HASTY
-        yield
-        self.upstream.client.timeout = TIMEOUT
-
-    @asynccontextmanager
-    async def restarted(self, **limits: Any) -> AsyncIterator[Upstream]:
-        """Another upstream over the same index and cache, with these limits."""
-        async with opened(self.origin.url, self.folder, lambda: self.now, **limits) as (again, _):
-            yield again
-
-    @property
-    def pages_asked(self) -> int:
-        """How often the page of ``x`` was asked for."""
-        return self.origin.paths.count("/simple/x/")
-
-
-@asynccontextmanager
-async def opened(
-    url: str, cache: Path, clock: Callable[[], float], **limits: Any
-) -> AsyncIterator[tuple[Upstream, Downloads]]:
-    """An upstream; one that is busy is asked again at once."""
-    downloads = Downloads(Disk(cache, 1 << 30))
-    client = UpstreamClient(f"{url}/simple", login=None, timeout=TIMEOUT)
-    chosen = Limits(**{"pause": 0, **limits})
-    upstream = Upstream(client, downloads, limits=chosen, clock=clock)
-    try:
-        yield upstream, downloads
-    finally:
-        await downloads.close()
-        await upstream.close()
 
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    index = Index()
-    index.page(document())
-    index.file(WHEEL.filename, WHEEL.data)
-    async with (
-        origin(index) as running,
-        opened(running.url, tmp_path, lambda: world.now) as (upstream, downloads),
-    ):
-        world = World(index, running, tmp_path, upstream, downloads)
-        yield world
+    async with a_world(tmp_path) as made:
+        yield made
 
 
 # --- dialects -----------------------------------------------------------------------------------
@@ -139,7 +74,7 @@ async def test_whatever_it_speaks_the_page_is_the_same(
 
 async def test_a_page_is_asked_for_as_micropip_does_and_with_nothing_else(world: World) -> None:
     await world.upstream.page("x")
-    [request] = world.origin.requests
+    request = world.origin.requests[0]
     assert request.path == "/simple/x/"
     assert request.headers["accept"] == f"{JSON_TYPE}, */*;q=0.01"
     assert request.headers["user-agent"].startswith("pyodide-mirror/")
@@ -153,6 +88,22 @@ async def test_sdists_are_promised_no_metadata(world: World) -> None:
     page = await world.upstream.page("x")
     assert page is not None
     assert [file.metadata for file in page.files] == [{}, None]
+
+
+@pytest.mark.parametrize("files", [[entry()], []])
+async def test_the_projects_status_comes_through_and_outlives_a_restart(
+    world: World, files: list[dict[str, Any]]
+) -> None:
+    """A quarantined project has no files (PEP 792), and is not missing for that."""
+    status = {"status": "quarantined", "reason": "it is malware"}
+    told = {"meta": {"api-version": "1.4"}, "files": files, "project-status": status}
+    world.index.page(document(**told))
+    page = await world.upstream.page("x")
+    assert page is not None
+    assert (page.status, page.status_reason, len(page.files)) == (*status.values(), len(files))
+    async with world.restarted() as again:
+        assert await again.page("x") == page
+    assert world.pages_asked == 1
 
 
 async def test_fields_of_pep_700_come_through(world: World) -> None:
@@ -220,7 +171,9 @@ async def test_one_that_is_busy_is_asked_once_more(world: World) -> None:
     assert await world.upstream.page("x") is not None
     with pytest.raises(UpstreamError, match="it answers 503"):
         await world.upstream.page("y")
-    assert len(world.origin.requests) == 4
+    assert [path for path in world.origin.paths if "/simple/" in path] == [
+        *("/simple/x/", "/simple/x/", "/simple/y/", "/simple/y/")
+    ]
 
 
 async def test_a_page_that_is_too_large_is_refused(world: World) -> None:
@@ -558,150 +511,14 @@ async def test_pages_in_memory_are_bounded_and_the_least_recently_used_leave(wor
         assert list(await upstream.projects()) == ["a", "c", "d"]
         await upstream.page("b")
         assert list(await upstream.projects()) == ["c", "d", "b"]
-    assert len(world.origin.requests) == 4, "it is on disk"
+    asked = [path for path in world.origin.paths if "/simple/" in path]
+    assert len(asked) == 4, "it is on disk"
 
 
 async def test_a_page_larger_than_the_memory_for_pages_is_served(world: World) -> None:
     world.index.page(document(*(entry(make_wheel("x", f"{n}.0")) for n in range(5))))
     async with world.restarted(files_in_memory=1) as upstream:
         assert await upstream.page("x") is not None
-
-
-# --- metadata -----------------------------------------------------------------------------------
-
-
-METADATA_URL = f"/files/{WHEEL.filename}.metadata"
-
-
-async def metadata(world: World) -> bytes:
-    page = await world.upstream.page("x")
-    assert page is not None
-    return await world.upstream.metadata("x", page.files[0])
-
-
-async def test_the_upstreams_own_metadata_is_used_where_it_is_promised(world: World) -> None:
-    world.index.page(document(entry(**{"core-metadata": {"sha256": WHEEL.metadata_sha256}})))
-    world.index.answers[METADATA_URL] = web.Response(body=WHEEL.metadata)
-    assert await metadata(world) == WHEEL.metadata
-    assert world.origin.paths == ["/simple/x/", METADATA_URL]
-    assert await metadata(world) == WHEEL.metadata
-    assert len(world.origin.requests) == 2
-
-
-async def test_without_a_promise_it_is_made_of_the_wheel(world: World) -> None:
-    assert await metadata(world) == WHEEL.metadata
-    assert world.origin.paths == ["/simple/x/", METADATA_URL, f"/files/{WHEEL.filename}"]
-
-
-async def test_where_it_is_missing_or_false_it_is_made_of_the_wheel(world: World) -> None:
-    for number, (promise, answer) in enumerate(
-        [
-            (True, web.Response(status=404)),
-            (True, web.Response(body=b"<h1>404</h1>")),
-            (True, web.Response(body=b"Metadata-Version: 2.1\nName: y\nVersion: 1.0\n")),
-            (True, web.Response(body=b"Metadata-Version: 2.1\n" + b"x" * 5_000_000)),
-            ({"sha256": WHEEL.metadata_sha256}, web.Response(status=404)),
-            ({"sha256": WHEEL.metadata_sha256}, web.Response(status=403)),
-            ({"sha256": WHEEL.metadata_sha256}, web.Response(body=WHEEL.metadata + b"X: y\n")),
-        ]
-    ):
-        world.index.page(document(entry(**{"core-metadata": promise})))
-        world.index.answers[METADATA_URL] = answer
-        cache = world.folder / str(number)
-        async with opened(world.origin.url, cache, time.time) as (upstream, _):
-            page = await upstream.page("x")
-            assert page is not None
-            found = await upstream.metadata("x", page.files[0])
-        assert found == WHEEL.metadata, f"{promise}, {answer}"
-
-
-async def test_a_promise_that_nobody_can_keep_is_not_made_again(world: World) -> None:
-    world.index.page(document(entry(**{"core-metadata": {"sha256": "1" * 64}})))
-    assert await metadata(world) == WHEEL.metadata
-    page = await world.upstream.page("x")
-    assert page is not None
-    assert page.files[0].metadata == {}
-    world.later(FRESH + 1)
-    page = await world.upstream.page("x")
-    assert page is not None
-    assert page.files[0].metadata == {}, "its page says so still, and ours does not"
-
-
-async def test_after_a_restart_a_false_promise_is_found_out_again(
-    world: World, tmp_path: Path
-) -> None:
-    world.index.page(document(entry(**{"core-metadata": {"sha256": "1" * 64}})))
-    assert await metadata(world) == WHEEL.metadata
-    async with world.restarted() as again:
-        page = await again.page("x")
-        assert page is not None
-        assert await again.metadata("x", page.files[0]) == WHEEL.metadata
-        page = await again.page("x")
-        assert page is not None
-        assert page.files[0].metadata == {}
-
-
-async def test_damaged_metadata_on_disk_is_made_again(world: World, tmp_path: Path) -> None:
-    world.index.page(document(entry(**{"core-metadata": {"sha256": WHEEL.metadata_sha256}})))
-    assert await metadata(world) == WHEEL.metadata
-    [path] = (path for path in (tmp_path / "meta").rglob("*") if path.is_file())
-    path.write_bytes(b"damaged")
-    assert await metadata(world) == WHEEL.metadata
-    assert path.read_bytes().endswith(WHEEL.metadata)
-
-
-async def test_metadata_is_made_once_for_many(world: World) -> None:
-    page = await world.upstream.page("x")
-    assert page is not None
-    asked = [world.upstream.metadata("x", page.files[0]) for _ in range(30)]
-    assert set(await asyncio.gather(*asked)) == {WHEEL.metadata}
-    assert len(world.origin.requests) == 3
-
-
-async def test_the_wheel_it_was_made_of_stays_in_the_cache(world: World) -> None:
-    await metadata(world)
-    page = await world.upstream.page("x")
-    assert page is not None
-    assert isinstance(await world.upstream.blob("x", page.files[0]), Stored)
-
-
-async def test_metadata_is_made_of_a_wheel_larger_than_the_cache(
-    world: World, tmp_path: Path
-) -> None:
-    downloads = Downloads(Disk(tmp_path / "tiny", 0))
-    upstream = Upstream(world.upstream.client, downloads)
-    page = await upstream.page("x")
-    assert page is not None
-    assert await upstream.metadata("x", page.files[0]) == WHEEL.metadata
-    await downloads.close()
-
-
-def not_a_wheel(*names: str) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name in names:
-            archive.writestr(name, b"")
-    return buffer.getvalue()
-
-
-async def test_what_is_no_wheel_has_no_metadata(world: World) -> None:
-    for data, sentence in [
-        (b"nothing", "is not a complete wheel"),
-        (not_a_wheel("x.py"), "has 0 METADATA files"),
-        (not_a_wheel("a.dist-info/METADATA", "b.dist-info/METADATA"), "has 2 METADATA files"),
-    ]:
-        digest = hashlib.sha256(data).hexdigest()
-        world.index.page(document(entry(hashes={"sha256": digest})))
-        world.index.file(WHEEL.filename, data)
-        with pytest.raises(UpstreamError, match=f"^{WHEEL.filename}.*{sentence}"):
-            await metadata(world)
-        world.later(FRESH + 1)
-
-
-async def test_when_the_wheel_cannot_be_fetched_there_is_no_metadata(world: World) -> None:
-    del world.index.answers[f"/files/{WHEEL.filename}"]
-    with pytest.raises(UpstreamError, match="the file host answers 404"):
-        await metadata(world)
 
 
 # --- the end ------------------------------------------------------------------------------------

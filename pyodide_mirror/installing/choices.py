@@ -1,0 +1,105 @@
+"""What micropip chooses in an install, and what it must not choose again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyodide_mirror.index import metadata_fields, suits_this_python
+
+if TYPE_CHECKING:
+    from pyodide_mirror.model import File
+
+    from .closure import Want
+
+
+class ChoiceError(Exception):
+    """micropip has chosen a file that this install cannot have, and must choose again.
+
+    It is no OSError or ValueError, which micropip takes for a file that cannot be read.
+    """
+
+
+class Choices:
+    """The files that micropip has chosen, and the rules that its next try has to keep.
+
+    Without a try that has begun, nothing is noted, and no file refused.
+
+    ``limits``: version specifiers (PEP 440) by project, and ``wants`` where they come from.
+    ``unfit``: why a file must not be chosen, by its SHA-256 or else its URL. ``news``: what was
+    found out in this try, in a sentence. ``clashes``: projects of which it has chosen two files.
+    """
+
+    def __init__(self) -> None:
+        self.limits: dict[str, str] = {}
+        self.wants: dict[str, list[Want]] = {}
+        self.unfit: dict[str, dict[str, str]] = {}
+        self.news = ""
+        self.clashes: dict[str, frozenset[str]] = {}
+        self.metadata: dict[str, bytes] = {}
+        """The core metadata of what was chosen last, by project."""
+        self.files: dict[str, File] = {}
+        """What was chosen last, by project."""
+        self._in_this_try: dict[str, File] | None = None
+
+    def begin(self) -> None:
+        """Begin a try."""
+        self.news = ""
+        self.clashes.clear()
+        self._in_this_try = {}
+
+    def is_disputed(self, error: Exception) -> bool:
+        """Whether a try has ended with this error because of what was chosen in it."""
+        return bool(self.news or self.clashes) or "is already installed" in str(error)
+
+    def choose(self, project: str, file: File) -> None:
+        """Note that micropip wants this wheel; ChoiceError when it wants another one as well."""
+        if self._in_this_try is None:
+            return
+        self.files[project] = file
+        other = self._in_this_try.setdefault(project, file)
+        if other.filename != file.filename:
+            self.clashes[project] = frozenset({other.filename, file.filename})
+            raise ChoiceError(f"both {other.filename} and {file.filename} are wanted")
+
+    def examine(self, project: str, file: File, metadata: bytes) -> None:
+        """Note a chosen wheel's core metadata; ChoiceError when it is not for this Python.
+
+        What the page says of that is a hint that indexes may leave out (PEP 503, 691).
+        """
+        if self._in_this_try is None:
+            return
+        self.metadata[project] = metadata
+        wanted = next((v for n, v in metadata_fields(metadata) if n == "requires-python"), "")
+        if not suits_this_python(wanted):
+            raise ChoiceError(self.reject(project, file, f"requires Python {wanted}"))
+
+    def reject(self, project: str, file: File, why: str) -> str:
+        """Let a file not be chosen again."""
+        self.news = f"{file.filename} {why}"
+        self.unfit.setdefault(project, {})[file.sha256 or file.url] = self.news
+        return self.news
+
+    def allowed(self, project: str, files: tuple[File, ...]) -> tuple[File, ...]:
+        """The files that may be chosen."""
+        unfit = self.unfit.get(project, ())
+        files = tuple(file for file in files if (file.sha256 or file.url) not in unfit)
+        limit = self.limits.get(project)
+        if limit:
+            files = tuple(file for file in files if _is_within(limit, file.filename))
+        return files
+
+
+def takes(limit: str, version: str) -> bool:
+    """Whether a version is one of those that a specifier takes (PEP 440)."""
+    from packaging.specifiers import SpecifierSet
+
+    return SpecifierSet(limit).contains(version, prereleases=True)
+
+
+def _is_within(limit: str, filename: str) -> bool:
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+    try:
+        return takes(limit, str(parse_wheel_filename(filename)[1]))
+    except InvalidWheelFilename:
+        return False  # micropip cannot install it either

@@ -1,0 +1,161 @@
+"""Requirements that want different versions of a project, as the next try has to respect them.
+
+This is no resolver: it takes no choice back to try an older version of what requires too much.
+"""
+
+from __future__ import annotations
+
+import platform
+from typing import TYPE_CHECKING, Final
+
+from pyodide_mirror._micropip import locked_version, projects_named_in
+from pyodide_mirror.errors import MirrorError
+from pyodide_mirror.index import metadata_fields
+from pyodide_mirror.reporting import Event
+
+from .choices import takes
+from .closure import Found, closure, installed_finder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterable
+
+    from .choices import Choices
+    from .closure import Closure, Want
+
+_MOST_TRIES: Final = 50
+_HERE: Final = f"this is Python {platform.python_version()}"
+
+
+class Conflicts:
+    """The conflicts of one install: what they teach the next try, or how they end it.
+
+    ``tell`` is called with each event.
+    """
+
+    def __init__(
+        self,
+        choices: Choices,
+        requirements: list[str],
+        tell: Callable[[Event], None],
+        *,
+        deps: bool,
+    ) -> None:
+        self._choices = choices
+        self._requirements = requirements
+        self._deps = deps
+        self._tell = tell
+        self._seen: set[object] = set()
+
+    def after(self, error: Exception) -> bool:
+        """Learn from a try that has ended with this error; whether another may do better."""
+        choices = self._choices
+        if choices.news:
+            self._again(f"again without {choices.news}")
+            return True
+        there = installed_finder()
+        named = projects_named_in(error)
+        # What was there before is not replaced unasked; micropip's own words say how to.
+        disputed = {name for name in named if name in choices.files or there(name) is None}
+        return self._learn(disputed | choices.clashes.keys())
+
+    def after_unpacking(self, found: Closure, new: Container[str], doubles: set[str]) -> None:
+        """Learn from what is installed, and must be removed again. Raises MirrorError."""
+        learned = False
+        for name in found.unfit(new):
+            item, file = found.found[name], self._choices.files.get(name)
+            why = f"requires Python {item.value('requires-python') if item else ''}"
+            if file is None:
+                raise MirrorError(f"{name} {why}; {_HERE}")
+            self._again(f"again without {self._choices.reject(name, file, why)}")
+            learned = True
+        disputed = {*found.misfits(new), *doubles}
+        if not self._learn(disputed) and not learned:
+            said = f"more than one version of {', '.join(sorted(disputed))} is installed"
+            raise self.error(disputed) or MirrorError(said)
+
+    def excludes_locked(self, project: str) -> bool:
+        """Whether the version in Pyodide's lock file is none that all requirements take."""
+        limit = self._choices.limits.get(project)
+        return bool(limit) and not takes(limit or "", locked_version(project))
+
+    def error(self, projects: Iterable[str]) -> MirrorError | None:
+        """The error that names who wants which version; None if that is not why it fails."""
+        texts = []
+        for project in sorted(projects):
+            wants = self._choices.wants.get(project, [])
+            unfit = [*self._choices.unfit.get(project, {}).values()]
+            if wants:
+                text = f"no version of {project} meets all requirements: {_all_said(wants)}"
+                texts.append("; ".join([text, *unfit, *_advice(wants)]))
+            elif unfit:
+                texts.append(f"no version of {project} fits: {', '.join(unfit)}; {_HERE}")
+        return MirrorError("\n".join(texts)) if texts else None
+
+    def _chosen(self) -> Closure:
+        """The closure of the requirements in what was chosen, as far as that is known."""
+        there = installed_finder()
+
+        def find(name: str) -> Found | None:
+            metadata = self._choices.metadata.get(name)
+            if metadata is None:
+                return there(name)
+            found = Found(metadata_fields(metadata))
+            limit = self._choices.limits.get(name, "")
+            # A version that was chosen earlier, and must not be any more, requires nothing.
+            return found if takes(limit, found.value("version")) else None
+
+        return closure(self._requirements, deps=self._deps, find=find)
+
+    def _learn(self, disputed: set[str]) -> bool:
+        """Limit these projects to what all requirements take; whether that is worth a try."""
+        choices = self._choices
+        if not disputed:
+            return False
+        for _ in range(_MOST_TRIES):
+            found = self._chosen()
+            before = dict(choices.limits)
+            self._limit(found, disputed | before.keys())
+            more = (choices.files.keys() - disputed) & {*found.misfits(found.found)}
+            if more:
+                # The nearest one only: without what it excludes, the others may be none.
+                disputed.add(next(name for name in found.found if name in more))
+            elif choices.limits == before:
+                break
+        state = frozenset(choices.limits.items()), frozenset(choices.clashes.items())
+        if state in self._seen or len(self._seen) >= _MOST_TRIES:
+            return False
+        self._seen.add(state)
+        said = [_all_said(choices.wants[name]) for name in sorted(disputed & choices.wants.keys())]
+        self._again(f"again with one version for all: {'; '.join(said)}")
+        return True
+
+    def _limit(self, found: Closure, projects: Iterable[str]) -> None:
+        for project in projects:
+            wants = [want for want in found.wants.get(project, ()) if not want.lenient]
+            if wants:
+                self._choices.wants[project] = wants
+                self._choices.limits[project] = _joined(wants)
+
+    def _again(self, text: str) -> None:
+        self._tell(Event("again", text))
+
+
+def _joined(wants: Iterable[Want]) -> str:
+    return ",".join(sorted({str(part) for want in wants for part in want.requirement.specifier}))
+
+
+def _all_said(wants: Iterable[Want]) -> str:
+    return ", ".join(map(_said, wants))
+
+
+def _said(want: Want) -> str:
+    name, version = want.by
+    by = f"required by {name} {version}" if name else "requested"
+    shown = want.wheel or f"{want.requirement.name}{want.requirement.specifier}"
+    return f"{shown} ({by})"
+
+
+def _advice(wants: list[Want]) -> list[str]:
+    """What may help: an older version of what is farthest from what the user asked for."""
+    name, version = next((want.by for want in reversed(wants) if want.by[0]), ("", ""))
+    return [f"another version of {name} may fit, such as one of '{name}<{version}'"] if name else []

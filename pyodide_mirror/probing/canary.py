@@ -1,0 +1,36 @@
+"""The project that is looked up to test a mirror, and what is fetched of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from pyodide_mirror.model import ProjectPage
+    from pyodide_mirror.transport import Response
+
+DEFAULT_CANARY: Final = "iniconfig"
+"""A pure project with a page of a few kilobytes and wheels of some 6 kB, on every full mirror."""
+
+
+class ProbeDownloads:
+    """What probes have fetched that an install can use, because its own project is the canary.
+
+    ``pages``: with the answers they were read from, by index URL and project. ``files``: verified
+    wheels by their SHA-256.
+    """
+
+    def __init__(self) -> None:
+        self.pages: dict[tuple[str, str], tuple[ProjectPage, Response]] = {}
+        self.files: dict[str, bytes] = {}
+
+
+class Canary(NamedTuple):
+    """The project that is looked up to test a mirror.
+
+    ``project``: its normalized name. ``specifier`` (PEP 440): the versions that the install wants.
+    ``downloads``: takes what the probe fetches, for an install of this project.
+    """
+
+    project: str
+    specifier: str = ""
+    downloads: ProbeDownloads | None = None

@@ -10,7 +10,7 @@ import socket
 import sys
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import platformdirs
 import uvicorn
@@ -323,12 +323,25 @@ def _shown(public_url: str, listening: socket.socket) -> str:
     return f"http://{host}:{port}"
 
 
+class _LogHandler(logging.StreamHandler[TextIO]):
+    """Writes the log; when nobody reads it any more, the server goes on without it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
+        """Tell what went wrong, but not once for each request that whoever read it has left."""
+        if not isinstance(sys.exc_info()[1], BrokenPipeError):
+            super().handleError(record)
+
+
 def _logging() -> dict[str, Any]:
     """One line per request to stdout, as uvicorn writes it, with the time; problems to stderr."""
     logging_config: dict[str, Any] = {**uvicorn.config.LOGGING_CONFIG}
     logging_config["formatters"] = {
         name: {**formatter, "fmt": f"%(asctime)s {formatter['fmt']}", "datefmt": _TIME}
         for name, formatter in logging_config["formatters"].items()
+    }
+    logging_config["handlers"] = {
+        name: {**handler, "class": f"{__name__}.{_LogHandler.__name__}"}
+        for name, handler in logging_config["handlers"].items()
     }
     logging_config["loggers"] = {
         **logging_config["loggers"],

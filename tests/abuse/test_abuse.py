@@ -352,9 +352,9 @@ _ODD_NAMES = (
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
 def test_a_folder_of_odd_things_serves_what_is_sound(tmp_path: Path) -> None:
-    folder, outside = tmp_path / "folder", tmp_path / "outside"
-    folder.mkdir()
-    outside.mkdir()
+    folder, outside, linked = (tmp_path / name for name in ("folder", "outside", "linked"))
+    for path in (folder, outside, linked):
+        path.mkdir()
     odd = make_wheel("odd", "1.0")
     folder.joinpath(odd.filename).write_bytes(odd.data)
     for name in _ODD_NAMES:
@@ -369,16 +369,19 @@ def test_a_folder_of_odd_things_serves_what_is_sound(tmp_path: Path) -> None:
     folder.joinpath("odd-6.0-py3-none-any.whl").write_bytes(odd.data[:-100])
     folder.joinpath("odd-7.0-py3-none-any.whl").write_bytes(b"")
     outside.joinpath("odd-8.0.zip").write_bytes(b"secret")
-    folder.joinpath("inner").symlink_to(outside)
+    linked.joinpath("odd-9.0.zip").write_bytes(b"meant to be served")
+    folder.joinpath("inner").symlink_to(linked)
     folder.joinpath("again").symlink_to(folder)
+    linked.joinpath("again").symlink_to(folder)
+    sound = {odd.filename, "odd-9.0.zip"}
     with serving(folder) as server:
         for accept in ("*/*", "text/html"):
             answer = get(f"{server.index_url}/odd/", f"Accept: {accept}")
             assert answer.status == 200, server.output
-            assert set(re.findall(r'odd-[^"<>/#]*\.(?:whl|zip)', answer.text)) == {odd.filename}
+            assert set(re.findall(r'odd-[^"<>/#]*\.(?:whl|zip)', answer.text)) == sound
         assert get(files_of(server.index_url, "odd")[odd.filename]).body == odd.data
         assert get(f"{server.url}/").status == 200
-        for name in ("../outside/odd-8.0.zip", "..%2foutside%2fodd-8.0.zip", "inner/odd-8.0.zip"):
+        for name in ("../outside/odd-8.0.zip", "..%2foutside%2fodd-8.0.zip", "inner/odd-9.0.zip"):
             assert get(f"{server.url}/files/unverified/odd/{name}").status == 404
 
 

@@ -252,6 +252,23 @@ def test_our_own_wheel_can_be_fetched_from_it(server: Serving) -> None:
     assert json.loads(fetch(f"{server.url}/healthz")[2])["version"] == __version__
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def wait_until_open(port: int, process: subprocess.Popen[str]) -> None:
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            assert process.poll() is None, "it has ended"
+            time.sleep(0.02)
+        else:
+            return
+
+
 # --- the end ------------------------------------------------------------------------------------
 
 
@@ -324,6 +341,32 @@ def wait_until_closed(running: Serving) -> None:
 
 def unfinished(cache: Path) -> list[Path]:
     return list((cache / "unfinished").iterdir())
+
+
+def test_it_serves_on_when_nobody_reads_its_log(tmp_path: Path) -> None:
+    """As in ``pyodide-mirror serve | head -1``: what it logs is lost, without an error for each."""
+    port = free_port()
+    command = [sys.executable, "-m", "pyodide_mirror", "serve", "--offline", str(tmp_path)]
+    process = subprocess.Popen(
+        [*command, "--port", str(port), "--cache", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **OWN_GROUP,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        assert process.stdout.readline().startswith("Serving ")
+        process.stdout.close()
+        for _ in range(3):
+            assert fetch(f"http://127.0.0.1:{port}/healthz")[0] == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr.read() == ""
+        assert process.wait(30) in {0, 141}  # something was left to print at the end, or not
+    finally:
+        end_group(process)
+        process.stderr.close()
 
 
 # --- pip and uv ---------------------------------------------------------------------------------
@@ -417,8 +460,7 @@ def test_through_an_html_index_without_anything_uv_installs(tmp_path: Path) -> N
 @contextmanager
 def uvicorn(*options: str, folder: Path, **environment: str) -> Iterator[tuple[str, Any]]:
     """Plain uvicorn on a port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", "--port", str(port), *options],
         cwd=folder,
@@ -430,15 +472,8 @@ def uvicorn(*options: str, folder: Path, **environment: str) -> Iterator[tuple[s
     )
     assert process.stdout is not None
     try:
-        url = f"http://127.0.0.1:{port}"
-        while True:  # it says that it runs a little before it listens
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except ConnectionRefusedError:
-                assert process.poll() is None, process.stdout.read()
-                time.sleep(0.02)
-        yield url, process
+        wait_until_open(port, process)  # it says that it runs a little before it listens
+        yield f"http://127.0.0.1:{port}", process
     finally:
         end_group(process)
         process.stdout.close()

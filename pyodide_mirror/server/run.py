@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import functools
 import logging
 import socket
 import sys
@@ -24,7 +26,6 @@ from .settings import make
 
 if TYPE_CHECKING:
     import argparse
-    import asyncio
     from collections.abc import Iterator, Sequence
 
     from starlette.types import ASGIApp
@@ -139,6 +140,14 @@ class _Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self._waiting: dict[_Protocol, None] = vars(self.server_state).setdefault("waiting", {})
+        """All connections that wait for a request, those first that have waited longest."""
+        # Who waits must not keep out who asks.
+        while len(self.connections) >= MAX_CONNECTIONS and self._waiting:
+            longest = next(iter(self._waiting))
+            longest._stop_waiting()  # noqa: SLF001  # it is of this class
+            longest.transport.abort()
+            self.connections.discard(longest)
         self._wait(HEADERS_DUE)
 
     def on_message_begin(self) -> None:
@@ -192,7 +201,7 @@ class _Protocol(HttpToolsProtocol):
         cors = _cors_of(self.app)
         if app is service_unavailable and cors is not None:
             app = cors.around(_BUSY)
-        super()._start_asgi_task(cycle, app)
+        super()._start_asgi_task(cycle, functools.partial(_quietly, app, cycle))
 
     def _refuse(self, status: int, sentence: str) -> None:
         """Answer what the parser refused, and read nothing more."""
@@ -209,9 +218,11 @@ class _Protocol(HttpToolsProtocol):
 
     def _wait(self, seconds: float) -> None:
         self._stop_waiting()
+        self._waiting[self] = None
         self._due = self.loop.call_later(seconds, self.transport.abort)
 
     def _stop_waiting(self) -> None:
+        self._waiting.pop(self, None)
         if self._due is not None:
             self._due.cancel()
             self._due = None
@@ -220,6 +231,21 @@ class _Protocol(HttpToolsProtocol):
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
+
+
+async def _quietly(app: Any, cycle: Any, *asgi: Any) -> None:
+    """Run the application; an answer that it does not complete ends with its connection.
+
+    Why that was is in the log already, or the server is stopping: uvicorn would print a traceback.
+    """
+    is_stopping = False
+    try:
+        await app(*asgi)
+    except asyncio.CancelledError:
+        is_stopping = True
+    if is_stopping or (cycle.response_started and not cycle.response_complete):
+        cycle.disconnected = True
+        cycle.transport.close()
 
 
 def _cors_of(app: object) -> CORSMiddleware | None:

@@ -226,7 +226,8 @@ class Upstream:
                 return CachedPage(None, self._clock())
             if answer.status != 200:
                 failure = _BusyError if answer.status in TRANSIENT else UpstreamError
-                raise failure(f"it answers {answer.status}")
+                refused = answer.status == 403
+                raise failure(f"it answers {answer.status}", refused=refused)
             return _Body(
                 await self._content(answer, slots),
                 answer.headers.get("content-type", ""),

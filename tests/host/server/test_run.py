@@ -27,6 +27,7 @@ from pyodide_mirror import __version__, cli
 from pyodide_mirror.own_wheels import page_wheel
 from tests.support.own_server import Serving, clean_environment, serving
 from tests.support.processes import OWN_GROUP, end_group
+from tests.support.server_wire import connected, everything, get
 from tests.support.upstreams import EXHIBIT, PROJECTS, Upstream
 from tests.support.wheels import INSTALLED, ROOT, STOCK, make_wheel
 
@@ -584,3 +585,52 @@ def test_the_stock_is_what_it_should_be(server: Serving) -> None:
     for project in STOCK:
         names = [file["filename"] for file in files_of(server.index_url, project)]
         assert names == [dist.filename for dist in STOCK[project]]
+
+
+_HURRIED = """
+import sys
+from pyodide_mirror.server import run
+run.GRACE = 0
+from pyodide_mirror.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM")
+@pytest.mark.parametrize("source", ["upstream", "folder"])
+def test_ending_it_in_the_middle_of_a_file_prints_no_traceback(
+    tmp_path: Path, upstream: Upstream, source: str
+) -> None:
+    big = make_wheel("zbig", "1.0", padding=30_000_000)
+    (tmp_path / big.filename).write_bytes(big.data)
+    with (
+        upstream.held() as held,
+        serving(tmp_path, [upstream.url], program=["-c", _HURRIED]) as running,
+    ):
+        name = held.wheel.name if source == "upstream" else "zbig"
+        [file] = json.loads(get(f"{running.index_url}/{name}/").body)["files"]
+        with connected(running.url, receive_buffer=4096) as client:
+            target = urlsplit(file["url"]).path
+            client.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            assert client.recv(1)
+            running.process.send_signal(signal.SIGTERM)
+            assert running.process.wait(30) == 0
+    assert "Traceback" not in running.output
+    assert "ASGI" not in running.output
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be cut there")
+def test_a_file_that_is_cut_while_it_is_sent_is_one_line_in_the_log(tmp_path: Path) -> None:
+    big = make_wheel("zbig", "1.0", padding=30_000_000)
+    (tmp_path / big.filename).write_bytes(big.data)
+    with serving(tmp_path) as running:
+        [file] = json.loads(get(f"{running.index_url}/zbig/").body)["files"]
+        with connected(running.url, receive_buffer=4096) as client:
+            target = urlsplit(file["url"]).path
+            client.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            assert client.recv(1)
+            os.truncate(tmp_path / big.filename, 1000)
+            assert len(everything(client)) < len(big.data)
+    assert "a file became shorter while it was sent" in running.output
+    assert "Traceback" not in running.output
+    assert "ASGI" not in running.output

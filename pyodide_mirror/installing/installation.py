@@ -184,9 +184,13 @@ class Installation:
         choices = self._choices
         if isinstance(error, ChoiceError):
             return self._conflicts.error({error.project}) or MirrorError(str(error))
+        named = projects_named_in(error)
+        if "Can't find" in str(error):  # a wheel of a project that was found
+            for text in self._conflicts.left_out(named):
+                error.add_note(printable(text))
         if not choices.limits and not choices.unfit:
             return error
-        return self._conflicts.error(projects_named_in(error)) or error
+        return self._conflicts.error(named) or error
 
     @functools.cached_property
     def _conflicts(self) -> Conflicts:

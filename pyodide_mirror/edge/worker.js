@@ -42,10 +42,9 @@ class Problem extends Error {
 		this.answer = () => new Response(`${sentence}\n`, { status, headers });
 	}
 }
-const faulty = (url, what, status = 502, headers) => {
-	const { origin, pathname } = new URL(url);
-	return new Problem(status, `${(origin + pathname).slice(0, 300)} ${what}.`, headers);
-};
+// Without the path: some indexes have a token in it.
+const faulty = (url, what, status = 502, headers) =>
+	new Problem(status, `${new URL(url).origin} ${what}.`, headers);
 const wrongVersion = (url, version) => faulty(url, `has the unknown API version ${version.slice(0, 20)}`);
 
 export default {
@@ -747,7 +746,7 @@ async function file(request, url, mirror) {
 
 async function home(request, { base, own, upstream }) {
 	const wheel = own.length ? `await micropip.install("${own.at(-1).url}")\n` : "";
-	const lines = `An index that browsers can use, in front of ${upstream}
+	const lines = `An index that browsers can use, in front of ${new URL(upstream).origin}
 
 await micropip.install("PACKAGE", index_urls="${base}/simple")
 

@@ -149,6 +149,23 @@ def test_our_own_wheels_are_a_project_of_the_index(zoo: Zoo, tmp_path: Path) -> 
         assert page["files"][0]["url"] not in home
 
 
+def test_a_token_in_the_path_of_the_index_url_is_shown_nowhere() -> None:
+    env = {"UPSTREAM": "https://index.example/s3cret/simple"}
+    moved = {"Location": "https://elsewhere.example/s3cret/"}
+    shown = [
+        *(ask_in_node(path, [], env=env) for path in ("/", "/healthz")),
+        *(
+            ask_in_node(path, [b"<"], env=env, status=status, upstream_headers=moved)
+            for path in ("/simple/", "/simple/zoo-root/", f"/files/index.example/s3cret/{WHEEL}")
+            for status in (200, 302, 403, 503)
+        ),
+    ]
+    assert shown[0].status == 200
+    for answer in shown:
+        assert b"s3cret" not in answer.body.replace(f"/s3cret/{WHEEL}".encode(), b"")
+        assert "s3cret" not in str(answer.headers)
+
+
 # --- whom it asks, and what ---------------------------------------------------------------------
 
 

@@ -97,9 +97,14 @@ class Conflicts:
                 texts.append(f"no version of {project} fits: {'; '.join(unfit)}")
         return MirrorError("\n".join(texts)) if texts else None
 
-    def left_out(self, projects: Iterable[str]) -> list[str]:
-        """What pages have of these projects for another Python, by what the pages say."""
-        texts = []
+    def notes(self, projects: set[str]) -> list[str]:
+        """What micropip does not say of projects of which it has found no wheel.
+
+        Who requires them, and what their pages have for another Python, by what the pages say.
+        """
+        found = self._chosen()
+        wants = [found.wants.get(project, []) for project in sorted(projects)]
+        texts = [_all_said(each) for each in wants if any(want.by[0] for want in each)]
         for project in sorted(self._choices.pages.keys() & set(projects)):
             wheels = [
                 file

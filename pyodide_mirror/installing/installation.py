@@ -193,7 +193,7 @@ class Installation:
             return cannot_unpack("a wheel", ", ".join(urls) or "a URL", str(error))
         named = projects_named_in(error)
         if "Can't find" in str(error):  # a wheel of a project that was found
-            for text in self._conflicts.left_out(named):
+            for text in self._conflicts.notes(named):
                 error.add_note(printable(text))
         if not choices.limits and not choices.unfit:
             return error

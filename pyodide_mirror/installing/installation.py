@@ -191,9 +191,13 @@ class Installation:
         if isinstance(error, BadZipFile):  # of a wheel of no index, which micropip does not name
             urls = [text for text in self._requirements if ".whl" in text]
             return cannot_unpack("a wheel", ", ".join(urls) or "a URL", str(error))
+        named = projects_named_in(error)
+        if "Can't find" in str(error):  # a wheel of a project that was found
+            for text in self._conflicts.notes(named):
+                error.add_note(printable(text))
         if not choices.limits and not choices.unfit:
             return error
-        return self._conflicts.error(projects_named_in(error)) or error
+        return self._conflicts.error(named) or error
 
     @functools.cached_property
     def _conflicts(self) -> Conflicts:

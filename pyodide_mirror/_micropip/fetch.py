@@ -96,6 +96,11 @@ class FetchPatch:
         self._undo_reading: list[Callable[[], None]] = []
         self._running = 0
 
+    @staticmethod
+    def is_possible() -> bool:
+        """Whether this micropip can be served."""
+        return compat_module() is not None
+
     def install(self, default: InstallSource) -> bool:
         """Serve from now on, and say whether this micropip can be served.
 

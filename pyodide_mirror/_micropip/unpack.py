@@ -69,9 +69,10 @@ class UnpackPatch:
         self._others = others
         self._undo: dict[tuple[int, str], Callable[[], bool]] = {}
 
-    def install(self) -> None:
-        """Observe from now on."""
-        self._replace(getattr(wheelinfo, "WheelInfo", None), "install", self._unpacking)
+    def install(self) -> bool:
+        """Observe from now on, and say whether this micropip can be observed."""
+        wheels = getattr(wheelinfo, "WheelInfo", None)
+        self._replace(wheels, "install", self._unpacking)
         for owner in (
             getattr(compat_module(), "CompatibilityInPyodide", None),
             sys.modules.get("micropip.install"),  # 0.9 has its install in a module of this name
@@ -82,6 +83,7 @@ class UnpackPatch:
         self._replace(owner, "check_version_satisfied", self._relying)
         manager = type(micropip.set_index_urls.__self__)  # type: ignore[attr-defined]
         self._replace(manager, "_uninstall_distributions", _removing)
+        return (id(wheels), "install") in self._undo
 
     def remove(self) -> None:
         """Put micropip's own functions back, unless someone else has replaced ours since."""

@@ -43,15 +43,9 @@ class Configurator:
         self._hook.install()
         self.in_force = configuration
 
-    def can_serve(self, order: MirrorOrder) -> bool:
-        """Begin to serve micropip's requests, and say whether this micropip can be served."""
-        tell = _log_event
-        client = installing.MirrorClient(order.transport, order.timeout, tell)
-        # For calls that come past `micropip.install`, it lives longer than any install.
-        source = installing.Failover(
-            installing.DeferredMirrors(order), client, tell, remember=False
-        )
-        return self._fetch_patch.install(source)
+    def can_serve(self) -> bool:
+        """Whether the requests of this micropip can be served."""
+        return self._fetch_patch.is_possible()
 
     def serving(self) -> AbstractContextManager[None]:
         """Serve the install that goes on meanwhile to its end, whatever is configured then."""
@@ -86,8 +80,12 @@ class Configurator:
         self.in_force = None
 
     def _use(self, order: MirrorOrder, prefer: Prefer) -> None:
+        client = installing.MirrorClient(order.transport, order.timeout, _log_event)
+        # For calls that come past `micropip.install`, it lives longer than any install.
+        mirrors = installing.DeferredMirrors(order)
+        source = installing.Failover(mirrors, client, _log_event, remember=False)
         # With the patch one index URL stands for all mirrors; without it micropip needs them.
-        served = self.can_serve(order)
+        served = self._fetch_patch.install(source)
         self._index_urls.use([order.index_url] if served else order.plain_urls(), prefer)
 
     def _release(self) -> None:

@@ -74,25 +74,21 @@ class MirrorSearch:
             self.configurator.apply(configuration)
             return _known(configuration, request)
         order = await self._unprobed(plan)
-        if not self.configurator.can_serve(order):  # micropip has to know the mirrors at once
+        if not self.configurator.can_serve():  # micropip has to know the mirrors at once
             return _known(await self.race(plan, request.events.on_outcome), request)
-        recalled_mirror = await self._recall(plan)
-        others = plan.settings.mirrors.without(recalled_mirror)
-        report = reporting.Report(recalled_mirror, (), others)
-        found = InstallMirrors(installing.DeferredMirrors(order), report)
+        mirror = await self._recall(plan)
 
         async def find(project: str, load: LoadPage) -> MirrorOrder:
-            configuration = None
-            if recalled_mirror is not None:
-                configuration = await self._trust(plan, order, recalled_mirror, load)
-            how = ", as last time" if configuration is not None else ""
-            if configuration is None:
-                configuration = await self._find(plan, request, project)
+            configuration = mirror and await self._trust(plan, order, mirror, load)
+            how = ", as last time" if configuration else ""
+            configuration = configuration or await self._find(plan, request, project)
             found.report = configuration.report
             request.events.add(_chosen(configuration, how))
             return configuration.order
 
-        found.deferred = installing.DeferredMirrors(order, find)
+        deferred = installing.DeferredMirrors(order, find)
+        report = reporting.Report(mirror, (), plan.settings.mirrors.without(mirror))
+        found = InstallMirrors(deferred, report)
         return found
 
     def _in_force(self, plan: DeferredConfiguration) -> Configuration | None:
@@ -110,15 +106,17 @@ class MirrorSearch:
 
     async def _recall(self, plan: DeferredConfiguration) -> Mirror | None:
         """The remembered mirror, if it may be used at once: its first page will prove it."""
-        choice = await self._choice() if plan.remember else None
+        choice = await self._choice(plan)
         mirrors = plan.settings.mirrors.mirrors
         if choice is None or any(mirror.is_exclusive for mirror in mirrors):
             return None  # who may answer for a private project is not to be tried out
         return next((m for m in mirrors if m.index_url == choice.index_url and not m.problem), None)
 
-    async def _choice(self) -> Choice | None:
-        """What is remembered, unless it is too old."""
+    async def _choice(self, plan: DeferredConfiguration) -> Choice | None:
+        """What is remembered, unless it is too old, or not wanted."""
         await self.forgotten()
+        if not plan.remember:
+            return None
         choice = await self._host.store.load()
         return choice if choice is not None and choice.is_fresh(datetime.now(UTC)) else None
 
@@ -152,8 +150,7 @@ class MirrorSearch:
         self, plan: DeferredConfiguration, watch: Watch, canary: Canary | None = None
     ) -> Configuration:
         settings = plan.settings
-        await self.forgotten()
-        choice = await self._choice() if plan.remember else None
+        choice = await self._choice(plan)
         transport = await self._host.transport()
         racing, others = settings.mirrors.with_first(choice).racing()
         result = await probing.run_race(racing, settings.check(transport, canary), watch)

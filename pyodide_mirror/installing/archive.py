@@ -39,8 +39,7 @@ def cannot_unpack(filename: str, place: str, reason: str) -> MirrorError:
     """The error for a file that is what its page says, and is of no use."""
     what = f"{printable(filename)} from {printable(place)} cannot be unpacked: {printable(reason)}"
     return MirrorError(
-        f"{what}. The file is what its index says, so it was published like that: ask for another "
-        "version, and tell the publisher"
+        f"{what}. No mirror can repair that: ask for another version, and tell the publisher"
     )
 
 

@@ -10,7 +10,7 @@ from pyodide_mirror.index import metadata_fields, suits_this_python
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
-    from pyodide_mirror.model import File
+    from pyodide_mirror.model import File, ProjectPage
 
     from .closure import Want
 
@@ -46,6 +46,8 @@ class Choices:
         self.unfit: dict[str, dict[str, str]] = {}
         self.news = ""
         self.clashes: dict[str, frozenset[str]] = {}
+        self.pages: dict[str, ProjectPage] = {}
+        """The pages that micropip chose from, with what was left out."""
         self.metadata: dict[str, bytes] = {}
         """The core metadata of what was chosen last, by project."""
         self.files: dict[str, File] = {}
@@ -98,8 +100,11 @@ class Choices:
         self.unfit.setdefault(project, {})[file.sha256 or file.url] = self.news
         return self.news
 
-    def allowed(self, project: str, files: tuple[File, ...]) -> tuple[File, ...]:
-        """The files that may be chosen."""
+    def allowed(self, page: ProjectPage, files: tuple[File, ...]) -> tuple[File, ...]:
+        """Those of the usable files of a page that may be chosen."""
+        project = page.name
+        if self._in_this_try is not None:
+            self.pages[project] = page
         unfit = self.unfit.get(project, ())
         files = tuple(file for file in files if (file.sha256 or file.url) not in unfit)
         limit = self.limits.get(project)

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from pyodide_mirror._micropip import locked_version
 from pyodide_mirror.errors import MirrorError
-from pyodide_mirror.index import metadata_fields
+from pyodide_mirror.index import metadata_fields, suits_this_python
 from pyodide_mirror.reporting import Event
 
 from .choices import takes
@@ -96,6 +96,26 @@ class Conflicts:
             elif unfit:
                 texts.append(f"no version of {project} fits: {'; '.join(unfit)}")
         return MirrorError("\n".join(texts)) if texts else None
+
+    def notes(self, projects: set[str]) -> list[str]:
+        """What micropip does not say of projects of which it has found no wheel.
+
+        Who requires them, and what their pages have for another Python, by what the pages say.
+        """
+        found = self._chosen()
+        wants = [found.wants.get(project, []) for project in sorted(projects)]
+        texts = [_all_said(each) for each in wants if any(want.by[0] for want in each)]
+        for project in sorted(self._choices.pages.keys() & set(projects)):
+            wheels = [
+                file
+                for file in self._choices.pages[project].files
+                if file.filename.endswith(".whl") and not suits_this_python(file.requires_python)
+            ]
+            if wheels:
+                last = f"{wheels[-1].filename} requires Python {wheels[-1].requires_python}"
+                more = f" (and {len(wheels) - 1} more)" if len(wheels) > 1 else ""
+                texts.append(f"left out of the page of {project}: {last}{more}; {_HERE}")
+        return texts
 
     def _chosen(self) -> Closure:
         """The closure of the requirements in what was chosen, as far as that is known."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 from pyodide_mirror._micropip import (
     CURRENT_INSTALL,
@@ -20,6 +21,7 @@ from pyodide_mirror.probing import ProbeDownloads
 from pyodide_mirror.reporting import Event
 from pyodide_mirror.storage import NO_CACHE
 
+from .archive import cannot_unpack
 from .choices import ChoiceError
 from .closure import closure
 from .failover import Failover
@@ -122,6 +124,8 @@ class Installation:
             if not self._fits(found, ledger):
                 self._undo(ledger)
                 return None
+            # Writing takes time; who gives up meanwhile has not been told of a success.
+            await self._failover.save()
         except BaseException as error:
             self._failover.stop()
             self._undo(ledger)
@@ -184,9 +188,16 @@ class Installation:
         choices = self._choices
         if isinstance(error, ChoiceError):
             return self._conflicts.error({error.project}) or MirrorError(str(error))
+        if isinstance(error, BadZipFile):  # of a wheel of no index, which micropip does not name
+            urls = [text for text in self._requirements if ".whl" in text]
+            return cannot_unpack("a wheel", ", ".join(urls) or "a URL", str(error))
+        named = projects_named_in(error)
+        if "Can't find" in str(error):  # a wheel of a project that was found
+            for text in self._conflicts.notes(named):
+                error.add_note(printable(text))
         if not choices.limits and not choices.unfit:
             return error
-        return self._conflicts.error(projects_named_in(error)) or error
+        return self._conflicts.error(named) or error
 
     @functools.cached_property
     def _conflicts(self) -> Conflicts:
@@ -250,3 +261,7 @@ class Installation:
         done += [f"put back: {', '.join(back)}"] if back else []
         if done:
             self._events.add(Event("undone", "; ".join(done)))
+        left = [item.name for item in ledger.distributions()] if ledger.before is not None else []
+        if left:
+            text = "this version of micropip is not supported, so what it has unpacked stays: "
+            self._events.add(Event("problem", text + ", ".join(left)))

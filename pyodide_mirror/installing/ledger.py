@@ -51,17 +51,25 @@ class Ledger:
     """What one install has put into site-packages.
 
     ``sources``: where the files came from, by the URL that micropip knows. ``faults``: of the
-    install.
+    install. ``before``: what was installed before, if that is all that can be known, because this
+    micropip is not; nothing is taken away then.
     """
 
     def __init__(
-        self, sources: Mapping[str, Source], faults: InstallFaults, overlay: Overlay
+        self,
+        sources: Mapping[str, Source],
+        faults: InstallFaults,
+        overlay: Overlay,
+        before: Mapping[str, InstalledDistribution] | None = None,
     ) -> None:
+        self.before = before
         self._sources = sources
         self._faults = faults
         self._overlay = overlay
         self._entries: list[_Entry] = []
         self._from_lockfile: set[str] = set()
+        self._kept: set[str] = set()
+        """Those of them that stay, whatever becomes of this install."""
         self._listed: dict[str, str] = {}
         """What Pyodide's list of loaded packages had before anything was removed."""
         self._ended = False
@@ -120,11 +128,12 @@ class Ledger:
 
     def distributions(self) -> list[InstalledDistribution]:
         """What this install has put there, as far as it is there."""
+        items = sorted(installed().items())
+        if self.before is not None:
+            return [item for name, item in items if self.before.get(name) != item]
         urls = self._urls()
         return [
-            item
-            for name, item in sorted(installed().items())
-            if str(item.folder) in urls or name in self._from_lockfile
+            item for name, item in items if str(item.folder) in urls or name in self._from_lockfile
         ]
 
     def report(self) -> tuple[Installed, ...]:
@@ -133,14 +142,14 @@ class Ledger:
         return tuple(
             item.describe(url, self._sources.get(url))
             for item in self.distributions()
-            for url in [urls.get(str(item.folder), "")]
+            for url in [urls.get(str(item.folder)) or item.note("PYODIDE_URL")]
         )
 
     def keep(self, wanted: Callable[[str], bool] = lambda _: True) -> None:
         """Whatever becomes of this install, what it has put there stays: all, or some projects."""
         for entry in [entry for entry in self._entries if wanted(entry.project)]:
             self._overlay.keep(entry.paths, self)
-        self._from_lockfile = {name for name in self._from_lockfile if not wanted(name)}
+        self._kept.update(filter(wanted, self._from_lockfile))
 
     def undo(self) -> tuple[list[str], list[str]]:
         """Take away what this install has put there, and put back what it has removed.
@@ -174,7 +183,7 @@ class Ledger:
         correct_loaded({name: name in there for name in projects}, self._listed)
 
     def _uninstall(self) -> None:
-        there = sorted(self._from_lockfile & set(installed()))
+        there = sorted((self._from_lockfile - self._kept) & set(installed()))
         if there:
             uninstall(there)
 
@@ -190,9 +199,9 @@ class Ledgers:
     @contextmanager
     def open(self, sources: Mapping[str, Source], faults: InstallFaults) -> Iterator[Ledger]:
         """The ledger of one install."""
-        ledger = Ledger(sources, faults, self._overlay)
+        before = None if self._patch.install() else installed()
+        ledger = Ledger(sources, faults, self._overlay, before)
         self._open.append(ledger)
-        self._patch.install()
         token = UNPACK_OBSERVER.set(ledger)
         try:
             yield ledger

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.browser import figures
+from tests.browser import figures, test_undo
 from tests.browser.test_install import FIVE
 from tests.browser.test_zoo_installs import differences
 from tests.support import provision
 from tests.support.compiled import compiled_dist
 from tests.support.engines import ENGINES, Engine
 from tests.support.pages import PageServer
+from tests.support.small_index import SmallIndex
 from tests.support.wheels import INSTALLED
 from tests.zoo.table import install, install_through, run_inside
 from tests.zoo.zoo import ANIMALS, Zoo
@@ -127,6 +128,52 @@ def test_plain_micropip_goes_through_the_mirror_until_reset(
     assert found == INSTALLED
     assert restored
     assert wrong == []
+
+
+# --- installs that fail -------------------------------------------------------------------------
+
+DAMAGED = """
+import json
+import micropip
+import pyodide_mirror
+from inspect import signature
+from pathlib import Path
+from pyodide_js import loadedPackages
+from site import getsitepackages
+
+options = dict(mirrors={url!r}, canary="zoo-good", cache=False)
+folder = Path(getsitepackages()[0])
+
+def state():
+    paths = sorted(str(path) for top in folder.glob("zoo*") for path in [top, *top.rglob("*")])
+    return [paths, dict(loadedPackages.to_py()).get("zoo-pkg")]
+
+async def error(**others):
+    try:
+        await pyodide_mirror.install("zoo-pkg==2.0", **options, **others)
+    except pyodide_mirror.MirrorError as error:
+        return str(error)
+
+found = [await error(), state()]
+await pyodide_mirror.install("zoo-pkg==1.0", **options)
+before = state()
+if "reinstall" in signature(micropip.install).parameters:  # not in 0.9
+    found[0] = await error(reinstall=True)
+frozen = json.loads(micropip.freeze())["packages"]["zoo-pkg"]["file_name"]
+pyodide_mirror.reset()
+json.dumps([*found, before == state(), frozen])
+"""
+
+
+def test_a_wheel_that_cannot_be_unpacked_leaves_all_as_it_was(old: Engine) -> None:
+    with SmallIndex(*test_undo.STOCK) as index:
+        found = json.loads(run_inside(old, DAMAGED.format(url=index.url)))
+        error, left, restored, frozen = found
+        assert error.startswith(f"{test_undo.DAMAGED.filename} from {index.url} cannot be unpacked")
+        assert "Bad CRC-32 for file 'zoo_pkg_data.txt'" in error
+        assert left == [[], None]
+        assert restored
+        assert frozen == f"{index.origin}/files/{test_undo.OLD.filename}"
 
 
 # --- Pyodide's own packages ---------------------------------------------------------------------

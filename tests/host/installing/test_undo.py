@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from pyodide_mirror import IncompleteInstall, InstallReport, MirrorError
+from pyodide_mirror._micropip import unpack
 from pyodide_mirror.api import Session
-from pyodide_mirror.storage import NO_CACHE, MemoryStore
+from pyodide_mirror.storage import NO_CACHE, Cache, CachedPage, MemoryBackend, MemoryStore
 from pyodide_mirror.transport import NO_PROGRESS, Progress, Request, Response
 from tests.support.fake_web import A, Answer, B, Web, file_url
 from tests.support.pyodide_micropip import VERSIONS, FakePyodide, PlainFetch, pyodide_micropip
@@ -48,9 +49,10 @@ class Ground:
 
     def __init__(self, pyodide: FakePyodide, micropip: Any, web: WatchedWeb) -> None:
         self.pyodide, self.micropip, self.web = pyodide, micropip, web
-        self.session = Session(
-            SimpleNamespace(store=MemoryStore(), cache=NO_CACHE, transport=self._transport)  # type: ignore[arg-type]
+        self.host: Any = SimpleNamespace(
+            store=MemoryStore(), cache=NO_CACHE, transport=self._transport
         )
+        self.session = Session(self.host)
 
     async def _transport(self) -> Web:
         return self.web
@@ -236,6 +238,18 @@ async def test_packages_of_the_lock_file_go_with_the_install_that_loaded_them(
         assert ground.pyodide.loaded.to_py() == {}
 
 
+async def test_the_report_has_what_this_install_put_there(ground: Ground) -> None:
+    ground.publish(GOOD, DEP)
+    first, second = await asyncio.gather(ground.install("zgood", "zlocked"), ground.install("zdep"))
+    assert [(one.name, one.source) for one in first.installed] == [
+        ("zgood", "mirror"),
+        ("zlocked", "lockfile"),
+    ]
+    assert [(one.name, one.source) for one in second.installed] == [("zdep", "mirror")]
+    unpacked = [event.text for event in first.events if event.kind == "unpacked"]
+    assert unpacked == ["zgood 1.0", "zlocked 1.0"]
+
+
 # --- wheels that cannot be unpacked -------------------------------------------------------------
 
 
@@ -284,6 +298,20 @@ async def test_so_does_whatever_is_no_wheel(ground: Ground, archive: str, promis
     ground.publish(wheel, **({} if promised else {"core_metadata": None}))
     error = await ground.fails("zpkg")
     assert unpacks(error, wheel.filename, reason), error
+    assert ground.files() == []
+
+
+async def test_a_wheel_by_its_url_is_named_too(ground: Ground) -> None:
+    url = f"https://c.example/{TWO.filename}"
+    ground.web.answer(url, Answer(body=b"PK"))
+    error = await ground.fails(url)
+    text = f"a wheel from {url} cannot be unpacked: File is not a zip file"
+    assert isinstance(error, MirrorError)
+    assert str(error).startswith(text)
+    ground.web.answer(url, Answer(body=damaged(TWO).data))
+    error = await ground.fails(url)
+    assert isinstance(error, MirrorError)
+    assert str(error).startswith(f"{TWO.filename} from {url} cannot be unpacked: ")
     assert ground.files() == []
 
 
@@ -379,3 +407,47 @@ async def test_freeze_names_the_mirror_that_delivered(ground: Ground) -> None:
     # What is after the question mark may be what opens the file.
     assert packages["zdep"]["file_name"] == f"{file_url(B, DEP)}?token=1"
     assert packages["zroot"]["file_name"] == file_url(A, root)
+
+
+# --- others -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", ["0.11.1"], indirect=True)
+async def test_of_an_unknown_micropip_nothing_is_taken_away_and_that_is_told(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unpack, "wheelinfo", SimpleNamespace())
+    ground.publish(GOOD, DEP)
+    report = await ground.install("zdep")
+    assert [(one.name, one.source, one.url) for one in report.installed] == [
+        ("zdep", "mirror", file_url(A, DEP))
+    ]
+    error = await ground.fails("zgood", "zlost")
+    assert ground.versions == {"zdep": "1.0", "zgood": "1.0"}
+    text = "this version of micropip is not supported, so what it has unpacked stays: zgood"
+    assert text in error.__notes__
+
+
+class SlowCache(Cache):
+    """A cache that takes its time to write."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryBackend(0, "off"))
+        self.writing = asyncio.Event()
+
+    async def save_page(self, url: str, page: CachedPage) -> None:
+        self.writing.set()
+        await asyncio.sleep(5)
+
+
+@pytest.mark.parametrize("version", ["0.11.1"], indirect=True)
+async def test_who_gives_up_while_the_cache_is_written_has_nothing(ground: Ground) -> None:
+    cache = ground.host.cache = SlowCache()
+    ground.publish(DEP)
+    install = asyncio.ensure_future(ground.install("zdep"))
+    await cache.writing.wait()
+    assert ground.versions == {"zdep": "1.0"}
+    install.cancel()
+    await asyncio.wait([install])
+    assert install.cancelled()
+    assert ground.files() == []

@@ -269,6 +269,23 @@ async def test_if_there_is_no_other_version_the_error_says_so(
     )
 
 
+@pytest.mark.parametrize("wanted", ["zpkg", "zpkg>=2", "za"])
+async def test_what_its_page_says_is_said_as_well(each_world: World, wanted: str) -> None:
+    publish(each_world, needs("za", "zpkg==2.0"), make_wheel("iniconfig", "1.0"))
+    files = [ONE, FUTURE] if wanted == "zpkg>=2" else [FUTURE]
+    each_world.web.publish(A, *files)
+    rows = [entry(A, wheel, requires_python=wheel.requires_python) for wheel in files]
+    each_world.web.list_files(A, "zpkg", rows)
+    with pytest.raises(ValueError, match="Can't find") as caught:
+        await each_world.install(wanted, mirrors=[A])
+    notes = caught.value.__notes__
+    assert notes[:-1] == (["zpkg==2.0 (required by za 1.0)"] if wanted == "za" else [])
+    assert notes[-1].startswith(
+        "left out of the page of zpkg: zpkg-2.0-py3-none-any.whl requires Python >=3.99; this is "
+    )
+    assert each_world.folders == []
+
+
 async def test_another_mirror_has_another_version(world: World) -> None:
     publish(world, FUTURE)
     world.web.publish(B, ONE)

@@ -21,6 +21,8 @@ from .closure import Found, closure, installed_finder
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable
 
+    from pyodide_mirror.model import ProjectPage
+
     from .choices import Choices
     from .closure import Closure, Want
 
@@ -100,7 +102,8 @@ class Conflicts:
     def notes(self, projects: set[str]) -> list[str]:
         """What micropip does not say of projects of which it has found no wheel.
 
-        Who requires them, and what their pages have for another Python, by what the pages say.
+        Who requires them, what their pages have for another Python, by what the pages say, and
+        that there are only pre-releases.
         """
         found = self._chosen()
         wants = [found.wants.get(project, []) for project in sorted(projects)]
@@ -115,6 +118,7 @@ class Conflicts:
                 last = f"{wheels[-1].filename} requires Python {wheels[-1].requires_python}"
                 more = f" (and {len(wheels) - 1} more)" if len(wheels) > 1 else ""
                 texts.append(f"left out of the page of {project}: {last}{more}; {_HERE}")
+            texts += _only_pre_releases(self._choices.pages[project])
         return texts
 
     def _chosen(self) -> Closure:
@@ -204,3 +208,16 @@ def _advice(wants: list[Want]) -> list[str]:
     """What may help: an older version of what is farthest from what the user asked for."""
     name, version = next((want.by for want in reversed(wants) if want.by[0]), ("", ""))
     return [f"another version of {name} may fit, such as one of '{name}<{version}'"] if name else []
+
+
+def _only_pre_releases(page: ProjectPage) -> list[str]:
+    """A note on a page that has nothing else: with a version asked for, micropip takes none."""
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+    last = ""
+    for file in page.files:
+        with suppress(InvalidWheelFilename):
+            if not parse_wheel_filename(file.filename)[1].is_prerelease:
+                return []
+            last = file.filename
+    return [f"{page.name} has only pre-releases, such as {last}: pre=True allows them"] * bool(last)

@@ -173,6 +173,25 @@ def test_and_if_no_mirror_has_them_the_error_says_what_was_seen(
     assert found.files == []
 
 
+# --- pre-releases ---------------------------------------------------------------------------------
+
+
+def test_where_there_are_only_pre_releases_the_error_says_what_allows_them(
+    each_micropip_here: Micropip,
+) -> None:
+    # Without a version asked for micropip takes one; with one, only with pre=True.
+    web = stock(*(make_wheel("zpkg", version) for version in ("1.0rc1", "2.0.dev1")))
+    web.publish(A, make_wheel("iniconfig", "1.0"))
+    found = each_micropip_here.install(web, "zpkg>0")
+    first, *_, last = found.error.splitlines()
+    assert first == "ValueError: Can't find a pure Python 3 wheel for 'zpkg>0'."
+    assert last == (
+        "zpkg has only pre-releases, such as zpkg-2.0.dev1-py3-none-any.whl: pre=True allows them"
+    )
+    assert each_micropip_here.install(web, "zpkg>0", pre=True).versions == {"zpkg": "2.0.dev1"}
+    assert each_micropip_here.install(web, "zpkg").versions == {"zpkg": "2.0.dev1"}
+
+
 # --- what is said to be installed -----------------------------------------------------------------
 
 

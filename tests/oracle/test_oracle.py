@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.oracle.__main__ import look, options_of
-from tests.oracle.compare import FAULTS
+from tests.oracle.compare import FAULTS, judge
 from tests.oracle.tools import Tools
+from tests.oracle.worlds import Release, World
 
 
 @pytest.fixture(scope="module")
@@ -23,3 +24,72 @@ def test_some_worlds_show_no_fault(tools: Tools) -> None:
     counts = look(tools, options_of(["--worlds=20", "--seed=20"]))
     assert not FAULTS & counts.keys()  # they have been printed
     assert counts["the same"] >= 5
+
+
+ONE, TWO = Release(version="1.0"), Release(version="2.0")
+FOUND = {
+    "pip and uv go back to a version that needs nothing yanked": (
+        World(
+            wanted=("zqa",),
+            projects={
+                "zqa": (ONE, Release(version="2.0", requires=("zqc",))),
+                "zqc": (Release(version="1.0", yanked=True),),
+            },
+        ),
+        "as plain micropip",
+    ),
+    "pip and uv go back to a version that needs nothing that is not there": (
+        World(
+            wanted=("zqa",),
+            projects={"zqa": (ONE, Release(version="2.0", requires=("zqc",)))},
+        ),
+        "refused what is beyond micropip",
+    ),
+    "pip and uv take a pre-release if nothing else fits a specifier": (
+        World(wanted=("zqa>0",), projects={"zqa": (Release(version="2.0rc1"),)}),
+        "refused what is beyond micropip",
+    ),
+    "the page does not say which Python a version is for": (
+        World(
+            wanted=("zqa",),
+            projects={
+                "zqa": (ONE, Release(version="2.0", requires_python=">=3.99", says_python=False))
+            },
+        ),
+        "the same",
+    ),
+    "two requirements want different versions": (
+        World(wanted=("zqa", "zqa<2"), projects={"zqa": (ONE, TWO)}),
+        "the same",
+    ),
+    "an extra of a project needs another extra of it": (
+        World(
+            wanted=("zqa[all]",),
+            projects={
+                "zqa": (
+                    Release(
+                        version="1.0",
+                        extras=(("HF.transfer", ("zqc",)), ("all", ("zqa[hf_transfer]",))),
+                    ),
+                ),
+                "zqc": (ONE,),
+            },
+        ),
+        "the same",
+    ),
+    "the description looks like headers, and the folder has dashes": (
+        World(
+            wanted=("zqb.x",),
+            projects={"zqb-x": (Release(version="1.0", style="described", folder="dashes"),)},
+        ),
+        "the same",
+    ),
+}
+"""What was met, and how we compare. Going back to older versions takes a resolver."""
+
+
+@pytest.mark.parametrize("case", FOUND)
+def test_what_was_found_stays_so(tools: Tools, case: str) -> None:
+    world, kind = FOUND[case]
+    verdict = judge(tools.asked_about(world))
+    assert verdict.kind == kind, verdict

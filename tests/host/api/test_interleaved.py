@@ -277,6 +277,10 @@ COUNTEREXAMPLES: dict[str, tuple[list[Step], dict[str, float]]] = {
         ],
         {LOST: 1.0},
     ),
+    "a reset while an install goes on": (
+        [Step(0.0, "install", ("zbranch",)), Step(0.5, "reset")],
+        {A.project_url("zbase"): 1.0, file_url(A, BRANCH): 1.0},
+    ),
     "a reset while an install fails": (
         [Step(0.0, "install", ("zlate", "zbad")), Step(0.0, "reset")],
         {A.project_url("zbase"): 3.0},

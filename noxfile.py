@@ -179,6 +179,13 @@ def corpus(session: nox.Session) -> None:
 
 
 @nox.session
+def oracle(session: nox.Session) -> None:
+    """Compare installs from small worlds with pip, uv and plain micropip; ``-- --worlds 2000``."""
+    install(session, "test")
+    session.run("python", "-m", "tests.oracle", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation into docs/_build; a warning is an error."""
     install(session, "docs")

@@ -46,7 +46,10 @@ class ServedPage:
 
 
 class InstallSource(Protocol):
-    """What one install reads, as the patch asks for it. Each method raises OSError on failure.
+    """What one install reads, as the patch asks for it.
+
+    Each method raises OSError on failure, and :meth:`read` another error of its own for what
+    micropip must choose again.
 
     ``asking``: the tasks that wait for an answer. ``ended``: nothing may be asked any more.
     """
@@ -200,8 +203,20 @@ class FetchPatch:
         if project is not None:
             return await _serve_page(source, url, project, http_error)
         if source.knows(url):
-            return PatchedResponse(url, 200, await source.read(url))
+            return PatchedResponse(url, 200, await _read(source, url))
         return None
+
+
+async def _read(source: InstallSource, url: str) -> bytes:
+    try:
+        return await source.read(url)
+    except Exception:
+        # micropip leaves its downloads alone when something else has failed: asyncio is not to log
+        # what nobody waits for any more.
+        task = asyncio.current_task()
+        if task is not None:
+            task.add_done_callback(lambda task: task.cancelled() or task.exception())
+        raise
 
 
 async def _serve_page(

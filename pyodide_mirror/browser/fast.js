@@ -9,8 +9,8 @@
 	const RELATIVE_URL = /^(?!\/\/)[\w./+~!-]+$/; // after two slashes there is a host to be judged
 	const ABSOLUTE_URL = /^https?:\/\/[^/]/i;
 	const SHA256 = /^[0-9a-f]{64}$/;
-	const LONGEST_URL = 2000;
-	const LONGEST_RELATIVE_URL = 1000; // the page's own URL stands before it
+	const LONGEST_URL = 16_384;
+	const LONGEST_RELATIVE_URL = 8_192; // the page's own URL stands before it
 	// Wheels for any platform or for WebAssembly.
 	const USEFUL = /[-.](any|[a-z0-9_]*wasm32)\.whl$/;
 	// The fields that `index/pep691.py` reads.

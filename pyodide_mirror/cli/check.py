@@ -7,12 +7,11 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from pyodide_mirror.api import ENVIRONMENT_VARIABLE, CPythonHost, Session, check_canary
+from pyodide_mirror.api import ENVIRONMENT_VARIABLE, CPythonHost, Session
 from pyodide_mirror.model import Mirror, Outcome, Support, check_origin, host_kind, printable
-from pyodide_mirror.probing import DEFAULT_CANARY
 from pyodide_mirror.transport import PageFacts
 
-from .options import argument, seconds
+from .options import add_probe_options, argument
 
 if TYPE_CHECKING:
     import argparse
@@ -47,20 +46,7 @@ def add_parser(commands: Any) -> None:
         " (default: %(default)s, like any public https page)",
     )
     check.add_argument("--json", action="store_true", help="print the report as JSON")
-    check.add_argument(
-        "--timeout",
-        type=argument(seconds),
-        default=5.0,
-        metavar="SECONDS",
-        help="for each request, body included (default: %(default)g)",
-    )
-    check.add_argument(
-        "--canary",
-        type=argument(check_canary),
-        default=DEFAULT_CANARY,
-        metavar="PROJECT",
-        help="the project to look up (default: %(default)s)",
-    )
+    add_probe_options(check, timeout=5.0)
     check.set_defaults(run=_check)
 
 

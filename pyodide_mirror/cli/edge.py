@@ -6,13 +6,11 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pyodide_mirror.api import check_canary
 from pyodide_mirror.edge import DEFAULT_NAME, EdgeError, learn_file_hosts, write_folder
 from pyodide_mirror.mirrors import PYPI_URL
 from pyodide_mirror.model import check_index_url, check_origin
-from pyodide_mirror.probing import DEFAULT_CANARY
 
-from .options import argument, seconds
+from .options import add_probe_options, argument
 
 if TYPE_CHECKING:
     import argparse
@@ -28,7 +26,7 @@ def add_parser(commands: Any) -> None:
         help="write a folder that deploys a mirror at the edge of a CDN",
         description="Write worker.js, its configuration for Cloudflare Workers, the same as a"
         " Snippet, and a README that says how to deploy and try them.",
-        epilog="Without --file-host the index is asked, once, where its files are.",
+        epilog="Without --file-host the canary's page tells, once, where the index has its files.",
     )
     edge.add_argument("folder", metavar="FOLDER", help="folder to write; it is made if need be")
     _add_index_options(edge)
@@ -68,20 +66,7 @@ def _add_index_options(edge: argparse.ArgumentParser) -> None:
         default="proxy",
         help="files come through the mirror, or from where they are (default: %(default)s)",
     )
-    edge.add_argument(
-        "--canary",
-        type=argument(check_canary),
-        default=DEFAULT_CANARY,
-        metavar="PROJECT",
-        help="the project whose page tells where files are (default: %(default)s)",
-    )
-    edge.add_argument(
-        "--timeout",
-        type=argument(seconds),
-        default=10.0,
-        metavar="SECONDS",
-        help="time limit of each request, body included (default: %(default)g)",
-    )
+    add_probe_options(edge, timeout=10.0)
 
 
 def _edge(given: argparse.Namespace) -> int:

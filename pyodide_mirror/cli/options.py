@@ -1,12 +1,14 @@
-"""Types of command-line options: text in, a value out, and words that argparse shows."""
+"""Options that commands share; types of options: text in, a value out, and words for argparse."""
 
 from __future__ import annotations
 
 import argparse
 import re
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, TypeVar
 
-from pyodide_mirror.api import check_timeout
+from pyodide_mirror.api import check_canary, check_timeout
+from pyodide_mirror.probing import DEFAULT_CANARY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +26,24 @@ def argument(check: Callable[[str], _T]) -> Callable[[str], _T]:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     return checked
+
+
+def add_probe_options(parser: argparse.ArgumentParser, *, timeout: float) -> None:
+    """Add ``--canary``, and ``--timeout`` with this default in seconds."""
+    parser.add_argument(
+        "--canary",
+        type=argument(check_canary),
+        default=DEFAULT_CANARY,
+        metavar="PROJECT",
+        help="the project to look up (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=argument(seconds),
+        default=timeout,
+        metavar="SECONDS",
+        help="for each request, body included (default: %(default)g)",
+    )
 
 
 def seconds(text: str) -> float:
@@ -50,3 +70,11 @@ def size(text: str) -> int:
     step = 1024 if match[3] else 1000
     factor: int = step ** " KMGT".index(match[2].upper() or " ")
     return int(match[1]) * factor
+
+
+def network(text: str) -> str:
+    """An IP address or network, such as ``10.0.0.0/8``; ValueError says what is wrong."""
+    try:
+        return str(ip_network(text, strict=False))
+    except ValueError:
+        raise ValueError(f"{text!r} is no IP address or network like 10.0.0.0/8") from None

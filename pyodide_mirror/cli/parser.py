@@ -1,12 +1,13 @@
 """The command ``pyodide-mirror``, for CPython.
 
-Exit codes of ``check``: 0 when all mirrors are usable, 1 when some are not, 2 for bad usage, 130
-when it was interrupted.
+Exit codes of ``check``: 0 when all mirrors are usable, 1 when some are not, 2 for bad usage. All
+commands: 130 when it was interrupted, 141 when nobody reads what it prints.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Final
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _INTERRUPTED: Final = 130
 """What shells make of a program that SIGINT has ended: 128 + 2."""
+_UNREAD: Final = 141
+"""The same for SIGPIPE, which Python ignores: 128 + 13."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,11 +33,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # what a mirror says may not suit this terminal
-    given = _parser().parse_args(arguments)
     try:
-        return int(given.run(given))
+        try:
+            given = _parser().parse_args(arguments)
+            return int(given.run(given))
+        finally:
+            sys.stdout.flush()  # otherwise Python does it when nobody can catch its error
     except KeyboardInterrupt:
         return _INTERRUPTED
+    except BrokenPipeError:  # `pyodide-mirror … | head`
+        _discard_output()
+        return _UNREAD
+
+
+def _discard_output() -> None:
+    """Let Python's last flush succeed, as its documentation of SIGPIPE advises."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyodide_mirror.server import DEFAULT_CACHE_SIZE, DEFAULT_TIMEOUT, UPSTREAMS_VARIABLE
 
-from .options import argument, port, seconds, size
+from .options import argument, network, port, seconds, size
 
 if TYPE_CHECKING:
     import argparse
@@ -25,8 +25,6 @@ def add_parser(commands: Any) -> None:
     )
     serve.add_argument("folder", nargs="?", metavar="FOLDER", help="folder of wheels and sdists")
     _add_upstream_options(serve)
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    serve.add_argument("--port", type=argument(port), default=8080, help="port (%(default)s)")
     serve.add_argument("--cache", metavar="DIR", help="where to keep what was fetched")
     serve.add_argument(
         "--cache-size",
@@ -35,6 +33,28 @@ def add_parser(commands: Any) -> None:
         metavar="SIZE",
         help="limit of the cache, like 500M (default: 2G)",
     )
+    _add_address_options(serve)
+    _add_client_options(serve)
+    serve.set_defaults(run=_serve)
+
+
+def _add_address_options(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    serve.add_argument("--port", type=argument(port), default=8080, help="port (%(default)s)")
+    serve.add_argument(
+        "--public-url", metavar="URL", help="where clients see the server, behind a proxy"
+    )
+    serve.add_argument(
+        "--trusted-proxy",
+        action="append",
+        type=argument(network),
+        metavar="ADDRESS",
+        help="address or network of a proxy whose X-Forwarded-For and X-Forwarded-Proto are"
+        " believed, may be repeated (default: none)",
+    )
+
+
+def _add_client_options(serve: argparse.ArgumentParser) -> None:
     serve.add_argument(
         "--allow-origin",
         action="append",
@@ -48,20 +68,17 @@ def add_parser(commands: Any) -> None:
         help="a host name of this server, or * for any, may be repeated (default: IP addresses,"
         " loopback names, and those of --host and --public-url)",
     )
-    serve.add_argument(
-        "--public-url", metavar="URL", help="where clients see the server, behind a proxy"
-    )
-    serve.set_defaults(run=_serve)
 
 
 def _add_upstream_options(serve: argparse.ArgumentParser) -> None:
-    serve.add_argument(
+    which = serve.add_mutually_exclusive_group()
+    which.add_argument(
         "--upstream",
         action="append",
         metavar="URL",
         help=f"index URL, may be repeated (default: {UPSTREAMS_VARIABLE}, else PyPI)",
     )
-    serve.add_argument("--offline", action="store_true", help="ask no upstream at all")
+    which.add_argument("--offline", action="store_true", help="ask no upstream at all")
     serve.add_argument(
         "--timeout",
         type=argument(seconds),

@@ -22,7 +22,7 @@ _PLAIN_URL = re.compile(
     r"(:(6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]\d{4}|[1-9]\d{0,3}))?/[\w./+~!-]+",
     re.ASCII,
 )
-_LONGEST_URL = 2000
+_LONGEST_URL = 16_384
 
 
 class FileCollector:

@@ -181,10 +181,12 @@ class Want:
     def takes(self, version: str) -> bool:
         """Whether this version will do; what cannot be parsed is not judged."""
         specifier = self.requirement.specifier
-        if self.lenient or not specifier:
-            return True
-        with suppress(ValueError):
-            return specifier.contains(version, prereleases=True)
+        with suppress(ValueError):  # of older packagings, for what is no version
+            if not (self.lenient or not specifier or specifier.contains(version, prereleases=True)):
+                from packaging.version import Version
+
+                Version(version)
+                return False
         return True
 
 

@@ -6,11 +6,13 @@ This is no resolver: it takes no choice back to try an older version of what req
 from __future__ import annotations
 
 import platform
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit
 
-from pyodide_mirror._micropip import locked_version, projects_named_in
+from pyodide_mirror._micropip import locked_version
 from pyodide_mirror.errors import MirrorError
-from pyodide_mirror.index import metadata_fields
+from pyodide_mirror.index import metadata_fields, suits_this_python
 from pyodide_mirror.reporting import Event
 
 from .choices import takes
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from .closure import Closure, Want
 
 _MOST_TRIES: Final = 50
+_SHOWN: Final = 3
+"""Files that an error shows of those that are not for this Python."""
 _HERE: Final = f"this is Python {platform.python_version()}"
 
 
@@ -46,14 +50,16 @@ class Conflicts:
         self._tell = tell
         self._seen: set[object] = set()
 
-    def after(self, error: Exception) -> bool:
-        """Learn from a try that has ended with this error; whether another may do better."""
+    def after(self, named: set[str]) -> bool:
+        """Learn from a try that has ended with an error; whether another may do better.
+
+        ``named``: the projects that the error names.
+        """
         choices = self._choices
         if choices.news:
             self._again(f"again without {choices.news}")
-            return True
+            return sum(map(len, choices.unfit.values())) < _MOST_TRIES
         there = installed_finder()
-        named = projects_named_in(error)
         # What was there before is not replaced unasked; micropip's own words say how to.
         disputed = {name for name in named if name in choices.files or there(name) is None}
         return self._learn(disputed | choices.clashes.keys())
@@ -83,13 +89,33 @@ class Conflicts:
         texts = []
         for project in sorted(projects):
             wants = self._choices.wants.get(project, [])
-            unfit = [*self._choices.unfit.get(project, {}).values()]
-            if wants:
+            unfit = _some([*self._choices.unfit.get(project, {}).values()])
+            if self._choices.limits.get(project) or (wants and not unfit):
                 text = f"no version of {project} meets all requirements: {_all_said(wants)}"
                 texts.append("; ".join([text, *unfit, *_advice(wants)]))
             elif unfit:
-                texts.append(f"no version of {project} fits: {', '.join(unfit)}; {_HERE}")
+                texts.append(f"no version of {project} fits: {'; '.join(unfit)}")
         return MirrorError("\n".join(texts)) if texts else None
+
+    def notes(self, projects: set[str]) -> list[str]:
+        """What micropip does not say of projects of which it has found no wheel.
+
+        Who requires them, and what their pages have for another Python, by what the pages say.
+        """
+        found = self._chosen()
+        wants = [found.wants.get(project, []) for project in sorted(projects)]
+        texts = [_all_said(each) for each in wants if any(want.by[0] for want in each)]
+        for project in sorted(self._choices.pages.keys() & set(projects)):
+            wheels = [
+                file
+                for file in self._choices.pages[project].files
+                if file.filename.endswith(".whl") and not suits_this_python(file.requires_python)
+            ]
+            if wheels:
+                last = f"{wheels[-1].filename} requires Python {wheels[-1].requires_python}"
+                more = f" (and {len(wheels) - 1} more)" if len(wheels) > 1 else ""
+                texts.append(f"left out of the page of {project}: {last}{more}; {_HERE}")
+        return texts
 
     def _chosen(self) -> Closure:
         """The closure of the requirements in what was chosen, as far as that is known."""
@@ -140,8 +166,26 @@ class Conflicts:
         self._tell(Event("again", text))
 
 
+def _some(unfit: list[str]) -> list[str]:
+    more = [f"and {len(unfit) - _SHOWN} more"] if len(unfit) > _SHOWN else []
+    return [*unfit[:_SHOWN], *more, _HERE] if unfit else []
+
+
 def _joined(wants: Iterable[Want]) -> str:
-    return ",".join(sorted({str(part) for want in wants for part in want.requirement.specifier}))
+    return ",".join(sorted({part for want in wants for part in _parts(want)}))
+
+
+def _parts(want: Want) -> list[str]:
+    """The specifiers of a requirement; a wheel's URL asks for the version in its file name."""
+    url = want.wheel or want.requirement.url
+    if not url:
+        return [str(part) for part in want.requirement.specifier]
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+    with suppress(InvalidWheelFilename):
+        filename = unquote(urlsplit(url).path).rpartition("/")[2]
+        return [f"=={parse_wheel_filename(filename)[1]}"]
+    return []
 
 
 def _all_said(wants: Iterable[Want]) -> str:
@@ -151,7 +195,8 @@ def _all_said(wants: Iterable[Want]) -> str:
 def _said(want: Want) -> str:
     name, version = want.by
     by = f"required by {name} {version}" if name else "requested"
-    shown = want.wheel or f"{want.requirement.name}{want.requirement.specifier}"
+    requirement = want.requirement
+    shown = want.wheel or requirement.url or f"{requirement.name}{requirement.specifier}"
     return f"{shown} ({by})"
 
 

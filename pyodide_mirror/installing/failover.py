@@ -116,7 +116,7 @@ class Failover:
         if found is None:
             return ServedPage(project_url(self.pages.order.index_url, project), 404)
         ranked, page = found
-        files = self.choices.allowed(project, tuple(_usable(page, ranked)))
+        files = self.choices.allowed(page, tuple(_usable(page, ranked)))
         usable = replace(page, files=files)
         self._files.update((file.url, ServedFile(file, project, ranked)) for file in usable.files)
         # The files of a page that was in the cache are there, too, and are read in no time.

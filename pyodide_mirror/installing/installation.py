@@ -15,13 +15,14 @@ from pyodide_mirror._micropip import (
     provided_elsewhere,
     without_distribution,
 )
-from pyodide_mirror.errors import IncompleteInstall
+from pyodide_mirror.errors import IncompleteInstall, MirrorError
 from pyodide_mirror.model import printable
 from pyodide_mirror.probing import ProbeDownloads
 from pyodide_mirror.reporting import Event
 from pyodide_mirror.storage import NO_CACHE
 
 from .archive import cannot_unpack
+from .choices import ChoiceError
 from .closure import closure
 from .failover import Failover
 from .mirror_client import MirrorClient
@@ -177,21 +178,26 @@ class Installation:
             return
 
     def _may_retry(self, error: Exception) -> bool:
-        if self._choices.is_disputed(error) and self._conflicts.after(error):
+        named = projects_named_in(error)
+        if self._choices.is_disputed(error, named) and self._conflicts.after(named):
             return True
-        return self._pages.retry_without(self._faults.lost | projects_named_in(error))
+        return self._pages.retry_without(self._faults.lost | named)
 
     def _explained(self, error: Exception) -> Exception:
         """The error, or what it comes from: who wants which version, and what fits nobody."""
         choices = self._choices
-        if isinstance(
-            error, BadZipFile
-        ):  # of a wheel that is no index's; micropip does not name it
+        if isinstance(error, ChoiceError):
+            return self._conflicts.error({error.project}) or MirrorError(str(error))
+        if isinstance(error, BadZipFile):  # of a wheel of no index, which micropip does not name
             urls = [text for text in self._requirements if ".whl" in text]
-            return cannot_unpack("a wheel", ", ".join(urls) or "a URL", f"{error}")
+            return cannot_unpack("a wheel", ", ".join(urls) or "a URL", str(error))
+        named = projects_named_in(error)
+        if "Can't find" in str(error):  # a wheel of a project that was found
+            for text in self._conflicts.notes(named):
+                error.add_note(printable(text))
         if not choices.limits and not choices.unfit:
             return error
-        return self._conflicts.error(projects_named_in(error) | choices.clashes.keys()) or error
+        return self._conflicts.error(named) or error
 
     @functools.cached_property
     def _conflicts(self) -> Conflicts:

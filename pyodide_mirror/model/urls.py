@@ -21,10 +21,10 @@ _NETLOC = re.compile(
     r"([a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?|\[[0-9a-f:.]+\])(:[0-9]*)?", re.ASCII | re.IGNORECASE
 )
 _PRIVATE_SUFFIXES = (".local", ".lan", ".internal", ".home.arpa")
+_LONGEST = 16_384  # signed URLs carry tokens of some thousand characters
 PLACEHOLDER = "{package_name}"
 """Stands for the project's name in index URLs, as micropip documents it."""
 _MARK = "-package-name-"
-_LONGEST = 2048
 
 
 class HostKind(StrEnum):
@@ -38,7 +38,7 @@ class HostKind(StrEnum):
 def split_http_url(url: str) -> SplitResult:
     """Split an absolute http(s) URL; ValueError says in a clause what is wrong with it."""
     if len(url) > _LONGEST:
-        raise ValueError(f"it is longer than {_LONGEST} characters")
+        raise ValueError(f"it is longer than {_LONGEST:,} characters")
     if match := _UNSAFE.search(url):
         raise ValueError(f"it contains the character {match.group()!r}")
     try:

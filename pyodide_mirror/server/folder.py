@@ -15,6 +15,7 @@ from pyodide_mirror.model import ProjectPage, printable
 from pyodide_mirror.transport import OnceMap
 
 from .folder_files import FolderFiles, stamps_of
+from .folder_memory import FolderMemory
 from .folder_tree import Tree, look
 from .source import Stored, UnreadableError, with_versions
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("pyodide_mirror.server")
 _FEW: Final = 100
-_REST: Final = 100e-6
+_REST: Final = 200e-6
 """Seconds for each file of a page beyond the first few, in which the files are not looked at again.
 It is a multiple of what looking takes, so that a page of thousands of files is cheap to serve."""
 
@@ -51,7 +52,8 @@ class Folder:
     being copied. The projects of what cannot be listed now are an error and never unknown: they
     would be taken from an upstream, where anybody may have uploaded something under their names.
 
-    ``disk``: where digests are kept. ``clock``: seconds, only ever forward.
+    ``disk``: where digests, and the names in subfolders, are kept. ``clock``: seconds, which only
+    increase.
     """
 
     immutable = False
@@ -69,6 +71,7 @@ class Folder:
         self.name = f"folder {path.name or path}"
         self._clock = clock
         self._tree = Tree()
+        self._memory = FolderMemory(str(path), disk)
         self._files = FolderFiles(disk)
         self._kept: dict[str, _Kept] = {}
         self._making: OnceMap[tuple[str, int], ProjectPage] = OnceMap()
@@ -105,6 +108,8 @@ class Folder:
 
     async def close(self) -> None:
         """See Source."""
+        self._making.stop()
+        self._files.close()
 
     async def left_out(self) -> dict[str, str]:
         """See LocalSource; relative paths of what has been looked at."""
@@ -133,12 +138,18 @@ class Folder:
                 self._begun += 1
                 number = self._begun
                 now = self._clock()
-                tree = await asyncio.to_thread(look, str(self.path), self._tree, now)
+                tree = await asyncio.to_thread(self._look_now, now)
                 self._done = number
                 self._note(tree)
         if self._tree.problem:
             raise UnreadableError(f"{self.name}: it cannot be read now ({self._tree.problem})")
         return self._tree
+
+    def _look_now(self, now: float) -> Tree:
+        tree = look(str(self.path), self._tree if self._done else self._memory.recall(), now)
+        if tree.projects is not self._tree.projects:
+            self._memory.keep(tree)
+        return tree
 
     def _note(self, tree: Tree) -> None:
         before, self._tree = self._tree, tree

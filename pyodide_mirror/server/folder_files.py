@@ -80,6 +80,10 @@ class FolderFiles:
         """Forget all other files."""
         self._known = {path: known for path, known in self._known.items() if path in paths}
 
+    def close(self) -> None:
+        """Read no more files."""
+        self._big.stop()
+
     async def read(self, stamps: Mapping[str, Stamp]) -> list[Known]:
         """What is known of files with these stamps; those that are new, or changed, are read."""
         before = self._known

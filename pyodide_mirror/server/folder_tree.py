@@ -83,24 +83,39 @@ def look(top: str, before: Tree, now: float) -> Tree:
     return _tree(top, listed)
 
 
+def listing_of(tree: Tree) -> dict[str, tuple[dict[str, str], list[str]]]:
+    """Of each folder, the projects by file name and the names of its subfolders."""
+    return {path: (dict(each.files), list(each.folders)) for path, each in tree.listed.items()}
+
+
+def tree_of(top: str, listing: Mapping[str, tuple[dict[str, str], list[str]]]) -> Tree:
+    """What was there at an earlier time, by its :func:`listing_of`."""
+    listed = {
+        path: _Listed(files=files, folders=tuple(folders))
+        for path, (files, folders) in listing.items()
+    }
+    return _tree(top, listed)
+
+
 def _all_listed(
     top: str, before: Mapping[str, _Listed], now: float
 ) -> Iterator[tuple[str, _Listed]]:
     """Each folder once, the upper ones first."""
-    waiting = deque([top])
+    waiting = deque([(top, False)])
     entered: set[tuple[int, int]] = set()
     while waiting:
-        path = waiting.popleft()
-        found = _listed(path, before.get(path), now, is_top=path == top)
+        path, may_be_gone = waiting.popleft()
+        found = _listed(path, before.get(path), now, may_be_gone=may_be_gone)
         if found is None or found.stamp[:2] in entered:
             continue
         if found.stamp[0] != -1:
             entered.add(found.stamp[:2])
         yield path, found
-        waiting.extend(os.path.join(path, name) for name in found.folders)
+        # What is below a folder that cannot be listed is not there either, but for no other reason.
+        waiting.extend((os.path.join(path, name), not found.problem) for name in found.folders)
 
 
-def _listed(path: str, before: _Listed | None, now: float, *, is_top: bool) -> _Listed | None:
+def _listed(path: str, before: _Listed | None, now: float, *, may_be_gone: bool) -> _Listed | None:
     """A folder's content; None when it is not there any more."""
     old = before or _Listed()
     try:
@@ -112,7 +127,7 @@ def _listed(path: str, before: _Listed | None, now: float, *, is_top: bool) -> _
         if before and old.stamp[0] not in {-1, stamp[0]} and not (found.files or found.folders):
             raise OSError(0, "it is empty, and on another device than before")
     except (FileNotFoundError, NotADirectoryError) as error:
-        if not is_top and not os.path.islink(path):
+        if may_be_gone and not os.path.islink(path):
             return None
         return replace(old, problem=str(error.strerror))
     except OSError as error:

@@ -74,7 +74,7 @@ def _recipes(base: str, own_wheel: str) -> Iterator[tuple[str, str]]:
         "Pyodide, with nothing but micropip",
         _lines(
             "import micropip",
-            f"micropip.set_index_urls([{index + '/'!r}])",
+            f"micropip.set_index_urls([{index!r}])",
             'await micropip.install("cowsay")',
         ),
     )
@@ -91,7 +91,7 @@ def _recipes(base: str, own_wheel: str) -> Iterator[tuple[str, str]]:
         "JupyterLite, in a notebook",
         _lines(
             "import micropip",
-            f"micropip.set_index_urls([{index + '/'!r}])",
+            f"micropip.set_index_urls([{index!r}])",
             "%pip install cowsay",
         ),
     )

@@ -80,19 +80,20 @@ class Repository:
                 yield FoundPage(page, source)
                 return
         problems: list[UpstreamError] = []
+        some_know = False
         # One that hung a moment ago is asked last: another may answer at once.
         for upstream in sorted(self.upstreams, key=lambda each: each.rests):
             try:
                 page = await upstream.page(project)
             except UpstreamError as error:
                 _log.warning("%s: page of %s: %s", upstream.name, project, error)
-                problems.append(
-                    UpstreamError(f"{upstream.name}: {error}", timed_out=error.timed_out)
-                )
+                problems.append(error.of(upstream.name))
                 continue
+            some_know = True
             if page is not None:
                 yield FoundPage(page, upstream)
-        if problems:
+        # Buckets, and some mirrors, say 403 of what they do not have.
+        if problems and not (some_know and all(each.refused for each in problems)):
             detail = "; ".join(problem.detail for problem in problems)
             raise UpstreamError(detail, timed_out=all(each.timed_out for each in problems))
 

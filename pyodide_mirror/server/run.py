@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import functools
 import logging
 import socket
 import sys
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import platformdirs
 import uvicorn
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -22,8 +26,7 @@ from .settings import make
 
 if TYPE_CHECKING:
     import argparse
-    import asyncio
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from starlette.types import ASGIApp
 
@@ -35,11 +38,17 @@ READ_WITHIN: Final = 120.0
 """Seconds in which a client must read what the server has ready for it: 256 KB at most."""
 _LINGER: Final = 2.0
 _TOO_LONG: Final = f"The head of the request has more than {_LONGEST_HEAD:,} bytes."
+_NOTHING: Final = (
+    "pyodide-mirror serve: with --offline and without a FOLDER there is nothing to serve but"
+    " pyodide_mirror itself"
+)
 _BUSY: Final = PlainTextResponse(
     "503: Too many clients; try again in a moment.\n",
     503,
     {"retry-after": "5", "cache-control": "no-store"},
 )
+_TIME: Final = "%Y-%m-%dT%H:%M:%S%z"
+"""How the log writes it (ISO 8601)."""
 GRACE: Final = 5
 """Seconds in which unfinished answers may end when the server stops."""
 
@@ -64,15 +73,26 @@ def run_server(given: argparse.Namespace) -> int:
     except (ValueError, OSError) as error:
         print(f"pyodide-mirror serve: {error}", file=sys.stderr)
         return 2
+    if given.offline and given.folder is None:
+        print(_NOTHING, file=sys.stderr)
     _raise_file_limit()
-    config = server_config(app, _logging())
+    config = server_config(app, _logging(), given.trusted_proxy or ())
     with listening:
         _Server(config, _shown(settings.public_url, listening)).run(sockets=[listening])
     return 0
 
 
-def server_config(app: ASGIApp, log_config: dict[str, Any] | None = None) -> uvicorn.Config:
-    """The configuration of uvicorn for the application; None leaves Python's logging as it is."""
+def server_config(
+    app: ASGIApp,
+    log_config: dict[str, Any] | None = None,
+    trusted_proxies: Sequence[str] = (),
+) -> uvicorn.Config:
+    """The configuration of uvicorn for the application.
+
+    ``log_config``: None leaves Python's logging as it is. ``trusted_proxies``: addresses and
+    networks; if a request comes from there, X-Forwarded-For has the client's address, and
+    X-Forwarded-Proto the scheme. From others these headers mean nothing: anybody can send them.
+    """
     return uvicorn.Config(
         app,
         http=_Protocol,
@@ -81,7 +101,8 @@ def server_config(app: ASGIApp, log_config: dict[str, Any] | None = None) -> uvi
         server_header=False,
         limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=GRACE,
-        proxy_headers=False,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
     )
 
 
@@ -119,6 +140,14 @@ class _Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self._waiting: dict[_Protocol, None] = vars(self.server_state).setdefault("waiting", {})
+        """All connections that wait for a request, those first that have waited longest."""
+        # Who waits must not keep out who asks.
+        while len(self.connections) >= MAX_CONNECTIONS and self._waiting:
+            longest = next(iter(self._waiting))
+            longest._stop_waiting()  # noqa: SLF001  # it is of this class
+            longest.transport.abort()
+            self.connections.discard(longest)
         self._wait(HEADERS_DUE)
 
     def on_message_begin(self) -> None:
@@ -169,9 +198,10 @@ class _Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        if app is service_unavailable and isinstance(self.app, CORSMiddleware):
-            app = self.app.around(_BUSY)
-        super()._start_asgi_task(cycle, app)
+        cors = _cors_of(self.app)
+        if app is service_unavailable and cors is not None:
+            app = cors.around(_BUSY)
+        super()._start_asgi_task(cycle, functools.partial(_quietly, app, cycle))
 
     def _refuse(self, status: int, sentence: str) -> None:
         """Answer what the parser refused, and read nothing more."""
@@ -188,9 +218,11 @@ class _Protocol(HttpToolsProtocol):
 
     def _wait(self, seconds: float) -> None:
         self._stop_waiting()
+        self._waiting[self] = None
         self._due = self.loop.call_later(seconds, self.transport.abort)
 
     def _stop_waiting(self) -> None:
+        self._waiting.pop(self, None)
         if self._due is not None:
             self._due.cancel()
             self._due = None
@@ -199,6 +231,28 @@ class _Protocol(HttpToolsProtocol):
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
+
+
+async def _quietly(app: Any, cycle: Any, *asgi: Any) -> None:
+    """Run the application; an answer that it does not complete ends with its connection.
+
+    Why that was is in the log already, or the server is stopping: uvicorn would print a traceback.
+    """
+    is_stopping = False
+    try:
+        await app(*asgi)
+    except asyncio.CancelledError:
+        is_stopping = True
+    if is_stopping or (cycle.response_started and not cycle.response_complete):
+        cycle.disconnected = True
+        cycle.transport.close()
+
+
+def _cors_of(app: object) -> CORSMiddleware | None:
+    """Our middleware, which uvicorn may have wrapped into its own for proxies."""
+    if isinstance(app, ProxyHeadersMiddleware):
+        app = app.app
+    return app if isinstance(app, CORSMiddleware) else None
 
 
 def _refusal(status: int, sentence: str, app: object) -> bytes:
@@ -211,11 +265,17 @@ def _refusal(status: int, sentence: str, app: object) -> bytes:
             "connection": "close",
         }
     )
-    if isinstance(app, CORSMiddleware):
-        app.add(headers, Headers())
+    cors = _cors_of(app)
+    if cors is not None:
+        cors.add(headers, Headers())
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
     lines += [name + b": " + value for name, value in headers.raw]
     return b"\r\n".join([*lines, b"", body])
+
+
+_OTHER_HOST: Final = (
+    "give --host an address of this machine, 127.0.0.1 for itself alone or 0.0.0.0 for all networks"
+)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -225,8 +285,11 @@ def listen(host: str, port: int) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except socket.gaierror as error:
-        raise OSError(f"--host {host}: {error.strerror}") from None
-    listening = socket.socket(family, kind, protocol)
+        raise OSError(f"--host {host}: {error.strerror}; {_OTHER_HOST}") from None
+    try:
+        listening = socket.socket(family, kind, protocol)
+    except OSError as error:  # no IPv6, say
+        raise OSError(f"cannot listen on {host}: {error.strerror}; {_OTHER_HOST}") from None
     try:
         if sys.platform != "win32":  # where it would let two servers share a port
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -234,9 +297,9 @@ def listen(host: str, port: int) -> socket.socket:
         listening.listen(2048)
     except OSError as error:
         listening.close()
-        raise OSError(
-            f"cannot listen on {host} port {port}: {error.strerror}; choose another with --port"
-        ) from None
+        by_port = error.errno in {errno.EADDRINUSE, errno.EACCES}
+        advice = "choose another with --port" if by_port else _OTHER_HOST
+        raise OSError(f"cannot listen on {host} port {port}: {error.strerror}; {advice}") from None
     return listening
 
 
@@ -260,9 +323,26 @@ def _shown(public_url: str, listening: socket.socket) -> str:
     return f"http://{host}:{port}"
 
 
+class _LogHandler(logging.StreamHandler[TextIO]):
+    """Writes the log; when nobody reads it any more, the server goes on without it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
+        """Tell what went wrong, but not once for each request that whoever read it has left."""
+        if not isinstance(sys.exc_info()[1], BrokenPipeError):
+            super().handleError(record)
+
+
 def _logging() -> dict[str, Any]:
-    """One line per request to stdout, as uvicorn writes it; problems to stderr."""
+    """One line per request to stdout, as uvicorn writes it, with the time; problems to stderr."""
     logging_config: dict[str, Any] = {**uvicorn.config.LOGGING_CONFIG}
+    logging_config["formatters"] = {
+        name: {**formatter, "fmt": f"%(asctime)s {formatter['fmt']}", "datefmt": _TIME}
+        for name, formatter in logging_config["formatters"].items()
+    }
+    logging_config["handlers"] = {
+        name: {**handler, "class": f"{__name__}.{_LogHandler.__name__}"}
+        for name, handler in logging_config["handlers"].items()
+    }
     logging_config["loggers"] = {
         **logging_config["loggers"],
         "pyodide_mirror.server": {"handlers": ["default"], "level": "INFO", "propagate": False},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 
 from packaging.utils import (
     InvalidSdistFilename,
@@ -14,6 +15,8 @@ from packaging.utils import (
     parse_wheel_filename,
 )
 from packaging.version import InvalidVersion
+
+from pyodide_mirror.model import origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -87,6 +90,22 @@ class LocalSource(Source, Protocol):
 
     async def left_out(self) -> Mapping[str, str]:
         """What it does not serve, as far as it knows, and why."""
+
+
+_USUAL_SEGMENTS = frozenset(
+    ("simple", "+simple", "pypi", "web", "root", "index", "repository", "artifactory", "api", "")
+)
+
+
+def shown_name(index_url: str) -> str:
+    """What may be shown of an upstream's index URL, which some hosts put a token into.
+
+    A token cannot be recognised, so of the path only the words that indexes have in common are
+    shown; each of the others becomes ``…``.
+    """
+    parts = urlsplit(index_url)
+    segments = (one if one in _USUAL_SEGMENTS else "…" for one in parts.path.split("/"))
+    return f"{origin(parts)}{'/'.join(segments)}"
 
 
 def tag_of(file: File) -> str:

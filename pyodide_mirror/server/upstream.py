@@ -21,7 +21,7 @@ from .body import TooLargeError, receive, unpacked
 from .download import Download, Downloads, Place
 from .metadata import CoreMetadata
 from .page_cache import CachedPage, PageCache
-from .source import Stored, file_key, with_versions
+from .source import Stored, file_key, shown_name, with_versions
 from .upstream_client import UpstreamClient, UpstreamError
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Upstream:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.client = client
-        self.name = client.index_url
+        self.name = shown_name(client.index_url)
         self.problem = ""
         """What was wrong the last time, for people."""
         self._downloads = downloads
@@ -226,7 +226,8 @@ class Upstream:
                 return CachedPage(None, self._clock())
             if answer.status != 200:
                 failure = _BusyError if answer.status in TRANSIENT else UpstreamError
-                raise failure(f"it answers {answer.status}")
+                refused = answer.status == 403
+                raise failure(f"it answers {answer.status}", refused=refused)
             return _Body(
                 await self._content(answer, slots),
                 answer.headers.get("content-type", ""),

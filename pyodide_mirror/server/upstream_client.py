@@ -33,18 +33,29 @@ REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _MAX_HOPS: Final = 5
 _CONNECTIONS: Final = 64
 """For pages; as many again for files."""
+_LONGEST_HEADER: Final = 32 * 1024
+"""Location may have a signed URL of 16 KB."""
 _AGENT: Final = f"pyodide-mirror/{__version__}"
 _DISTANCE: Final = {HostKind.PUBLIC: 0, HostKind.PRIVATE: 1, HostKind.LOOPBACK: 2}
 _Address = IPv4Address | IPv6Address
 
 
 class UpstreamError(Exception):
-    """An upstream that gave no usable answer; ``detail`` says in a clause what was seen."""
+    """An upstream that gave no usable answer; ``detail`` says in a clause what was seen.
 
-    def __init__(self, detail: str, *, timed_out: bool = False) -> None:
+    ``refused``: it answered 403 (Forbidden).
+    """
+
+    def __init__(self, detail: str, *, timed_out: bool = False, refused: bool = False) -> None:
         super().__init__(detail)
         self.detail = detail
         self.timed_out = timed_out
+        self.refused = refused
+
+    def of(self, name: str) -> UpstreamError:
+        """The same error with the upstream's name."""
+        detail = f"{name}: {self.detail}"
+        return UpstreamError(detail, timed_out=self.timed_out, refused=self.refused)
 
 
 class Refused(OSError):
@@ -141,6 +152,7 @@ class UpstreamClient:
                 # trust_env would send the default login of .netrc to any file host.
                 trust_env=False,
                 requote_redirect_url=False,
+                max_field_size=_LONGEST_HEADER,
                 timeout=aiohttp.ClientTimeout(
                     total=None, connect=None, sock_connect=self.timeout, sock_read=self.timeout
                 ),

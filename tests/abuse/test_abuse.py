@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -287,16 +288,52 @@ def test_an_answer_to_a_pipelined_request_may_take_its_time(hasty: tuple[Stock, 
     assert file.body == upstream.files[name]
 
 
-def test_a_client_too_many_is_told_so(impatient: Serving) -> None:
+@pytest.fixture(scope="module")
+def narrow() -> Iterator[Serving]:
+    """A server with few connections, and with all the patience that it usually has."""
+    program = ["-c", _IMPATIENT.replace("run.HEADERS_DUE = run.READ_WITHIN = 0.5", "")]
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "local-1.0.zip").write_bytes(BIG_CONTENT)
+        with serving(Path(folder), program=program) as server:
+            yield server
+
+
+def test_a_client_too_many_is_told_so(narrow: Serving) -> None:
+    path = urlsplit(files_of(narrow.index_url, "local")["local-1.0.zip"]).path
     with ExitStack() as stack:
         for _ in range(30):
-            stack.enter_context(connected(impatient.url))
-        answer = get(f"{impatient.url}/healthz", "Origin: https://lab.example")
+            client = stack.enter_context(connected(narrow.url, receive_buffer=4096))
+            client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            assert client.recv(1)
+        answer = get(f"{narrow.url}/healthz", "Origin: https://lab.example")
     assert answer.status == 503
     assert_readable(answer)
     assert answer.headers["retry-after"]
-    while get(f"{impatient.url}/healthz").status != 200:
+    while get(f"{narrow.url}/healthz").status != 200:
         pass  # until it has noticed that they left
+
+
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.mark.parametrize("sent", [0, 30, len(HEALTH)])
+def test_connections_that_wait_do_not_keep_out_who_asks(narrow: Serving, sent: int) -> None:
+    """Those that have waited longest are closed; they might wait for 20 seconds."""
+
+    def answered(client: socket.socket) -> bool:
+        received = b""
+        while not received.endswith(b"}\n") and not received.endswith(b"}"):
+            received += client.recv(1 << 16)
+        return received.startswith(b"HTTP/1.1 200")
+
+    with ExitStack() as stack:
+        for _ in range(100):
+            newest = stack.enter_context(connected(narrow.url))
+            newest.sendall(HEALTH[:sent])
+            assert sent < len(HEALTH) or answered(newest)
+        assert get(f"{narrow.url}/healthz").status == 200
+        newest.sendall(HEALTH[sent:] or HEALTH)
+        assert answered(newest), "the newest may go on"
 
 
 # ---------------------------------------------------------------- folders
@@ -315,9 +352,9 @@ _ODD_NAMES = (
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
 def test_a_folder_of_odd_things_serves_what_is_sound(tmp_path: Path) -> None:
-    folder, outside = tmp_path / "folder", tmp_path / "outside"
-    folder.mkdir()
-    outside.mkdir()
+    folder, outside, linked = (tmp_path / name for name in ("folder", "outside", "linked"))
+    for path in (folder, outside, linked):
+        path.mkdir()
     odd = make_wheel("odd", "1.0")
     folder.joinpath(odd.filename).write_bytes(odd.data)
     for name in _ODD_NAMES:
@@ -332,16 +369,19 @@ def test_a_folder_of_odd_things_serves_what_is_sound(tmp_path: Path) -> None:
     folder.joinpath("odd-6.0-py3-none-any.whl").write_bytes(odd.data[:-100])
     folder.joinpath("odd-7.0-py3-none-any.whl").write_bytes(b"")
     outside.joinpath("odd-8.0.zip").write_bytes(b"secret")
-    folder.joinpath("inner").symlink_to(outside)
+    linked.joinpath("odd-9.0.zip").write_bytes(b"meant to be served")
+    folder.joinpath("inner").symlink_to(linked)
     folder.joinpath("again").symlink_to(folder)
+    linked.joinpath("again").symlink_to(folder)
+    sound = {odd.filename, "odd-9.0.zip"}
     with serving(folder) as server:
         for accept in ("*/*", "text/html"):
             answer = get(f"{server.index_url}/odd/", f"Accept: {accept}")
             assert answer.status == 200, server.output
-            assert set(re.findall(r'odd-[^"<>/#]*\.(?:whl|zip)', answer.text)) == {odd.filename}
+            assert set(re.findall(r'odd-[^"<>/#]*\.(?:whl|zip)', answer.text)) == sound
         assert get(files_of(server.index_url, "odd")[odd.filename]).body == odd.data
         assert get(f"{server.url}/").status == 200
-        for name in ("../outside/odd-8.0.zip", "..%2foutside%2fodd-8.0.zip", "inner/odd-8.0.zip"):
+        for name in ("../outside/odd-8.0.zip", "..%2foutside%2fodd-8.0.zip", "inner/odd-9.0.zip"):
             assert get(f"{server.url}/files/unverified/odd/{name}").status == 404
 
 

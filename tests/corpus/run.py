@@ -4,8 +4,8 @@
 
 They come from PyPI through ``pyodide-mirror serve``; pip resolves each through the same server.
 What was found is kept below ``.cache/``, and only what is missing there is run; ``--again ours``
-runs our installs again, ``--again all`` everything. The table is printed, and written into
-docs/corpus.md when the list was run.
+runs our installs again, ``--again pip`` pip's, ``--again all`` everything. The table is printed,
+and written into docs/corpus.md when the list was run.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,9 @@ def resolve(project: str, url: str) -> Json:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
         command = [sys.executable, "-m", "pip", "install", "-q", "--dry-run", "--ignore-installed"]
-        command += ["--report", str(report), "--index-url", f"{url}/", project]
+        command += ["--report", str(report), "--index-url", f"{url}/", "--only-binary", ":all:"]
+        python = provision.python_of(provision.pyodide_dist())
+        command += ["--python-version", python, project]
         ended = subprocess.run(
             command, env=clean_environment(), capture_output=True, text=True, check=False
         )
@@ -86,12 +89,13 @@ def run(page: Engine, wanted: list[str], url: str, kept: Path, again: str) -> No
         file = kept / f"{project}.json"
         known = json.loads(file.read_text("utf-8")) if file.exists() and again != "all" else {}
         turns = ("plain", "ours") if number % 2 else ("ours", "plain")
-        missing = [how for how in turns if how not in known or how == again]
+        missing = [how for how in ("pip", *turns) if how not in known or how == again]
         if not missing:
             continue
-        if "pip" not in known:
-            known["pip"] = resolve(project, url)  # the server has fetched the pages then
-        found = {how: install(page, how, project, url) for how in missing}
+        # pip first: the server has fetched the pages then.
+        works = {"pip": lambda name: resolve(name, url)}
+        works |= {how: partial(install, page, how, url=url) for how in turns}
+        found = {how: works[how](project) for how in missing}
         row = {"project": project, **known, **found}
         file.write_text(json.dumps(row), "utf-8")
         print(f"{number}/{len(wanted)} {table.line(row)}", file=sys.stderr)
@@ -103,7 +107,9 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="instead of the list's")
     parser.add_argument("--top", type=int, default=300, help="how many of the list (%(default)s)")
     parser.add_argument("--engine", default="chromium", choices=ENGINES)
-    parser.add_argument("--again", default="", choices=("ours", "all"), help="run these again")
+    parser.add_argument(
+        "--again", default="", choices=("ours", "pip", "all"), help="run these again"
+    )
     given = parser.parse_args()
     wanted = given.names or names(given.top)
     kept = KEPT / given.engine

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pyodide_mirror.installing.closure import Gap, gaps
+from pyodide_mirror.installing.closure import Gap, closure, gaps
 
 
 @pytest.fixture
@@ -236,3 +236,49 @@ def test_what_was_installed_a_moment_ago_is_seen(install, tmp_path):
     install("zoo-a")
     os.utime(tmp_path, (0, 0))
     assert missing("zoo-a") == []
+
+
+# --- versions -------------------------------------------------------------------------------------
+
+
+def test_a_version_that_some_requirement_does_not_take_is_a_misfit(install):
+    install("zoo-a", "zoo-b>=2", "zoo-c>=1", "zoo-d")
+    for name in ("zoo-b", "zoo-c", "zoo-d"):
+        install(name)
+    found = closure(["zoo-a"])
+    assert found.misfits({"zoo-a"}) == ["zoo-b"]
+    assert found.misfits({"zoo-b"}) == ["zoo-b"]
+    assert found.misfits({"zoo-c"}) == [], "what was there before is as it was"
+
+
+def test_what_the_user_asks_for_counts_always(install):
+    install("zoo-a")
+    assert closure(["zoo-a<1"]).misfits(()) == ["zoo-a"]
+    assert closure(["zoo-a<=1", "zoo-a==1.0.0"]).misfits(()) == []
+
+
+def test_pre_releases_fit_where_they_are_there(install):
+    install("zoo-a", metadata=b"Metadata-Version: 2.1\nName: zoo-a\nVersion: 2.0b1\n")
+    assert closure(["zoo-a>=1"]).misfits({"zoo-a"}) == []
+    assert closure(["zoo-a>=2"]).misfits({"zoo-a"}) == ["zoo-a"]
+
+
+def test_a_version_that_cannot_be_parsed_is_not_judged(install):
+    for name, version in {"zoo-a": "", "zoo-b": "Version: one\n"}.items():
+        install(name, metadata=f"Metadata-Version: 2.1\nName: {name}\n{version}".encode())
+    assert closure(["zoo-a>=2", "zoo-b>=2"]).misfits({"zoo-a", "zoo-b"}) == []
+
+
+def test_builds_of_pyodide_require_no_version(install):
+    install("zoo-a", "zoo-b>=2", source="pyodide")
+    install("zoo-b")
+    assert closure(["zoo-a"]).misfits({"zoo-a", "zoo-b"}) == []
+
+
+def test_what_is_new_must_be_for_this_python(install):
+    head = "Metadata-Version: 2.1\nName: {}\nVersion: 1.0\nRequires-Python: {}\n"
+    for name, python in {"zoo-a": ">=3.99", "zoo-b": ">=3.8", "zoo-c": "?"}.items():
+        install(name, metadata=head.format(name, python).encode())
+    found = closure(["zoo-a", "zoo-b", "zoo-c"])
+    assert found.unfit({"zoo-a", "zoo-b", "zoo-c"}) == ["zoo-a"]
+    assert found.unfit({"zoo-b"}) == []

@@ -11,6 +11,7 @@ from pyodide_mirror.model import (
     hide_user_info,
     host_kind,
     origin,
+    split_http_url,
 )
 
 
@@ -45,12 +46,17 @@ def test_unusable_index_urls_say_why():
         ("https://[::1/simple", "cannot be parsed"),
         ("https://m\u00fcller.example/simple", "punycode"),
         ("https://mirror%2eexample/simple", "punycode"),
-        ("https://mirror.example/" + "x" * 3000, "longer"),
+        ("https://mirror.example/" + "x" * 16_362, "longer"),
     ):
         with pytest.raises(ValueError, match="not a usable index URL") as caught:
             check_index_url(given)
         assert why in str(caught.value), given
         assert "secret" not in str(caught.value)
+
+
+def test_signed_urls_are_not_too_long():
+    url = "https://mirror.example/x?X-Amz-Security-Token="
+    assert split_http_url(url + "x" * (16_384 - len(url))).path == "/x"
 
 
 def test_where_hosts_are():

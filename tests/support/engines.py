@@ -284,7 +284,15 @@ class WebKit(_SeleniumEngine):
         service = WebKitGTKService(
             str(browsers.find(browsers.WEBKIT_DRIVER)),
             popen_kw={**OWN_GROUP},
-            env=os.environ | {"DISPLAY": display, "GDK_BACKEND": "x11", "HOME": home},
+            env={
+                **os.environ,
+                "DISPLAY": display,
+                "GDK_BACKEND": "x11",
+                "HOME": home,
+                # The second compiler of WebAssembly takes longer than a test's short life: most of
+                # what a page costs. The first one, and all of JavaScript's, stay.
+                "JSC_useOMGJIT": "0",
+            },
         )
         self._closing.callback(stop_driver, service)
         return WebKitGTK(options=options, service=service)

@@ -43,6 +43,7 @@ class World:
 
     def lock(self, wheel: Wheel) -> None:
         """Let Pyodide's lock file have a package, until the end of the world."""
+        assert wheel.name not in LOCKFILE
         self.locked.append(wheel.name)
         LOCKFILE[wheel.name] = wheel
         _lockfile_packages()[wheel.name] = {

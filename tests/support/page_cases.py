@@ -62,7 +62,7 @@ _ENTRIES: Mapping[Lean, Mapping[str, Mapping[str, object]]] = {
         "a port": {"url": "https://files.example:8443/demo.whl"},
         "the highest port": {"url": "https://files.example:65535/demo.whl"},
         "a port of 60,000": {"url": "https://files.example:60000/demo.whl"},
-        "the longest plain URL": {"url": f"https://files.example/{'x' * 1978}"},
+        "the longest plain URL": {"url": f"https://files.example/{'x' * 16_362}"},
         "no optional field": dict.fromkeys(["core-metadata", "requires-python", "size", "yanked"]),
         "an empty requires-python": {"requires-python": ""},
         "metadata without a digest": {"core-metadata": True},
@@ -101,8 +101,7 @@ _ENTRIES: Mapping[Lean, Mapping[str, Mapping[str, object]]] = {
         "a digit that is not ASCII": {"url": "https://files.example:\u0663/demo.whl"},
         "a letter that is not ASCII": {"url": "https://files.example/d\u00e9mo.whl"},
         "half a surrogate pair": {"url": "https://files.example/\ud800.whl"},
-        "a URL longer than plain": {"url": f"https://files.example/{'x' * 1979}"},
-        "a URL longer than any": {"url": f"https://files.example/{'x' * 3000}"},
+        "a URL longer than any": {"url": f"https://files.example/{'x' * 16_363}"},
         "a relative URL": {"url": "../../files/demo.whl"},
         "an absolute path": {"url": "/files/demo.whl"},
         "hashes that are no object": {"hashes": [SHA]},
@@ -133,7 +132,7 @@ _ENTRIES: Mapping[Lean, Mapping[str, Mapping[str, object]]] = {
         "a long s": {"url": "http\u017f://files.example/demo.whl"},
         "another host, the same scheme": {"url": "//files.example/demo.whl"},
         "a relative URL with a query": {"url": "demo.whl?x=1"},
-        "a long relative URL": {"url": "x" * 1001},
+        "a long relative URL": {"url": "x" * 8_193},
         "no URL at all": {"url": ""},
     },
 }
@@ -161,9 +160,9 @@ _ALONE: Mapping[Lean, Mapping[str, Mapping[str, object]]] = {
         "a name with a slash": {"filename": "../demo-3.0-py3-none-any.whl"},
         "a name of 256 characters": {"filename": f"{'x' * 248}-any.whl"},
         "a URL with a query": {"url": "https://files.example/demo.whl?x=1"},
-        "a URL longer than any": {"url": f"https://files.example/{'x' * 3000}"},
+        "a URL longer than any": {"url": f"https://files.example/{'x' * 16_363}"},
         "two slashes and a host": {"url": "//files.example/demo.whl"},
-        "a long relative URL": {"url": "x" * 1001},
+        "a long relative URL": {"url": "x" * 8_193},
         "hashes that are no object": {"hashes": [SHA]},
         "no hashes": {"hashes": None},
     },
@@ -210,7 +209,7 @@ _PAGES: Mapping[Lean, Mapping[str, object]] = {
             {**GOOD, "url": "//~/demo.whl"}, _SOURCES
         ),
         "too long when resolved, and a source archive": _document(
-            {**GOOD, "url": "x" * 2000}, _SOURCES
+            {**GOOD, "url": "x" * 16_384}, _SOURCES
         ),
         "a project's name that is no text": _document(GOOD, name=7),
         "no name": _document(GOOD, name=None),

@@ -178,11 +178,9 @@ def test_a_terminal_sees_each_verdict_as_it_arrives(
 
 
 def run(*arguments: str, **options: Any) -> subprocess.Popen[str]:
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     command = [sys.executable, "-m", "pyodide_mirror", *arguments]
-    return subprocess.Popen(  # our own command
-        command, cwd=ROOT, text=True, **pipes, **options
-    )
+    return subprocess.Popen(command, cwd=ROOT, text=True, **given)  # our own command
 
 
 def test_it_runs_as_a_module_even_where_little_can_be_printed(zoo: Zoo) -> None:
@@ -191,6 +189,39 @@ def test_it_runs_as_a_module_even_where_little_can_be_printed(zoo: Zoo) -> None:
         out, err = running.communicate(timeout=30)
     assert (running.returncode, err) == (1, "")
     assert "hash-mismatch" in out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no SIGPIPE either")
+def test_a_reader_that_leaves_ends_it_without_a_traceback(zoo: Zoo, tmp_path: Path) -> None:
+    """As ``pyodide-mirror … | head`` does: the exit code is that of SIGPIPE."""
+    mirror = zoo.url("healthy")
+    edge = [
+        "edge",
+        str(tmp_path / "edge"),
+        "--upstream",
+        mirror,
+        "--file-host",
+        "https://a.example",
+    ]
+    for arguments in (
+        ["check", mirror, "--canary", CANARY],
+        ["check", mirror, "--canary", CANARY, "--json"],
+        edge,
+        *(["--help"], ["--version"], ["check", "--help"], ["serve", "--help"]),
+    ):
+        assert left_alone(*arguments, PYTHONUNBUFFERED="") == (141, ""), arguments
+    assert left_alone("check", mirror, "--canary", CANARY, PYTHONUNBUFFERED="1") == (141, "")
+    assert (tmp_path / "edge" / "worker.js").exists()
+
+
+def left_alone(*arguments: str, **environment: str) -> tuple[int, str]:
+    """The exit code and stderr of a command that nobody reads."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    options: dict[str, Any] = {"env": {**os.environ, **environment}}
+    with os.fdopen(writer, "wb") as nobody, run(*arguments, stdout=nobody, **options) as running:
+        _, said = running.communicate(timeout=60)
+    return running.returncode, said
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is no signal there")

@@ -1,5 +1,7 @@
 """Which versions an install ends with: those that all requirements take, one of each project."""
 
+import asyncio
+import gc
 from collections.abc import Sequence
 
 import pytest
@@ -149,10 +151,10 @@ async def test_a_locked_version_that_all_take(world: World) -> None:
 
 
 async def test_what_a_locked_build_requires_is_best_effort(world: World) -> None:
-    world.lock(needs("zlocked", "zpkg==1.0"))
+    world.lock(needs("zbuild", "zpkg==1.0"))
     publish(world, ONE, TWO)
-    await world.install("zpkg", "zlocked", mirrors=[A])
-    assert world.folders == ["zlocked-1.0", "zpkg-2.0"]
+    await world.install("zpkg", "zbuild", mirrors=[A])
+    assert world.folders == ["zbuild-1.0", "zpkg-2.0"]
 
 
 # --- no version of it -----------------------------------------------------------------------------
@@ -183,6 +185,21 @@ async def test_a_conflict_with_a_wheel_that_is_named_by_its_url(world: World) ->
     wheel = entry(A, ONE)["url"]
     text = await refused(world, wheel, "za")
     assert f"{wheel} (requested), zpkg>=2 (required by za 1.0)" in text
+
+
+@pytest.mark.parametrize("named", ["{}", "zpkg @ {}"], ids=["URL", "name and URL"])
+@pytest.mark.parametrize("order", [1, -1], ids=["first", "last"])
+async def test_a_wheel_that_is_named_by_its_url_decides_for_the_others(
+    world: World, named: str, order: int
+) -> None:
+    publish(world, ONE, TWO)
+    wanted = [named.format(entry(A, ONE)["url"]), "zpkg"][::order]
+    assert await got(world, *wanted) == ["zpkg-1.0"]
+
+
+async def test_with_keep_going(world: World) -> None:
+    publish(world, ONE, TWO)
+    assert await got(world, "zpkg", "zpkg==1.0", keep_going=True) == ["zpkg-1.0"]
 
 
 # --- what is there before -------------------------------------------------------------------------
@@ -252,6 +269,23 @@ async def test_if_there_is_no_other_version_the_error_says_so(
     )
 
 
+@pytest.mark.parametrize("wanted", ["zpkg", "zpkg>=2", "za"])
+async def test_what_its_page_says_is_said_as_well(each_world: World, wanted: str) -> None:
+    publish(each_world, needs("za", "zpkg==2.0"), make_wheel("iniconfig", "1.0"))
+    files = [ONE, FUTURE] if wanted == "zpkg>=2" else [FUTURE]
+    each_world.web.publish(A, *files)
+    rows = [entry(A, wheel, requires_python=wheel.requires_python) for wheel in files]
+    each_world.web.list_files(A, "zpkg", rows)
+    with pytest.raises(ValueError, match="Can't find") as caught:
+        await each_world.install(wanted, mirrors=[A])
+    notes = caught.value.__notes__
+    assert notes[:-1] == (["zpkg==2.0 (required by za 1.0)"] if wanted == "za" else [])
+    assert notes[-1].startswith(
+        "left out of the page of zpkg: zpkg-2.0-py3-none-any.whl requires Python >=3.99; this is "
+    )
+    assert each_world.folders == []
+
+
 async def test_another_mirror_has_another_version(world: World) -> None:
     publish(world, FUTURE)
     world.web.publish(B, ONE)
@@ -269,3 +303,23 @@ async def test_with_a_version_that_another_requires(world: World) -> None:
     publish(world, ONE, FUTURE, needs("za", "zpkg>=2"))
     text = await refused(world, "za")
     assert "zpkg-2.0-py3-none-any.whl requires Python >=3.99" in text
+
+
+async def test_a_page_with_many_of_them_does_not_go_on_for_ever(world: World) -> None:
+    future = [make_wheel("zpkg", f"2.{n}", requires_python=">=3.99") for n in range(200)]
+    publish(world, *future)
+    text = await refused(world, "zpkg")
+    assert "zpkg-2.199-py3-none-any.whl requires Python >=3.99" in text
+    assert text.count("requires Python") == 3
+    assert "; and 47 more; this is Python " in text
+
+
+async def test_what_is_chosen_again_leaves_no_trace_in_the_log(world: World) -> None:
+    said: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+    publish(world, needs("zroot", "za", "zb"), needs("za", "zpkg==1.0"), needs("zb", "zpkg"))
+    publish(world, ONE, FUTURE)
+    await world.install("zroot", mirrors=[A])
+    gc.collect()
+    await asyncio.sleep(0)
+    assert said == []

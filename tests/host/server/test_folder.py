@@ -36,6 +36,16 @@ def path(tmp_path: Path) -> Path:
     return made
 
 
+def blur(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """Let the stamp of a folder stay as it is now."""
+    stat, same = os.stat, path.stat()
+
+    def coarse(where: Any, **options: Any) -> os.stat_result:
+        return same if Path(where) == path else stat(where, **options)
+
+    monkeypatch.setattr("os.stat", coarse)
+
+
 class Clock:
     """A time in seconds that goes on when it is told to."""
 
@@ -358,6 +368,38 @@ async def test_what_was_behind_a_link_that_leads_nowhere_is_an_error(
     assert await folder.page(PROJECT) is None
 
 
+async def test_a_server_that_starts_without_a_subfolder_knows_what_was_in_it(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(tmp_path / "cache", 1 << 20)
+    for name in ("nas", "nas/deep"):
+        (tmp_path / name).mkdir()
+    (path / "shut").mkdir()
+    drop(tmp_path / "nas" / "deep", WHEEL)
+    drop(path / "shut", OTHER)
+    (path / "link").symlink_to(tmp_path / "nas")
+    assert await Folder(path, disk).projects() == ["other", PROJECT]
+    move(tmp_path / "nas", "away")
+    with monkeypatch.context() as patched:
+        forbid(patched, path / "shut")
+        for _ in range(2):
+            started = Folder(path, disk)
+            for project in (PROJECT, "other"):
+                with pytest.raises(UnreadableError):
+                    await started.page(project)
+    assert await names(started, "other") == [OTHER.filename]
+    (path / "link").unlink()
+    drop(path, NEWER)
+    assert await names(Folder(path, disk)) == [NEWER.filename]
+
+
+async def test_of_a_folder_without_subfolders_nothing_is_kept(path: Path, tmp_path: Path) -> None:
+    drop(path, WHEEL)
+    disk = Disk(tmp_path / "cache", 1 << 20)
+    await Folder(path, disk).page(PROJECT)
+    assert disk.size == 0
+
+
 async def test_a_folder_that_was_unmounted_is_not_an_empty_one(
     path: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -441,7 +483,11 @@ async def test_what_is_left_out_is_told_once_and_why(
     drop(path, NEWER)
     await folder.page(PROJECT)
     assert not {NEWER.filename, "my_project.whl"} & (await folder.left_out()).keys()
-    assert len(caplog.records) == 6
+    (path / NEWER.filename).write_bytes(b"no wheel again")
+    await folder.page(PROJECT)
+    (path / NEWER.filename).unlink()
+    assert NEWER.filename not in await folder.left_out()
+    assert len(caplog.records) == 7
 
 
 # --- what is found out --------------------------------------------------------------------------
@@ -553,6 +599,51 @@ async def test_a_folder_that_rests_is_not_listed_again(
     assert await names(folder) == [WHEEL.filename, NEWER.filename]
 
 
+async def test_a_change_in_the_moment_of_a_time_stamp_is_seen(
+    path: Path, folder: Folder, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock of a file system may be coarse: both changes have the same stamp."""
+    blur(monkeypatch, path)
+    drop(path, WHEEL)
+    assert await names(folder) == [WHEEL.filename]
+    clock.now += SETTLED / 2
+    drop(path, NEWER)
+    assert await names(folder) == [WHEEL.filename, NEWER.filename]
+
+
+async def test_one_look_is_enough_for_all_who_wait(
+    path: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(path, WHEEL)
+    looks: list[str] = []
+    scandir = os.scandir
+
+    def noted(where: str) -> object:
+        looks.append(where)
+        return scandir(where)
+
+    monkeypatch.setattr("os.scandir", noted)
+    await asyncio.gather(*(folder.page(PROJECT) for _ in range(40)))
+    # The first had begun when the others came; what they see must be as new as their questions.
+    assert len(looks) == 2
+
+
+async def test_a_file_that_could_not_be_opened_is_tried_again(
+    path: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its mode may change, which does not show in its stamp."""
+    drop(path, WHEEL, SDIST)
+
+    def forbidden(*_: object) -> object:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pyodide_mirror.server.folder_files.read_metadata", forbidden)
+        assert await names(folder) == [SDIST.filename]
+        assert await folder.left_out() == {WHEEL.filename: "Permission denied"}
+    assert await names(folder) == sorted([WHEEL.filename, SDIST.filename])
+
+
 async def test_one_page_serves_for_as_long_as_nothing_changes(path: Path, folder: Folder) -> None:
     drop(path, WHEEL, NEWER)
     page = await folder.page(PROJECT)
@@ -573,7 +664,7 @@ async def test_files_of_a_large_page_are_looked_at_now_and_then(
     drop(path, WHEEL)
     assert WHEEL.filename in (await names(folder) or []), "what is dropped in is there at once"
     (path / versions[1].filename).write_bytes(b"in place")
-    clock.now += 0.02
+    clock.now += 0.1
     page = await folder.page(PROJECT)
     assert page is not None
     assert page.files[0].sha256 != versions[0].sha256
@@ -616,6 +707,31 @@ async def test_a_big_project_keeps_nobody_waiting(
         assert {file.sha256 for file in page.files} == {each.sha256 for each in big}
     read = 1 + sum(begun.acquire(blocking=False) for _ in range(2 * len(big)))
     assert read == len(big), "each is read once"
+
+
+async def test_what_is_still_being_read_at_the_end_is_given_up(
+    path: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(path, SDIST, WHEEL)
+    monkeypatch.setattr(folder_files, "BIG", 1)
+    begun, may_end = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> object:
+        begun.set()
+        may_end.wait()
+        raise OSError("nobody asks any more")
+
+    monkeypatch.setattr("hashlib.file_digest", slow)
+    before = asyncio.all_tasks()
+    waiting = asyncio.ensure_future(folder.page(PROJECT))
+    try:
+        await asyncio.to_thread(begun.wait)
+        await folder.close()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert asyncio.all_tasks() == before
+    finally:
+        may_end.set()
 
 
 @pytest.fixture

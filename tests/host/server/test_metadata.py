@@ -114,6 +114,15 @@ async def test_a_host_that_hangs_does_not_hold_the_page(
     assert (await file_of(world.upstream)).metadata is None
 
 
+async def test_signed_urls_of_any_length_are_asked_for(world: World) -> None:
+    signed = f"/files/{WHEEL.filename}?X-Amz-Security-Token={'x' * 2500}"
+    world.index.page(document(entry(url=signed)))
+    file = await file_of(world.upstream)
+    assert file.url == world.origin.url + signed
+    assert await metadata(world) == WHEEL.metadata
+    assert await (await world.upstream.blob("x", file)).whole()  # type: ignore[union-attr]
+
+
 async def test_only_a_few_hosts_of_a_page_are_asked(world: World) -> None:
     hosts = [f"{world.origin.url.replace('127.0.0.1', f'127.0.0.{n}')}/f" for n in range(2, 40)]
     world.index.page(document(*(entry(url=url) for url in hosts)))

@@ -194,6 +194,33 @@ async def test_it_is_not_missing_while_somebody_cannot_say(downloads: Downloads)
     assert not raised.value.timed_out
 
 
+REFUSED = UpstreamError("it answers 403", refused=True)
+
+
+@pytest.mark.parametrize(
+    ("answers", "is_missing"),
+    [
+        ((REFUSED, None), True),
+        ((None, REFUSED, REFUSED), True),
+        ((REFUSED,), False),
+        ((REFUSED, REFUSED), False),
+        ((REFUSED, None, BROKEN), False),
+        ((REFUSED, None, HUNG), False),
+    ],
+    ids=lambda value: str(value) if isinstance(value, bool) else f"{len(value)} answers",
+)
+async def test_one_that_refuses_does_not_have_it_where_another_says_so(
+    downloads: Downloads,
+    caplog: pytest.LogCaptureFixture,
+    answers: tuple[object, ...],
+    is_missing: bool,
+) -> None:
+    upstreams = [FakeUpstream(f"u{n}", downloads, one) for n, one in enumerate(answers)]
+    with pytest.raises(Missing if is_missing else UpstreamError):
+        await repository([], *upstreams).find("x")
+    assert "page of x: it answers 403" in caplog.text
+
+
 async def test_when_all_are_broken_the_error_names_each(downloads: Downloads) -> None:
     upstreams = [FakeUpstream("a", downloads, BROKEN), FakeUpstream("b", downloads, HUNG)]
     with pytest.raises(UpstreamError) as raised:

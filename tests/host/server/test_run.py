@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +27,7 @@ from pyodide_mirror import __version__, cli
 from pyodide_mirror.own_wheels import page_wheel
 from tests.support.own_server import Serving, clean_environment, serving
 from tests.support.processes import OWN_GROUP, end_group
+from tests.support.server_wire import connected, everything, get
 from tests.support.upstreams import EXHIBIT, PROJECTS, Upstream
 from tests.support.wheels import INSTALLED, ROOT, STOCK, make_wheel
 
@@ -103,9 +105,15 @@ def test_what_is_wrong_is_told_in_a_line(
         (["--cache-size", "lots"], "'lots' is not a size like 500M or 2G"),
         (["--timeout", "0"], "timeout must be a positive number"),
         (["--cache", __file__], r"the cache folder '.*' cannot be used"),
-        (["--host", "no-such-host.invalid"], r"--host no-such-host\.invalid: "),
+        (["--host", "no-such-host.invalid"], r"--host no-such-host\.invalid: .*; give --host"),
         (["--allow-host", "http://a.example"], "'http://a.example' is not a host like packages"),
-        (["--host", "192.0.2.1", "--port", "0"], "cannot listen on 192.0.2.1 port 0: "),
+        (
+            ["--host", "192.0.2.1", "--port", "0"],
+            "listen on 192.0.2.1 port 0: .*; give --host",
+        ),
+        (["--offline", "--upstream", "https://a.example"], "not allowed with argument --offline"),
+        (["--trusted-proxy", "nginx"], "'nginx' is no IP address or network like 10.0.0.0/8"),
+        (["--trusted-proxy", "*"], "is no IP address or network"),
         (["--no-such-option"], "unrecognized arguments"),
     ]:
         known = ["--cache", str(tmp_path)] if "--cache" not in arguments else []
@@ -133,9 +141,42 @@ def test_it_says_where_it_is_and_logs_a_line_for_each_request(upstream: Upstream
         fetch(f"{running.index_url}/no-such-project/")
     lines = running.output.splitlines()
     assert lines[0] == f"Serving {running.index_url}/ (Ctrl-C ends it)"
-    assert re.fullmatch(r'INFO: +127\.0\.0\.1:\d+ - "GET /healthz HTTP/1\.1" 200 OK', lines[1])
+    line = r'(\S+) INFO: +127\.0\.0\.1:\d+ - "GET /healthz HTTP/1\.1" 200 OK'
+    match = re.fullmatch(line, lines[1])
+    assert match is not None
+    assert datetime.fromisoformat(match[1]).tzinfo is not None
     assert re.search(r'"GET /simple/no-such-project/ HTTP/1\.1" 404 Not Found', lines[2])
     assert len(lines) == 3
+
+
+def test_a_trusted_proxy_says_who_asks(tmp_path: Path) -> None:
+    """Anybody can send the header: from others it means nothing."""
+    said = {"X-Forwarded-For": "6.6.6.6, 203.0.113.9, 10.1.2.3", "X-Forwarded-Proto": "https"}
+    for trusted, client, scheme in (
+        (["127.0.0.0/8", "10.0.0.0/8"], "203.0.113.9", "https"),
+        (["127.0.0.1"], "10.1.2.3", "https"),
+        (["10.0.0.0/8"], "127.0.0.1", "http"),
+        ([], "127.0.0.1", "http"),
+    ):
+        options = [word for each in trusted for word in ("--trusted-proxy", each)]
+        with serving(tmp_path, options=options) as running:
+            url = f"{running.index_url}/pyodide-mirror/"
+            file = json.loads(fetch(url, **said)[2])["files"][0]
+            assert file["url"].startswith(f"{scheme}://127.0.0.1:")
+            # What the server refuses itself can be read by pages, too, behind its proxy or not.
+            with socket.create_connection(("127.0.0.1", urlsplit(url).port or 0)) as broken:
+                broken.sendall(b"nonsense\r\n\r\n")
+                assert b"access-control-allow-origin: *" in broken.recv(1000)
+        assert re.search(rf' {re.escape(client)}:\d+ - "GET /simple/pyodide', running.output)
+
+
+def test_without_a_folder_and_without_upstreams_it_says_that_there_is_nothing() -> None:
+    with serving() as running:
+        fetch(f"{running.url}/healthz")
+    assert running.output.startswith(
+        "pyodide-mirror serve: with --offline and without a FOLDER there is nothing to serve but"
+        " pyodide_mirror itself\nServing "
+    )
 
 
 def test_what_an_upstream_did_wrong_is_logged_and_the_folder_is_served(tmp_path: Path) -> None:
@@ -211,6 +252,23 @@ def test_our_own_wheel_can_be_fetched_from_it(server: Serving) -> None:
     assert json.loads(fetch(f"{server.url}/healthz")[2])["version"] == __version__
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def wait_until_open(port: int, process: subprocess.Popen[str]) -> None:
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            assert process.poll() is None, "it has ended"
+            time.sleep(0.02)
+        else:
+            return
+
+
 # --- the end ------------------------------------------------------------------------------------
 
 
@@ -283,6 +341,32 @@ def wait_until_closed(running: Serving) -> None:
 
 def unfinished(cache: Path) -> list[Path]:
     return list((cache / "unfinished").iterdir())
+
+
+def test_it_serves_on_when_nobody_reads_its_log(tmp_path: Path) -> None:
+    """As in ``pyodide-mirror serve | head -1``: what it logs is lost, without an error for each."""
+    port = free_port()
+    command = [sys.executable, "-m", "pyodide_mirror", "serve", "--offline", str(tmp_path)]
+    process = subprocess.Popen(
+        [*command, "--port", str(port), "--cache", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **OWN_GROUP,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        assert process.stdout.readline().startswith("Serving ")
+        process.stdout.close()
+        for _ in range(3):
+            assert fetch(f"http://127.0.0.1:{port}/healthz")[0] == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr.read() == ""
+        assert process.wait(30) in {0, 141}  # something was left to print at the end, or not
+    finally:
+        end_group(process)
+        process.stderr.close()
 
 
 # --- pip and uv ---------------------------------------------------------------------------------
@@ -376,8 +460,7 @@ def test_through_an_html_index_without_anything_uv_installs(tmp_path: Path) -> N
 @contextmanager
 def uvicorn(*options: str, folder: Path, **environment: str) -> Iterator[tuple[str, Any]]:
     """Plain uvicorn on a port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", "--port", str(port), *options],
         cwd=folder,
@@ -389,15 +472,8 @@ def uvicorn(*options: str, folder: Path, **environment: str) -> Iterator[tuple[s
     )
     assert process.stdout is not None
     try:
-        url = f"http://127.0.0.1:{port}"
-        for _ in range(500):  # it says that it runs a little before it listens
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except ConnectionRefusedError:
-                assert process.poll() is None, process.stdout.read()
-                time.sleep(0.02)
-        yield url, process
+        wait_until_open(port, process)  # it says that it runs a little before it listens
+        yield f"http://127.0.0.1:{port}", process
     finally:
         end_group(process)
         process.stdout.close()
@@ -509,3 +585,52 @@ def test_the_stock_is_what_it_should_be(server: Serving) -> None:
     for project in STOCK:
         names = [file["filename"] for file in files_of(server.index_url, project)]
         assert names == [dist.filename for dist in STOCK[project]]
+
+
+_HURRIED = """
+import sys
+from pyodide_mirror.server import run
+run.GRACE = 0
+from pyodide_mirror.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM")
+@pytest.mark.parametrize("source", ["upstream", "folder"])
+def test_ending_it_in_the_middle_of_a_file_prints_no_traceback(
+    tmp_path: Path, upstream: Upstream, source: str
+) -> None:
+    big = make_wheel("zbig", "1.0", padding=30_000_000)
+    (tmp_path / big.filename).write_bytes(big.data)
+    with (
+        upstream.held() as held,
+        serving(tmp_path, [upstream.url], program=["-c", _HURRIED]) as running,
+    ):
+        name = held.wheel.name if source == "upstream" else "zbig"
+        [file] = json.loads(get(f"{running.index_url}/{name}/").body)["files"]
+        with connected(running.url, receive_buffer=4096) as client:
+            target = urlsplit(file["url"]).path
+            client.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            assert client.recv(1)
+            running.process.send_signal(signal.SIGTERM)
+            assert running.process.wait(30) == 0
+    assert "Traceback" not in running.output
+    assert "ASGI" not in running.output
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be cut there")
+def test_a_file_that_is_cut_while_it_is_sent_is_one_line_in_the_log(tmp_path: Path) -> None:
+    big = make_wheel("zbig", "1.0", padding=30_000_000)
+    (tmp_path / big.filename).write_bytes(big.data)
+    with serving(tmp_path) as running:
+        [file] = json.loads(get(f"{running.index_url}/zbig/").body)["files"]
+        with connected(running.url, receive_buffer=4096) as client:
+            target = urlsplit(file["url"]).path
+            client.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            assert client.recv(1)
+            os.truncate(tmp_path / big.filename, 1000)
+            assert len(everything(client)) < len(big.data)
+    assert "a file became shorter while it was sent" in running.output
+    assert "Traceback" not in running.output
+    assert "ASGI" not in running.output

@@ -155,8 +155,9 @@ async def test_what_is_no_project_page_is_an_error(world: World) -> None:
 async def test_a_status_that_is_no_answer_is_an_error(world: World) -> None:
     for times, status in enumerate([400, 401, 403, 451, 304, 204], 1):
         world.index.page(b"", status=status)
-        with pytest.raises(UpstreamError, match=f"it answers {status}"):
+        with pytest.raises(UpstreamError, match=f"it answers {status}") as raised:
             await world.upstream.page("x")
+        assert raised.value.refused is (status == 403)
         assert world.pages_asked == times, f"{status} is asked for again"
 
 

@@ -134,6 +134,14 @@ async def test_five_redirects_are_followed_and_no_more(make: Make, serve: Serve)
     assert str(await failure(client, at(server, "/100"))) == "more than 5 redirects"
 
 
+async def test_a_redirect_to_a_signed_url_is_followed(make: Make, serve: Serve) -> None:
+    there = "/there?X-Amz-Security-Token="
+    there += "x" * (16_384 - len(there) - len("http://127.0.0.1:12345"))
+    server = serve(lambda asked: redirect(there) if asked.path == "/x" else OK)
+    assert await fetch(make(at(server)), at(server, "/x")) == (200, b"here")
+    assert server.requests[1].target == there
+
+
 @pytest.mark.parametrize("status", [300, 304, 404, 500])
 async def test_other_statuses_come_back_as_they_are(make: Make, serve: Serve, status: int) -> None:
     server = serve(lambda _: Response(status=status, headers=(("Location", "/there"),)))
@@ -159,7 +167,7 @@ async def test_a_redirect_to_nowhere_comes_back_as_it_is(make: Make, serve: Serv
         f"http://user:{SECRET}@127.0.0.1/",
         "http://127.0.0.1\\@evil.example/",
         "http://127.0.0.1/a b",
-        "http://127.0.0.1/" + "x" * 3000,
+        "http://127.0.0.1/" + "x" * 16_368,
         "http://ex\u00e4mple.example/",
     ],
 )

@@ -1,0 +1,1 @@
+"""Small worlds of packages, and what pip, uv, plain micropip and we make of each."""

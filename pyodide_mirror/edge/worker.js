@@ -350,7 +350,7 @@ function readJson(text, files) {
 	const page = text.includes(NOT_UTF8) ? undefined : parsed(text);
 	checkDocument(page, files);
 	for (const entry of page.files) files.add(entry);
-	files.check(page.files.length, files.list.length);
+	if (!statusOf(page)) files.check(page.files.length, files.list.length);
 	return document(files, page);
 }
 
@@ -366,8 +366,16 @@ function checkDocument(page, { name, url }) {
 function document({ name, list }, page) {
 	const made = list && [...new Set(list.map(({ filename }) => versionOf(filename, name)))];
 	const versions = Array.isArray(page.versions) ? page.versions : made;
-	const meta = { "api-version": versions ? "1.1" : "1.0" };
-	return { name, files: list, meta, versions, "project-status": page["project-status"] };
+	const status = statusOf(page);
+	const meta = { "api-version": status ? "1.4" : versions ? "1.1" : "1.0" };
+	return { name, files: list, meta, versions, "project-status": status };
+}
+
+// PEP 792. Of a project in quarantine there may be no files.
+function statusOf(page) {
+	const { status, reason } = page["project-status"] ?? {};
+	if (!status || typeof status !== "string") return undefined;
+	return { status, reason: typeof reason === "string" ? reason : undefined };
 }
 
 // NAME-VERSION, and for wheels and eggs more behind it.
@@ -540,7 +548,7 @@ class Rewriter {
 		const page = parsed(this.head + this.tail);
 		if (page?.files?.length !== 0) throw this.broken();
 		checkDocument(page, this.files);
-		this.files.check(this.some, this.some);
+		if (!statusOf(page)) this.files.check(this.some, this.some);
 		const { name, files, ...rest } = document({}, page);
 		return `${out}],${JSON.stringify(rest).slice(1)}`;
 	}
@@ -584,9 +592,9 @@ function attributesOf(text) {
 	return found;
 }
 
-// The anchors of a page with their text, its base URL and its repository version.
+// The anchors of a page with their text, its base URL, and what its meta tags say.
 function readAnchors(text, url) {
-	const page = { version: "", anchors: [] };
+	const page = { meta: Object.create(null), anchors: [] };
 	let open;
 	let [position, broken] = [0, 0];
 	const next = () => {
@@ -610,8 +618,8 @@ function readAnchors(text, url) {
 			if (open) page.anchors.push(open);
 		} else if (name === "base" && href) {
 			page.base ??= attempt(() => new URL(href, url).href) ?? url; // The first one counts.
-		} else if (attributes.name === "pypi:repository-version") {
-			page.version = attributes.content ?? "";
+		} else if (attributes.name?.startsWith("pypi:")) {
+			page.meta[attributes.name.slice(5)] = attributes.content ?? "";
 		}
 		if (!ENDS[name]) continue;
 		ENDS[name].lastIndex = position; // What it holds is no markup.
@@ -622,12 +630,14 @@ function readAnchors(text, url) {
 }
 
 function readHtml(text, files) {
-	const { base, version, anchors } = readAnchors(text, files.url);
+	const { base, meta, anchors } = readAnchors(text, files.url);
+	const version = meta["repository-version"] ?? "";
+	const page = { "project-status": { status: meta["project-status"], reason: meta["project-status-reason"] } };
 	if (/^\d+\.\d+$/.test(version) && !version.startsWith("1.")) throw wrongVersion(files.url, version);
 	files.base = base ?? files.url;
 	for (const anchor of anchors) addAnchor(anchor, files);
-	files.check(1, files.list.length);
-	return document(files, {});
+	if (!statusOf(page)) files.check(1, files.list.length);
+	return document(files, page);
 }
 
 function addAnchor({ href, attributes, text }, files) {
@@ -650,12 +660,15 @@ function addAnchor({ href, attributes, text }, files) {
 
 const escaped = (text) => String(text).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 
-const htmlPage = (title, lines) => `<!DOCTYPE html>
+const metaTag = (name, content) => (content ? `<meta name="pypi:${name}" content="${escaped(content)}">` : "");
+
+const htmlPage = (title, lines, status = {}) => `<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>${title}</title>
-<meta name="pypi:repository-version" content="1.1"></head>
+${metaTag("repository-version", status.status ? "1.4" : "1.1")}${metaTag("project-status", status.status)}\
+${metaTag("project-status-reason", status.reason)}</head>
 <body><h1>${title}</h1>\n${lines.join("\n")}\n</body></html>\n`;
 
-function projectHtml({ name, files }) {
+function projectHtml({ name, files, "project-status": status }) {
 	const attribute = (key, value) => (value === undefined ? "" : ` ${key}="${escaped(value)}"`);
 	const link = ({ filename, url, hashes, yanked, "requires-python": python, "core-metadata": metadata }) => {
 		const inside =
@@ -665,7 +678,7 @@ function projectHtml({ name, files }) {
 			attribute("data-core-metadata", metadata?.sha256 ? `sha256=${metadata.sha256}` : metadata);
 		return `<a${inside}>${filename}</a><br>`;
 	};
-	return htmlPage(`Links for ${name}`, files.map(link));
+	return htmlPage(`Links for ${name}`, files.map(link), status);
 }
 
 // --- the list of projects

@@ -249,6 +249,11 @@ class Failover:
         ):
             try:
                 found = await self._fetch(ranked, file)
+                fault = None  # what is not seen now is found when it is unpacked
+                if served.file.metadata is None:  # micropip reads it in the wheel
+                    fault = archive_fault(file.filename, ranked.mirror.index_url, found.data)
+                if fault is not None and not file.sha256:  # it may have been whole once
+                    raise NoFileError(str(fault))
             except NoFileError as error:
                 faults.append((ranked.mirror, error))
                 text = f"{ranked.mirror.name}: {error.text}"
@@ -262,10 +267,8 @@ class Failover:
                 from .quorum import confirm  # few installs ask for it
 
                 await confirm(served.file, served.project, served.ranked, self.pages)
-            if served.file.metadata is None:  # micropip reads it in the wheel
-                fault = archive_fault(file.filename, ranked.mirror.index_url, found.data)
-                if fault is not None:
-                    raise self.faults.end(fault)
+            if fault is not None:
+                raise self.faults.end(fault)
             return self._noted(file, ranked.mirror, found)
         text, mismatch = self.faults.unavailable(served.file, served.project, faults)
         if served.ranked.mirror.is_exclusive:

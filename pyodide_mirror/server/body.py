@@ -61,7 +61,7 @@ class TooLargeError(UpstreamError):
 
 
 def _unpack(body: bytes, coding: str, max_bytes: int) -> bytes:
-    content = b""
+    content = bytearray()
     for _ in range(_MAX_MEMBERS):
         unpacker = zlib.decompressobj(_window(body, coding))
         content += unpacker.decompress(body, max_bytes + 1 - len(content))
@@ -71,7 +71,7 @@ def _unpack(body: bytes, coding: str, max_bytes: int) -> bytes:
             raise UpstreamError("its answer was cut off")
         body = unpacker.unused_data
         if coding == "deflate" or not body.startswith(b"\x1f\x8b"):
-            return content  # what follows is no member: padding, say
+            return bytes(content)  # what follows is no member: padding, say
     raise UpstreamError(f"its answer has more than {_MAX_MEMBERS} members of gzip")
 
 

@@ -24,7 +24,7 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tools]:
 
 
 @run_in_pyodide
-async def install(selenium: Engine, wanted: list[str], index_url: str, pre: bool) -> list:
+async def install(selenium: Engine, wanted: list[str], index_url: str, **options: object) -> list:
     """Install into the page, and leave nothing there: the versions by name, and the error."""
     import micropip
 
@@ -34,7 +34,7 @@ async def install(selenium: Engine, wanted: list[str], index_url: str, pre: bool
     error = ""
     try:
         await pyodide_mirror.install(
-            wanted, mirrors=index_url, pre=pre, cache=False, remember=False, timeout=30
+            wanted, mirrors=index_url, cache=False, remember=False, timeout=30, **options
         )
     except Exception as caught:
         error = type(caught).__name__
@@ -71,7 +71,8 @@ def test_pages_install_what_cpython_does(page: Engine, tools: Tools) -> None:
     for world in drawn():
         asked = tools.asked_about(world)
         results.append(asked.ours())
-        versions, error = install(page, list(world.wanted), asked.index.index_url, world.pre)
+        options = {"pre": world.pre, "constraints": list(world.constraints)}
+        versions, error = install(page, list(world.wanted), asked.index.index_url, **options)
         here = results[-1]
         if (
             dict(here.versions) != normalized(list(versions.items()))

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from pyodide_mirror.edge import worker_source
+from pyodide_mirror.index import EmptyPageError, parse_page
 from tests.edge.conftest import Answer, ask
 from tests.edge.node_worker import FILES, ORIGIN, UPSTREAM, cpu_milliseconds
 from tests.edge.node_worker import ask as ask_in_node
@@ -438,6 +439,50 @@ def test_a_file_is_called_as_its_link_says() -> None:
     )
     (file,) = json.loads(found.body)["files"]
     assert (file["filename"], file["url"]) == (WHEEL, f"{FILES}/get/7")
+
+
+@pytest.mark.parametrize("files", [0, 1, 60])
+@pytest.mark.parametrize("kind", [JSON_V1, "text/html"])
+def test_the_status_of_a_project_is_passed_on(kind: str, files: int) -> None:
+    """PEP 792: of a project in quarantine there may be no files at all."""
+    status = {"status": "quarantined", "reason": 'see <"zother">'}
+    entries = [{"filename": WHEEL, "url": f"{FILES}/{WHEEL}", "hashes": {}}] * files
+    json_page = {"meta": {"api-version": "1.4"}, "name": "zoo-root", "files": entries}
+    html_page = (
+        '<meta name="pypi:repository-version" content="1.4">'
+        '<meta name="pypi:project-status" content="quarantined">'
+        '<meta name="pypi:project-status-reason" content="see &lt;&quot;zother&quot;&gt;">'
+        + f'<a href="{FILES}/{WHEEL}">{WHEEL}</a>'
+        * files
+    )
+    text = json.dumps({**json_page, "project-status": status}) if kind == JSON_V1 else html_page
+    chunks = [text[at : at + 1000].encode() for at in range(0, len(text), 1000)]
+    for accept in (JSON_V1, "text/html"):
+        found = ask_in_node(
+            "/simple/zoo-root/",
+            chunks,
+            upstream_headers={"Content-Type": kind},
+            headers={"Accept": accept},
+            env={"HOLD_BYTES": "1"},
+        )
+        assert (found.status, found.broken) == (200, False), found.body
+        try:
+            page = parse_page(found.body, accept, f"{ORIGIN}/simple/zoo-root/", "zoo-root")
+        except EmptyPageError as error:
+            page = error.page
+        assert (page.status, page.status_reason) == ("quarantined", status["reason"])
+        assert len(page.files) == files
+        assert b"1.4" in found.body
+
+
+def test_a_status_that_is_none_is_left_out() -> None:
+    for status in ("archived", 7, None, [], {}, {"status": 7}, {"reason": "x"}):
+        page = {"meta": {"api-version": "1.4"}, "name": "zoo-root", "project-status": status}
+        page["files"] = [{"filename": WHEEL, "url": f"{FILES}/{WHEEL}", "hashes": {}}]
+        found = ask_in_node("/simple/zoo-root/", [json.dumps(page).encode()])
+        assert "project-status" not in json.loads(found.body), status
+        page["files"] = []
+        assert ask_in_node("/simple/zoo-root/", [json.dumps(page).encode()]).status == 404
 
 
 @pytest.mark.parametrize("length", [2_500, 15_000])

@@ -70,7 +70,12 @@ def brief(world: World) -> str:
             ]
             lines.append(f"    Release({', '.join(odd)}),")
         lines.append("  ),")
-    return "\n".join([*lines, f"}}, {world.pre=}, {world.is_html=}, {world.relative=})"])
+    others = [
+        f"{each.name}={getattr(world, each.name)!r}"
+        for each in fields(World)
+        if each.name not in {"wanted", "projects"} and getattr(world, each.name)
+    ]
+    return "\n".join([*lines, f"}}, {', '.join(others)})"])
 
 
 def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:

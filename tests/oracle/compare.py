@@ -1,6 +1,6 @@
 """What we install must be right where others are right, or refused with the reason."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from packaging.requirements import Requirement
@@ -120,7 +120,7 @@ def _is_newest(world: World, result: Result) -> bool:
 def _choices(world: World, result: Result, name: str) -> list[Version]:
     """Return the versions that are not yanked and meet what a set requires, in their order."""
     specifier = SpecifierSet()
-    for requirement in _walk(world, result):
+    for requirement in (*_walk(world, result), *map(Requirement, world.constraints)):
         if normalize(requirement.name) == name:
             specifier &= requirement.specifier
     there = [one.version for one in world.projects[name] if suits(one) and not one.yanked]
@@ -149,9 +149,17 @@ def _unmet(world: World, result: Result) -> Iterator[str]:
         version = result.versions.get(name, "")
         if not version or not wanted.specifier.contains(version, prereleases=True):
             yield f"{wanted}, but {version or 'nothing'}"
+        elif not _meets(world.constraints, name, version):
+            yield f"{name} {version} meets no constraint"
         elif not suits(_release(world, name, version)):
             yield f"{name} {version} is not for this Python"
     yield from (f"{name} is not needed" for name in result.versions.keys() - needed)
+
+
+def _meets(constraints: Iterable[str], name: str, version: str) -> bool:
+    """Whether a version meets the constraints."""
+    requirements = [one for one in map(Requirement, constraints) if normalize(one.name) == name]
+    return all(one.specifier.contains(version, prereleases=True) for one in requirements)
 
 
 def _walk(world: World, result: Result) -> Iterator[Requirement]:

@@ -117,7 +117,11 @@ class Asked:
     def ours(self) -> Result:
         """Install through us; what our report says must be what is there."""
         found = self.tools.micropip.install(
-            _web(self.answers), *self.world.wanted, mirrors=(self.index,), pre=self.world.pre
+            _web(self.answers),
+            *self.world.wanted,
+            mirrors=(self.index,),
+            pre=self.world.pre,
+            constraints=list(self.world.constraints),
         )
         versions = normalized(found.installed)
         if not found.error and len(versions) != len(found.installed):
@@ -139,6 +143,7 @@ class Asked:
             mirrors=(self.index,),
             plain=True,
             pre=world.pre,
+            constraints=list(world.constraints),
         )
         return Result(normalized(found.installed), found.error)
 
@@ -146,6 +151,7 @@ class Asked:
         """Ask uv."""
         options = ["--no-config", "--quiet", "--no-header", "--no-annotate", "--only-binary=:all:"]
         options += ["--prerelease=allow"] if self.world.pre else []
+        options += self._constraints()
         place = ["--cache-dir", str(self.tools.folder), "--python", sys.executable]
         done = subprocess.run(
             [uv.find_uv_bin(), "pip", "compile", *options, *place, *self._index_url(), "-"],
@@ -165,12 +171,19 @@ class Asked:
         options = ["--isolated", "--disable-pip-version-check", "--dry-run", "--ignore-installed"]
         quiet = ["--quiet", "--no-cache-dir", "--only-binary=:all:", "--report=-"]
         quiet += ["--pre"] if self.world.pre else []
+        quiet += self._constraints()
         arguments = ["install", *options, *quiet, *self._index_url(), *self.world.wanted]
         status, output, errors = self.tools.pip(arguments)
         if status:
             return Result({}, errors or "pip failed")
         found = [one["metadata"] for one in json.loads(output)["install"]]
         return Result(normalized([(one["name"], one["version"]) for one in found]))
+
+    def _constraints(self) -> list[str]:
+        """Write them into a file, and return the options that name it."""
+        path = self.tools.folder / f"constraints-{self.base.rpartition('/')[2]}.txt"
+        path.write_text("\n".join(self.world.constraints))
+        return ["-c", str(path)] if self.world.constraints else []
 
     def _index_url(self) -> tuple[str, str]:
         return "--index-url", f"{self.index.index_url}/"

@@ -130,15 +130,20 @@ STYLES: Mapping[str, Callable[[bytes], bytes]] = {
 class World:
     """An index, what is asked of it, and how its pages are written.
 
-    ``pre``: pre-releases will do. ``relative``: URLs of files are. ``is_html``: PEP 503 pages, not
-    PEP 691.
+    ``constraints``: requirements that hold for what is installed anyway. ``pre``: pre-releases will
+    do. ``relative``: URLs of files are. ``is_html``: PEP 503 pages, not PEP 691. ``is_old``: core
+    metadata are promised as before PEP 714. ``is_complete``: pages have versions and sizes (PEP
+    700).
     """
 
     wanted: tuple[str, ...]
     projects: Mapping[str, tuple[Release, ...]] = field(default_factory=dict)
+    constraints: tuple[str, ...] = ()
     pre: bool = False
     is_html: bool = False
     relative: bool = False
+    is_old: bool = False
+    is_complete: bool = False
 
     def answers(self, base: str) -> Iterator[tuple[str, Answer]]:
         """Yield the URLs below ``base`` and what they answer."""
@@ -147,12 +152,33 @@ class World:
             for release in releases:
                 dist = release.dist(project)
                 path = f"/files/{quote(dist.filename, safe='')}"
-                rows.append(_row(release, dist, f"../..{path}" if self.relative else base + path))
+                rows.append(self._row(release, dist, ("../.." if self.relative else base) + path))
                 yield base + path, Answer(body=dist.data)
                 if isinstance(dist, Wheel) and release.promises:
                     yield f"{base}{path}.metadata", Answer(body=dist.metadata)
-            page = _html_page(rows) if self.is_html else _json_page(project, rows)
+            page = _html_page(rows) if self.is_html else self._json_page(project, rows)
             yield f"{base}/simple/{project}/", page
+
+    def _row(self, release: Release, dist: Sdist, url: str) -> dict[str, Any]:
+        """Describe a file as PEP 691 has it."""
+        row: dict[str, Any] = {"filename": dist.filename, "url": url}
+        row["hashes"] = {"sha256": dist.sha256}
+        row["yanked"] = release.yanked
+        if release.requires_python and release.says_python:
+            row["requires-python"] = release.requires_python
+        if isinstance(dist, Wheel) and release.promises:
+            name = "data-dist-info-metadata" if self.is_old else "core-metadata"
+            row[name] = {"sha256": dist.metadata_sha256}
+        if self.is_complete:
+            row["size"] = len(dist.data)
+        return row
+
+    def _json_page(self, project: str, rows: list[dict[str, Any]]) -> Answer:
+        document: dict[str, Any] = {"meta": {"api-version": "1.0"}, "name": project, "files": rows}
+        if self.is_complete:
+            document["meta"]["api-version"] = "1.1"
+            document["versions"] = [one.version for one in self.projects[project]]
+        return Answer(body=json.dumps(document).encode(), headers={"content-type": JSON_TYPE})
 
 
 def tidied(world: World) -> World:
@@ -167,7 +193,13 @@ def tidied(world: World) -> World:
         projects={name: releases for name, releases in projects.items() if releases},
         is_html=False,
         relative=False,
+        is_old=False,
+        constraints=tuple(map(_tidied_name, world.constraints)),
     )
+
+
+def _tidied_name(requirement: str) -> str:
+    return re.sub(r"^[\w.-]+", lambda match: normalize(match[0]), requirement)
 
 
 def suits(release: Release) -> bool:
@@ -197,21 +229,11 @@ def _tidied_extra(requirement: str) -> str:
     return re.sub(r"\[.*?\]", lambda match: normalize(match[0]), requirement)
 
 
-def _row(release: Release, dist: Sdist, url: str) -> dict[str, Any]:
-    """Describe a file as PEP 691 has it."""
-    row: dict[str, Any] = {"filename": dist.filename, "url": url}
-    row["hashes"] = {"sha256": dist.sha256}
-    row["yanked"] = release.yanked
-    if release.requires_python and release.says_python:
-        row["requires-python"] = release.requires_python
-    if isinstance(dist, Wheel) and release.promises:
-        row["core-metadata"] = {"sha256": dist.metadata_sha256}
-    return row
-
-
-def _json_page(project: str, rows: list[dict[str, Any]]) -> Answer:
-    document = {"meta": {"api-version": "1.0"}, "name": project, "files": rows}
-    return Answer(body=json.dumps(document).encode(), headers={"content-type": JSON_TYPE})
+_PROMISES = {
+    "core-metadata": "data-core-metadata",
+    "data-dist-info-metadata": "data-dist-info-metadata",
+}
+"""What promises core metadata, in JSON and in HTML."""
 
 
 def _html_page(rows: list[dict[str, Any]]) -> Answer:
@@ -222,8 +244,9 @@ def _html_page(rows: list[dict[str, Any]]) -> Answer:
             attributes["data-requires-python"] = row["requires-python"]
         if row["yanked"] is not False:
             attributes["data-yanked"] = "" if row["yanked"] is True else row["yanked"]
-        if "core-metadata" in row:
-            attributes["data-core-metadata"] = f"sha256={row['core-metadata']['sha256']}"
+        for name, attribute in _PROMISES.items():
+            if name in row:
+                attributes[attribute] = f"sha256={row[name]['sha256']}"
         text = " ".join(f'{name}="{html.escape(value)}"' for name, value in attributes.items())
         anchors.append(f"<a {text}>{row['filename']}</a><br>")
     body = "<!DOCTYPE html><html><body>\n" + "\n".join(anchors) + "\n</body></html>\n"
@@ -296,7 +319,18 @@ def worlds(draw: st.DrawFn) -> World:
     return World(
         wanted=tuple(draw(wanted)),
         projects=there,
+        constraints=tuple(draw(st.lists(_constraints(there), max_size=1))) if there else (),
         pre=draw(st.sampled_from((*(False,) * 7, True))),
         is_html=draw(st.booleans()),
         relative=draw(st.booleans()),
+        is_old=draw(st.booleans()),
+        is_complete=draw(st.booleans()),
     )
+
+
+@st.composite
+def _constraints(draw: st.DrawFn, there: Projects) -> str:
+    """Draw a constraint."""
+    project = draw(st.sampled_from(tuple(there)))
+    name = draw(st.sampled_from(SPELLINGS[project]))
+    return name + (draw(specifiers(there[project])) or ">0")

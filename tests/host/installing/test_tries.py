@@ -4,6 +4,7 @@ Private indexes, other pages after a failure, and ``verify="quorum"``.
 """
 
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -293,3 +294,19 @@ async def test_a_file_without_a_digest_is_refused_for_want_of_one() -> None:
     web.publish(B, DEMO)
     error = await refused(reading(web, A, B, quorum=True)[0])
     assert not isinstance(error, DigestMismatch)
+
+
+@pytest.mark.parametrize("hashed", [True, False])
+async def test_a_broken_archive_may_be_whole_elsewhere_unless_its_digest_is_right(
+    hashed: bool,
+) -> None:
+    web, broken = Web(), replace(DEMO, data=DEMO.data[:-40])
+    web.publish(A, broken, core_metadata=None, **({} if hashed else {"hashes": {}}))
+    web.publish(B, NEWER)
+    failover, _ = reading(web, A, B)
+    [url] = urls(await failover.page("demo"))
+    with pytest.raises(OSError, match="cannot be unpacked: it is no zip archive"):
+        await failover.read(url)
+    assert isinstance(failover.faults.fatal, MirrorError) is hashed
+    assert "demo" in failover.faults.lost
+    assert may_retry(failover, OSError("Failed to fetch"))  # which a fatal fault forbids

@@ -71,7 +71,7 @@ async def test_what_cannot_be_unpacked_is_told(
 async def test_of_many_large_contents_only_a_few_are_there_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Forty small bodies that unpack to 20 MB each: four at a time, and none in the loop."""
+    """Forty small bodies that unpack to 2 MB each: four at a time, and none in the loop."""
     unpack, loop_thread = body_module._unpack, threading.get_ident()
     lock, held, most, in_loop = threading.Lock(), 0, 0, 0
 
@@ -89,7 +89,7 @@ async def test_of_many_large_contents_only_a_few_are_there_at_once(
                 held -= is_large
 
     monkeypatch.setattr(body_module, "_unpack", watched)
-    bomb = gzip.compress(b" " * (20 * MB))
+    bomb = gzip.compress(b" " * (2 * MB))
     async with a_world(tmp_path) as world:
         for number in range(40):
             headers = {"content-type": JSON_TYPE, "content-encoding": "gzip"}

@@ -56,7 +56,7 @@ def server(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
         yield running
 
 
-@pytest.fixture(scope="module", params=["parts", "no parts"])
+@pytest.fixture(scope="module")
 def above(wheel: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Serving, Server]]:
     """A server over an upstream, and this."""
     files = {wheel.name: wheel.read_bytes(), NEEDED.filename: NEEDED.data}
@@ -134,7 +134,11 @@ def test_it_is_installed_and_builds_a_project_in_isolation(
     assert installed(tmp_path / "target") == {"zbuilt-1.0", "zneeded-1.0"}
 
 
-@pytest.mark.parametrize("install", [pip_install, uv_pip_install])
+@pytest.mark.parametrize(
+    ("above", "install"),
+    [("parts", pip_install), ("parts", uv_pip_install), ("no parts", pip_install)],
+    indirect=["above"],
+)
 def test_over_an_upstream_without_metadata_it_is_installed_and_builds(
     above: tuple[Serving, Server], tmp_path: Path, project: Path, install: Install
 ) -> None:
@@ -144,6 +148,7 @@ def test_over_an_upstream_without_metadata_it_is_installed_and_builds(
     assert installed(tmp_path / "target") == {"zbuilt-1.0", "zneeded-1.0"}
 
 
+@pytest.mark.parametrize("above", ["parts", "no parts"], indirect=True)
 def test_over_an_upstream_without_metadata_its_own_is_served_without_the_whole_wheel(
     above: tuple[Serving, Server], wheel: Path
 ) -> None:

@@ -68,7 +68,7 @@ def judge(asked: Asked, *, thorough: bool = False) -> Verdict:
     plain_is_right = plain.ok and not _own_fault(asked.world, plain)
     newest = uv.ok and _is_newest(asked.world, uv)
     if not (ours.ok or plain_is_right or newest or thorough):
-        return Verdict("refused what takes a resolver", ours, uv, plain=plain)
+        return Verdict("refused what is beyond micropip", ours, uv, plain=plain)
     pip = asked.pip()
     if uv.ok != pip.ok or uv.versions != pip.versions:
         return Verdict("pip and uv differ", ours, uv, pip, plain)
@@ -91,7 +91,7 @@ def _compared(world: World, ours: Result, agreed: Result, plain: Result | None) 
         return "refused what plain micropip installs"
     if _is_newest(world, agreed):
         return "refused what takes no resolver"
-    return "refused what takes a resolver"
+    return "refused what is beyond micropip"
 
 
 def _takes_yanked(world: World, result: Result) -> bool:
@@ -110,7 +110,13 @@ def _is_yanked(world: World, name: str, version: str) -> bool:
 
 
 def _is_newest(world: World, result: Result) -> bool:
-    """Whether each version is the newest that meets what the whole set requires of its project."""
+    """Whether each version is the newest that meets what the whole set requires of its project.
+
+    Such a set takes no resolver to find. A pre-release does not count: micropip takes one where
+    there is nothing else only if no version is asked for.
+    """
+    if not world.pre and any(Version(each).is_prerelease for each in result.versions.values()):
+        return False
     return all(
         [Version(version)] == _choices(world, result, name)[-1:]
         for name, version in result.versions.items()

@@ -109,7 +109,7 @@ class Choices:
         files = tuple(file for file in files if (file.sha256 or file.url) not in unfit)
         limit = self.limits.get(project)
         if limit:
-            files = tuple(file for file in files if _is_within(limit, file.filename))
+            files = tuple(file for file in files if is_within(limit, file.filename))
         return files
 
 
@@ -120,7 +120,8 @@ def takes(limit: str, version: str) -> bool:
     return SpecifierSet(limit).contains(version, prereleases=True)
 
 
-def _is_within(limit: str, filename: str) -> bool:
+def is_within(limit: str, filename: str) -> bool:
+    """Whether a wheel's version is one that a specifier takes."""
     from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
     try:

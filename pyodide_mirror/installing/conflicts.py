@@ -15,7 +15,7 @@ from pyodide_mirror.errors import MirrorError
 from pyodide_mirror.index import metadata_fields, suits_this_python
 from pyodide_mirror.reporting import Event
 
-from .choices import takes
+from .choices import is_within, takes
 from .closure import Found, closure, installed_finder
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from .closure import Closure, Want
 
 _MOST_TRIES: Final = 50
+_LATEST: Final = 100
+"""Files of a page among which one is looked for that would fit."""
 _SHOWN: Final = 3
 """Files that an error shows of those that are not for this Python."""
 _HERE: Final = f"this is Python {platform.python_version()}"
@@ -94,10 +96,20 @@ class Conflicts:
             unfit = _some([*self._choices.unfit.get(project, {}).values()])
             if self._choices.limits.get(project) or (wants and not unfit):
                 text = f"no version of {project} meets all requirements: {_all_said(wants)}"
-                texts.append("; ".join([text, *unfit, *_advice(wants)]))
+                texts.append("; ".join([text, *unfit, *self._advice(project, wants)]))
             elif unfit:
                 texts.append(f"no version of {project} fits: {'; '.join(unfit)}")
         return MirrorError("\n".join(texts)) if texts else None
+
+    def _advice(self, project: str, wants: list[Want]) -> list[str]:
+        """What may help: another version of what alone is in the way, the farthest first."""
+        page = self._choices.pages.get(project)
+        for want in reversed(wants):
+            others = _joined(each for each in wants if each is not want)
+            name, version = want.by
+            if name and page and any(is_within(others, f.filename) for f in page.files[-_LATEST:]):
+                return [f"another version of {name} may fit, such as one of '{name}<{version}'"]
+        return []
 
     def notes(self, projects: set[str]) -> list[str]:
         """What micropip does not say of projects of which it has found no wheel.
@@ -202,12 +214,6 @@ def _said(want: Want) -> str:
     requirement = want.requirement
     shown = want.wheel or requirement.url or f"{requirement.name}{requirement.specifier}"
     return f"{shown} ({by})"
-
-
-def _advice(wants: list[Want]) -> list[str]:
-    """What may help: an older version of what is farthest from what the user asked for."""
-    name, version = next((want.by for want in reversed(wants) if want.by[0]), ("", ""))
-    return [f"another version of {name} may fit, such as one of '{name}<{version}'"] if name else []
 
 
 def _only_pre_releases(page: ProjectPage) -> list[str]:

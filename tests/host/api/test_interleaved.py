@@ -81,7 +81,7 @@ STEPS = st.builds(
     Step,
     at=st.sampled_from([0.0, 0.05, 0.5, 1.0, 2.0, 4.0]),
     what=st.sampled_from(
-        ["install", "install", "install", "plain", "plain", "own", "configure", "reset", "probe"]
+        [*["install"] * 3, *["plain"] * 2, "own", "configure", "later", "reset", "probe"]
     ),
     wanted=st.lists(st.sampled_from(PROJECTS), min_size=1, max_size=2).map(tuple),
     mirrors=st.sampled_from(["A", "B", "AB"]),
@@ -96,6 +96,8 @@ class World:
     pyodide: FakePyodide
     micropip: Any
     web: Web
+    beside: Web
+    """What is asked past us."""
     session: Session
     kept: set[str] = field(default_factory=set)
     """What somebody needs who has reported success."""
@@ -114,6 +116,7 @@ class World:
         running = asyncio.all_tasks() - {asyncio.current_task()}
         await asyncio.sleep(3600)
         assert len(self.web.requests) == asked, "somebody still asks"
+        assert self.plain or not self.beside.requests, "something was asked past us"
         assert not running or self.plain, "something still runs"  # micropip leaves its own behind
 
     async def do(self, step: Step) -> None:
@@ -143,6 +146,8 @@ class World:
             await self.micropip.install(wanted, index_urls=[one.index_url for one in mirrors])
         elif step.what == "configure":
             await self.session.configure(mirrors, canary="zbase")
+        elif step.what == "later":
+            self.session.configure_later(mirrors, canary="zbase")
         elif step.what == "probe":
             await self.session.probe(mirrors, canary="zbase")
         else:
@@ -195,8 +200,9 @@ def world(version: str, delays: dict[str, float]) -> Iterator[World]:
         stock(plain, delays)
         host = SimpleNamespace(store=MemoryStore(), cache=NO_CACHE, transport=lambda: later(web))
         with pyodide_micropip(version, place, PlainFetch(plain)) as (pyodide, micropip):
+            pyodide.dynlibs = lambda: asyncio.sleep(0.005)
             before = of_micropip(micropip)
-            made = World(pyodide, micropip, web, Session(host))  # type: ignore[arg-type]
+            made = World(pyodide, micropip, web, plain, Session(host))  # type: ignore[arg-type]
             yield made
             assert of_micropip(micropip) == before
             assert [path.name for path in Path(folder).iterdir()] == ["site-packages"]
@@ -270,6 +276,10 @@ COUNTEREXAMPLES: dict[str, tuple[list[Step], dict[str, float]]] = {
             Step(0.5, "plain", ("zlate",)),
         ],
         {LOST: 1.0},
+    ),
+    "a reset while an install goes on": (
+        [Step(0.0, "install", ("zbranch",)), Step(0.5, "reset")],
+        {A.project_url("zbase"): 1.0, file_url(A, BRANCH): 1.0},
     ),
     "a reset while an install fails": (
         [Step(0.0, "install", ("zlate", "zbad")), Step(0.0, "reset")],

@@ -180,6 +180,17 @@ async def test_the_error_says_who_wants_which_version_and_what_may_help(each_wor
     assert each_world.folders == ["zcore-1.0", "zroot-1.0", "ztrans-1.0"]
 
 
+async def test_the_advice_names_what_is_in_the_way(world: World) -> None:
+    publish(world, ONE, TWO, needs("za", "zpkg==9"), needs("zb", "zpkg>=1"), needs("zc", "zpkg"))
+    text = await refused(world, "za", "zb", "zc")
+    assert text.endswith("; another version of za may fit, such as one of 'za<1.0'")
+
+
+async def test_there_is_no_advice_where_none_would_help(world: World) -> None:
+    publish(world, TWO, needs("za", "zpkg<2"), needs("zb", "zpkg<1"))
+    assert "another version" not in await refused(world, "zpkg", "za", "zb")
+
+
 async def test_a_conflict_with_a_wheel_that_is_named_by_its_url(world: World) -> None:
     publish(world, ONE, TWO, needs("za", "zpkg>=2"))
     wheel = entry(A, ONE)["url"]

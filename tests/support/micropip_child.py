@@ -213,20 +213,9 @@ def new_session(web: Any) -> Any:
     return Session(host)
 
 
-def micropip_of(version: str) -> Path:
-    """Return a folder with the micropip of that Pyodide, unpacked."""
-
-    def unpack_into(folder: Path) -> None:
-        [wheel] = provision.pyodide_dist(version).glob("micropip-*.whl")
-        with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(folder)
-
-    return provision.made(provision.CACHE / "micropip" / version, unpack_into)
-
-
 def main(output: TextIO) -> None:
     """Carry out each order of the input."""
-    sys.path.insert(0, str(micropip_of(sys.argv[1])))
+    sys.path.insert(0, str(provision.micropip_of(sys.argv[1])))
     table = Table()
     stand_in_for_pyodide(table.pyfetch)
     logging.disable()

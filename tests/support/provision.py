@@ -14,6 +14,7 @@ import os
 import shutil
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,17 @@ def pyodide_dist(version: str = PYODIDE_VERSION) -> Path:
     lock file's versions; everything else must come from an index. Raises `ProvisionError`.
     """
     return made(CACHE / "pyodide" / version, lambda folder: make_dist(version, folder))
+
+
+def micropip_of(version: str) -> Path:
+    """Return a folder with the micropip of that Pyodide, unpacked."""
+
+    def unpack_into(folder: Path) -> None:
+        [wheel] = pyodide_dist(version).glob("micropip-*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(folder)
+
+    return made(CACHE / "micropip" / version, unpack_into)
 
 
 def python_of(dist: Path) -> str:

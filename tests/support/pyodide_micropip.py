@@ -171,7 +171,7 @@ def pyodide_micropip(
     site.getsitepackages = lambda *_: [str(folder)]
     # What is installed for the tests is not installed in Pyodide, and takes long to search.
     others = [path for path in sys.path if Path(path).name != "site-packages"]
-    sys.path[:] = [str(folder), str(_micropip_of(VERSIONS[version])), *others]
+    sys.path[:] = [str(folder), str(provision.micropip_of(VERSIONS[version])), *others]
     sys.modules.update(modules or pyodide.modules())
     try:
         import micropip
@@ -185,17 +185,6 @@ def pyodide_micropip(
             modules[name] = sys.modules.pop(name)
         sys.modules.update(before)
         importlib.invalidate_caches()
-
-
-def _micropip_of(version: str) -> Path:
-    """Return a folder with the micropip of that Pyodide, unpacked."""
-
-    def unpack_into(folder: Path) -> None:
-        [wheel] = provision.pyodide_dist(version).glob("micropip-*.whl")
-        with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(folder)
-
-    return provision.made(provision.CACHE / "micropip" / version, unpack_into)
 
 
 def _is_replaced(name: str) -> bool:

@@ -209,9 +209,8 @@ def test_a_project_that_nobody_has_is_the_projects_fault_and_not_the_mirrors(
     found = run(
         page,
         f"""
-import sys
-search = sys.modules["pyodide_mirror.api.mirror_search"]
-before, search.DEFAULT_CANARY = search.DEFAULT_CANARY, "zoo-canary"
+from pyodide_mirror import probing
+before, probing.DEFAULT_CANARY = probing.DEFAULT_CANARY, "zoo-canary"
 try:
     url = {zoo.url("healthy")!r}
     await pyodide_mirror.install("zoo-nothing", mirrors=url, canary="zoo-canary", timeout=30)
@@ -219,7 +218,7 @@ try:
 except Exception as caught:
     error = f"{{type(caught).__name__}}: {{caught}}"
 finally:
-    search.DEFAULT_CANARY = before
+    probing.DEFAULT_CANARY = before
 json.dumps({{"error": error}})
 """,
     )

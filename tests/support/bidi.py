@@ -72,7 +72,14 @@ class Firefox:
             stack.callback(reader.join)
             stack.callback(end_group, process)
             self._connection: ClientConnection = stack.enter_context(
-                connect(f"{self._bidi_address()}/session", max_size=None, proxy=None)
+                # No pings: they would draw from Python's common random numbers in a thread, which
+                # hypothesis takes for a fault of whatever test runs then.
+                connect(
+                    f"{self._bidi_address()}/session",
+                    max_size=None,
+                    proxy=None,
+                    ping_interval=None,
+                )
             )
             capabilities = {"alwaysMatch": {"acceptInsecureCerts": True}}
             self.command("session.new", {"capabilities": capabilities}, START_TIMEOUT)

@@ -439,7 +439,11 @@ def ask(running: Running, path: str = f"/simple/{CANARY}/") -> socket.socket:
     """Send a request, and return the socket to read the answer from."""
     parts = urlsplit(running.url)
     connection = socket.create_connection((parts.hostname, parts.port), timeout=5)
-    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
+    try:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
+    except OSError:  # a reset may be here before the request has left
+        connection.close()
+        raise
     return connection
 
 

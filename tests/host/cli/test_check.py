@@ -224,7 +224,16 @@ def left_alone(*arguments: str, **environment: str) -> tuple[int, str]:
     return running.returncode, said
 
 
+@pytest.fixture
+def heard_ctrl_c() -> Iterator[None]:
+    """Programs hear Ctrl-C, also where a script has started the tests in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is no signal there")
+@pytest.mark.usefixtures("heard_ctrl_c")
 def test_ctrl_c_ends_it_at_once() -> None:
     asked, over = threading.Event(), threading.Event()
 
@@ -239,7 +248,10 @@ def test_ctrl_c_ends_it_at_once() -> None:
             with run("check", url, "--timeout", "600") as running:
                 assert asked.wait(60)
                 running.send_signal(signal.SIGINT)
-                out, err = running.communicate(timeout=60)  # long before the time-out
+                try:
+                    out, err = running.communicate(timeout=60)  # long before the time-out
+                finally:
+                    running.kill()
         finally:
             over.set()
     assert (running.returncode, out, err) == (130, "", "")

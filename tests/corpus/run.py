@@ -11,6 +11,7 @@ and written into docs/corpus.md when the list was run.
 import argparse
 import inspect
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -111,6 +112,8 @@ def main() -> None:
         "--again", default="", choices=("ours", "pip", "all"), help="run these again"
     )
     given = parser.parse_args()
+    # Whoever ends this gets what Ctrl-C gets: the browser and the server end first.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     wanted = given.names or names(given.top)
     kept = KEPT / given.engine
     kept.mkdir(parents=True, exist_ok=True)

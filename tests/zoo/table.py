@@ -32,6 +32,8 @@ TIMEOUT = 1.5
 """Seconds that one of our requests may take."""
 PATIENCE = 8.0
 """Seconds after which an install of ours hangs, for it should have given up."""
+LARGE = frozenset({"crowded", "gzip-bomb", "oversized"})
+"""Animals with megabytes on each page, which a slow machine takes its time for; none is silent."""
 PLAIN_PATIENCE = 4.0
 """Seconds after which plain micropip hangs: it has no time-outs, and is done in one otherwise."""
 
@@ -219,7 +221,10 @@ def install_through(
 ) -> Attempt:
     """Install zoo-root through animals that nobody else has asked anything."""
     with ExitStack() as stack:
-        urls = [stack.enter_context(Running(ANIMALS[name])).url for name in names]
+        named = list(names)
+        urls = [stack.enter_context(Running(ANIMALS[name])).url for name in named]
+        if how == "ours" and not LARGE.isdisjoint(named):
+            options = {"timeout": 30.0, "patience": 45.0} | options
         return install(page, urls, how, **options)
 
 

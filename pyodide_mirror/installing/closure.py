@@ -123,13 +123,6 @@ class Closure(NamedTuple):
         ]
 
 
-def gaps(
-    requirements: Iterable[str], *, deps: bool = True, present: Container[str] = ()
-) -> tuple[Gap, ...]:
-    """What is missing of these requirements: see :func:`closure` and :meth:`Closure.gaps`."""
-    return closure(requirements, deps=deps).gaps(present)
-
-
 def closure(
     requirements: Iterable[str], *, deps: bool = True, find: Finder | None = None
 ) -> Closure:

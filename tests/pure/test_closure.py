@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pyodide_mirror.installing.closure import Gap, closure, gaps
+from pyodide_mirror.installing.closure import Gap, closure
 
 
 @pytest.fixture
@@ -28,6 +28,10 @@ def install(tmp_path, monkeypatch):
             (info / "PYODIDE_SOURCE").write_text(source)
 
     return install
+
+
+def gaps(requirements, *, deps=True, present=()):
+    return closure(requirements, deps=deps).gaps(present)
 
 
 def missing(*requirements, **options):

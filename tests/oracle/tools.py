@@ -20,7 +20,7 @@ from packaging.version import Version
 from pyodide_mirror.model import Mirror, normalize
 from tests.support.fake_web import Answer, Web
 from tests.support.micropip_here import Micropip
-from tests.support.processes import OWN_GROUP, end_group
+from tests.support.processes import OWN_GROUP, end_conversation
 from tests.support.provision import ROOT
 
 from .worlds import Release, World, tidied
@@ -64,10 +64,7 @@ class Tools:
     ) -> None:
         self.micropip.__exit__(kind, error, trace)
         if self._pip is not None:
-            end_group(self._pip)
-            for pipe in (self._pip.stdin, self._pip.stdout):
-                assert pipe is not None
-                pipe.close()
+            end_conversation(self._pip)
         self._server.shutdown()
         self._server.server_close()
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from pyodide_mirror.model import Mirror
 from tests.support.fake_web import A, Web
-from tests.support.processes import OWN_GROUP, end_group
+from tests.support.processes import OWN_GROUP, end_conversation
 from tests.support.provision import PYODIDE_VERSION, ROOT
 
 
@@ -62,10 +62,7 @@ class Micropip:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        end_group(self._process)
-        for pipe in (self._process.stdin, self._process.stdout):
-            assert pipe is not None
-            pipe.close()
+        end_conversation(self._process)
 
     def install(
         self,

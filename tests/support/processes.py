@@ -25,6 +25,14 @@ def end_group(process: "subprocess.Popen[Any]") -> None:
     process.wait()
 
 
+def end_conversation(process: "subprocess.Popen[str]") -> None:
+    """End a process and its group, and close the pipes to its input and from its output."""
+    end_group(process)
+    for pipe in (process.stdin, process.stdout):
+        assert pipe is not None
+        pipe.close()
+
+
 def run_quietly(
     command: list[str], *, env: dict[str, str] | None = None, folder: Path | None = None
 ) -> None:

@@ -1,5 +1,8 @@
 """All that is done to this project by machine: ``nox -l`` lists it, ``nox`` runs the tests."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
 import nox
 
 nox.needs_version = ">=2025.2"
@@ -27,6 +30,13 @@ def install(session: nox.Session, *groups: str) -> None:
     session.install("-e", ".[serve]", *nox.project.dependency_groups(PROJECT, *groups), silent=True)
 
 
+def at_once(session: nox.Session, *steps: Callable[[nox.Session], None]) -> None:
+    """Take steps side by side; the first that fails is the error, once all have ended."""
+    with ThreadPoolExecutor() as pool:
+        for ended in [pool.submit(step, session) for step in steps]:
+            ended.result()
+
+
 def check(session: nox.Session) -> None:
     """Run the linters, the type checker and the contracts between the rooms."""
     session.run("ruff", "check", "--quiet")
@@ -52,9 +62,7 @@ def ground(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run what CI runs: linters, types, the documentation, then all tests in three browsers."""
     install(session, "lint", "docs")
-    check(session)
-    documentation(session)
-    ground(session)
+    at_once(session, check, documentation, ground)
     session.run("pytest", "-q", "--engine=ci", *IN_PARALLEL, *session.posargs)
 
 

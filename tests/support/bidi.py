@@ -16,6 +16,7 @@ from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
+from tests.support.browsers import is_short_lived
 from tests.support.pages import LOOPBACK_NAMES
 from tests.support.processes import OWN_GROUP, end_group
 
@@ -61,8 +62,11 @@ class Firefox:
                 # Helper processes may still be writing when the main one has ended.
                 stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
             )
+            preferences = _PREFERENCES | {
+                "javascript.options.wasm_optimizingjit": not is_short_lived()
+            }
             lines = [
-                f"user_pref({json.dumps(k)}, {json.dumps(v)});" for k, v in _PREFERENCES.items()
+                f"user_pref({json.dumps(k)}, {json.dumps(v)});" for k, v in preferences.items()
             ]
             (profile / "user.js").write_text("\n".join(lines))
             self._address: Queue[str] = Queue()

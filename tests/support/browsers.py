@@ -120,6 +120,15 @@ def _apt_get(*arguments: str) -> None:
         raise MissingBrowser(str(error)) from error
 
 
+def is_short_lived() -> bool:
+    """Whether a browser's second compiler of WebAssembly is to be off, as it is in tests.
+
+    It takes longer than a test's short life, and is an eighth of what all pages cost. The first
+    compiler, and all of JavaScript's, stay; benchmarks have both.
+    """
+    return "PYTEST_VERSION" in os.environ  # pytest sets it
+
+
 def chromium_flags() -> list[str]:
     """Return what Chromium is started with, whoever drives it: headless, and alone in the world."""
     flags = [
@@ -136,6 +145,8 @@ def chromium_flags() -> list[str]:
         # they sample while WebAssembly is deoptimised on a stack of JSPI: they read past its end.
         "--disable-features=HeapProfilerReporting,GwpAsanMalloc",
     ]
+    if is_short_lived():
+        flags.append("--js-flags=--liftoff-only")
     # Chromium refuses to run as root inside its sandbox.
     return [*flags, "--no-sandbox"] if os.geteuid() == 0 else flags
 

@@ -289,9 +289,7 @@ class WebKit(_SeleniumEngine):
                 "DISPLAY": display,
                 "GDK_BACKEND": "x11",
                 "HOME": home,
-                # The second compiler of WebAssembly takes longer than a test's short life: most of
-                # what a page costs. The first one, and all of JavaScript's, stay.
-                "JSC_useOMGJIT": "0",
+                "JSC_useOMGJIT": "0" if browsers.is_short_lived() else "1",
             },
         )
         self._closing.callback(stop_driver, service)

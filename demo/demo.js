@@ -108,7 +108,7 @@ async function loadPyodide() {
   for (let home = await race.next(); home; home = await race.next()) {
     showHome(home.url, { state: "loading", key: "home.loading" });
     try {
-      const loaded = await loadFrom(home, ["micropip", "packaging", wheel], showLoaded);
+      const loaded = await loadFrom(home, ["micropip", wheel], showLoaded);
       const { version } = loaded;
       showHome(home.url, { state: "used", key: "home.used", values: { version } });
       race.end();

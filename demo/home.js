@@ -6,7 +6,7 @@
 const STAGGER = 400; // milliseconds between the starts of two homes
 const TIMEOUT = 10_000; // for the lock file, body included
 const STALL = 20_000; // from each byte of the big files to the next
-const NEEDED = ["micropip", "packaging"];
+const NEEDED = ["micropip"];
 const BIG_FILES = ["pyodide.asm.wasm", "python_stdlib.zip"];
 
 /** What is wrong with a home: the key of a sentence, and what fills its blanks. */

@@ -27,7 +27,7 @@ HOMES = (
 """Where the page looks for Pyodide, in this order."""
 _BYTES = 12_143_855
 """Size of the two files of this version of Pyodide whose progress the page shows."""
-_NEEDED = ("micropip", "packaging")
+_NEEDED = ("micropip",)
 _CORE = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
 _POLICY = "<!-- policy -->"
 

@@ -2,7 +2,9 @@
 
 ``python -m pyodide_mirror.own_wheels FOLDER`` writes the one for pages into a folder.
 
-It is a copy of the installed package without the rooms that no page can use. Its platform tags are
+It is a copy of the installed package without the rooms that no page can use, and without comments
+and those docstrings that no user sees: a quarter of the bytes. Lines keep their numbers, so that a
+traceback is that of the package. Its platform tags are
 those of Pyodide (PEP 783): micropip prefers it to the whole one (micropip 0.9 takes whichever is
 listed last, so list it last), and pip on a desktop never takes it. The build tag of a name is made
 of the content: one file name is one content everywhere, and no cache has anything stale under it.
@@ -11,12 +13,14 @@ of the content: one file name is one content everywhere, and no cache has anythi
 from __future__ import annotations
 
 import argparse
+import ast
 import base64
 import functools
 import hashlib
 import io
 import re
 import sys
+import tokenize
 import zipfile
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
@@ -44,6 +48,7 @@ PAGE_PLATFORMS: Final = (
 """The platforms of the Pyodides that the wheel for pages is for."""
 _PAGES_NEED_NOT: Final = re.compile(
     r"Classifier:|Description-Content-Type:|Keywords:|Provides-Extra:|Requires-Dist:.*;.*\bextra\b"
+    r"|Requires-Dist: packaging\b"  # micropip has a copy of it
 )
 _DATE: Final = (2020, 2, 2, 0, 0, 0)
 """Of every file in a wheel, so that the same modules make the same bytes at any time."""
@@ -58,7 +63,11 @@ def page_wheel(platforms: tuple[str, ...] = PAGE_PLATFORMS) -> tuple[str, bytes]
     """
     metadata = _metadata().partition("\n\n")[0]
     fields = [line for line in metadata.splitlines() if not _PAGES_NEED_NOT.match(line)]
-    modules = {path: content for path, content in _modules() if not _is_host_only(path)}
+    modules = {
+        path: as_pages_get_it(path, content)
+        for path, content in _modules()
+        if not _is_host_only(path)
+    }
     return _own_wheel(modules, {"METADATA": "\n".join([*fields, ""])}, platforms)
 
 
@@ -134,6 +143,61 @@ def _files_in(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
             yield from _files_in(each, f"{path}{each.name}/")
         else:
             yield f"{path}{each.name}", each.read_bytes()
+
+
+def as_pages_get_it(path: str, content: bytes) -> bytes:
+    """A file of the package without what only readers and type checkers of the source want.
+
+    Docstrings stay in what users see: public functions; classes that say that they are in
+    ``pyodide_mirror``, where users find them; and ``Session``, which has most functions. Imports
+    for type checkers stay where :mod:`pyodide_mirror._lazy` reads them. All else stays on its line.
+    """
+    source = content.decode()
+    if not path.endswith(".py"):  # it is JavaScript, with comments on lines of their own
+        return re.sub(r"(?m)^[ \t]*//.*$", "", source).encode()
+    tree = ast.parse(source)
+    lines = source.splitlines()
+    for text, instead in _unseen_texts(tree):
+        _replace(lines, text, instead)
+    if not path.endswith("__init__.py"):
+        for block in tree.body:
+            if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING":
+                _replace(lines, block, "")
+    for token in tokenize.generate_tokens(io.StringIO("\n".join([*lines, ""])).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column].rstrip()
+    return "\n".join([*lines, ""]).encode()
+
+
+def _replace(lines: list[str], node: ast.stmt, new: str) -> None:
+    """Put something into the place of a statement; the lines stay as many."""
+    last = node.end_lineno or node.lineno
+    before = lines[node.lineno - 1].encode()[: node.col_offset].decode()
+    after = lines[last - 1].encode()[node.end_col_offset :].decode()
+    lines[node.lineno - 1 : last] = [(before + new + after).rstrip()] + [""] * (last - node.lineno)
+
+
+def _unseen_texts(tree: ast.AST, *, seen: bool = False) -> Iterator[tuple[ast.Expr, str]]:
+    """The statements that are a text and nothing else, and what has to stand in their place.
+
+    They are docstrings, and notes on an attribute. A block needs a statement.
+    """
+    body = getattr(tree, "body", None)
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and not seen:
+            if isinstance(node.value.value, str):
+                yield node, "..." if body == [node] else ""
+        elif isinstance(node, ast.ClassDef):
+            names = {ast.unparse(each).partition(" = ")[0] for each in node.body}
+            yield from _unseen_texts(node, seen=node.name == "Session" or "__module__" in names)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            public = seen and not node.name.startswith("_")
+            yield from _unseen_texts(
+                node, seen=public or node.name in sys.modules[_PACKAGE].__all__
+            )
+        else:
+            yield from _unseen_texts(node)
 
 
 def _is_host_only(path: str) -> bool:

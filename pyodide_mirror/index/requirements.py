@@ -6,6 +6,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from pyodide_mirror import _packaging
 from pyodide_mirror.model import normalize
 
 from .wheel_metadata import metadata_fields
@@ -18,12 +19,10 @@ if TYPE_CHECKING:
 
 def applicable(text: str, extras: Iterable[str]) -> Requirement | None:
     """The requirement, if its marker applies here with any of these extras; "" stands for none."""
-    from packaging.requirements import Requirement  # some 24 ms in a browser
-
     # What cannot be parsed cannot be installed either: micropip has refused it, or, in an older
     # distribution, has never looked at it. Unknown markers are a KeyError.
     with suppress(KeyError, ValueError):
-        requirement = Requirement(text)
+        requirement = _packaging.requirements.Requirement(text)
         marker = requirement.marker
         if marker is None or any(marker.evaluate({"extra": extra}) for extra in extras):
             return requirement

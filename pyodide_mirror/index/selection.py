@@ -8,6 +8,8 @@ import re
 import sys
 from typing import TYPE_CHECKING, Final
 
+from pyodide_mirror import _packaging
+
 if TYPE_CHECKING:
     from packaging.tags import Tag
 
@@ -26,18 +28,15 @@ def best_wheel(page: ProjectPage, wants: str) -> File | None:
     The newest pure one for this Python that is no pre-release and not yanked, among the last of
     the page. ``wants``: a version specifier (PEP 440).
     """
-    from packaging.specifiers import SpecifierSet
-    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-
-    specifier = SpecifierSet(wants)
+    specifier = _packaging.specifiers.SpecifierSet(wants)
     best = None
     for file in page.files[-_LATEST:]:
         pure = file.filename.endswith(("-py3-none-any.whl", "-py2.py3-none-any.whl"))
         if file.yanked or not pure or not suits_this_python(file.requires_python):
             continue
         try:
-            version = parse_wheel_filename(file.filename)[1]
-        except InvalidWheelFilename:
+            version = _packaging.utils.parse_wheel_filename(file.filename)[1]
+        except _packaging.utils.InvalidWheelFilename:
             continue
         if version.is_prerelease and not specifier.prereleases:
             continue  # since packaging 26, `contains` takes what micropip leaves out
@@ -52,15 +51,12 @@ def smallest_wheel(page: ProjectPage) -> File | None:
     Without sizes (PEP 700 is optional) it is the last one listed, which usually is the newest.
     Yanked files are left out (PEP 592).
     """
-    # packaging takes some 20 ms to import in a browser.
-    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-
     wheels = [file for file in page.files if file.filename.endswith(".whl") and not file.yanked]
     wheels.reverse()
     for file in sorted(wheels, key=lambda file: _UNKNOWN if file.size is None else file.size):
         try:
-            tags = parse_wheel_filename(file.filename)[3]
-        except InvalidWheelFilename:
+            tags = _packaging.utils.parse_wheel_filename(file.filename)[3]
+        except _packaging.utils.InvalidWheelFilename:
             continue
         if suits_this_python(file.requires_python) and not tags.isdisjoint(_supported_tags()):
             return file
@@ -76,16 +72,14 @@ def suits_this_python(requires_python: str) -> bool:
     at_least = re.fullmatch(r">= *3\.(\d{1,3})(\.0)?", requires_python)
     if at_least or not requires_python:
         return not at_least or sys.version_info >= (3, int(at_least[1]))
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
     try:
-        return SpecifierSet(requires_python).contains(platform.python_version(), prereleases=True)
-    except InvalidSpecifier:
+        return _packaging.specifiers.SpecifierSet(requires_python).contains(
+            platform.python_version(), prereleases=True
+        )
+    except _packaging.specifiers.InvalidSpecifier:
         return True
 
 
 @functools.cache
 def _supported_tags() -> frozenset[Tag]:
-    from packaging.tags import sys_tags
-
-    return frozenset(sys_tags())
+    return frozenset(_packaging.tags.sys_tags())

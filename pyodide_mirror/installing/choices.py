@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from pyodide_mirror import _packaging
 from pyodide_mirror.index import metadata_fields, suits_this_python
 
 if TYPE_CHECKING:
@@ -115,16 +116,12 @@ class Choices:
 
 def takes(limit: str, version: str) -> bool:
     """Whether a version is one of those that a specifier takes (PEP 440)."""
-    from packaging.specifiers import SpecifierSet
-
-    return SpecifierSet(limit).contains(version, prereleases=True)
+    return _packaging.specifiers.SpecifierSet(limit).contains(version, prereleases=True)
 
 
 def is_within(limit: str, filename: str) -> bool:
     """Whether a wheel's version is one that a specifier takes."""
-    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-
     try:
-        return takes(limit, str(parse_wheel_filename(filename)[1]))
-    except InvalidWheelFilename:
+        return takes(limit, str(_packaging.utils.parse_wheel_filename(filename)[1]))
+    except _packaging.utils.InvalidWheelFilename:
         return False  # micropip cannot install it either

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from typing import TYPE_CHECKING, NamedTuple
 
+from pyodide_mirror import _packaging
 from pyodide_mirror.index import applicable, metadata_fields, suits_this_python
 from pyodide_mirror.model import normalize
 
@@ -176,9 +177,7 @@ class Want:
         specifier = self.requirement.specifier
         with suppress(ValueError):  # of older packagings, for what is no version
             if not (self.lenient or not specifier or specifier.contains(version, prereleases=True)):
-                from packaging.version import Version
-
-                Version(version)
+                _packaging.version.Version(version)
                 return False
         return True
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
+from pyodide_mirror import _packaging
 from pyodide_mirror._micropip import locked_version
 from pyodide_mirror.errors import MirrorError
 from pyodide_mirror.index import metadata_fields, suits_this_python
@@ -196,11 +197,9 @@ def _parts(want: Want) -> list[str]:
     url = want.wheel or want.requirement.url
     if not url:
         return [str(part) for part in want.requirement.specifier]
-    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-
-    with suppress(InvalidWheelFilename):
+    with suppress(_packaging.utils.InvalidWheelFilename):
         filename = unquote(urlsplit(url).path).rpartition("/")[2]
-        return [f"=={parse_wheel_filename(filename)[1]}"]
+        return [f"=={_packaging.utils.parse_wheel_filename(filename)[1]}"]
     return []
 
 
@@ -218,12 +217,10 @@ def _said(want: Want) -> str:
 
 def _only_pre_releases(page: ProjectPage) -> list[str]:
     """A note on a page that has nothing else: with a version asked for, micropip takes none."""
-    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-
     last = ""
     for file in page.files:
-        with suppress(InvalidWheelFilename):
-            if not parse_wheel_filename(file.filename)[1].is_prerelease:
+        with suppress(_packaging.utils.InvalidWheelFilename):
+            if not _packaging.utils.parse_wheel_filename(file.filename)[1].is_prerelease:
                 return []
             last = file.filename
     return [f"{page.name} has only pre-releases, such as {last}: pre=True allows them"] * bool(last)

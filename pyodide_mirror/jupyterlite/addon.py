@@ -1,9 +1,9 @@
 """The add-on for ``jupyter lite build``: every kernel of a site installs through a working mirror.
 
-JupyterLite finds it by its entry point. It puts wheels into the site's piplite index: ours and
-that of ``packaging``, which ours needs; that of ``comm``, which each kernel would ask PyPI for when
-it starts; and one made for the site, whose only file configures us when a kernel starts. All but
-``comm`` are among the packages that Pyodide loads first.
+JupyterLite finds it by its entry point. It puts wheels into the site's piplite index: ours; that of
+``comm``, which each kernel would ask PyPI for when it starts; and one made for the site, whose only
+file configures us when a kernel starts. All but ``comm`` are among the packages that Pyodide loads
+first.
 """
 
 from __future__ import annotations
@@ -166,7 +166,6 @@ class PyodideMirrorAddon(BaseAddon):
                 " --pyodide-lock, or with --no-pyodide-mirror."
             )
         _comm()
-        _packaging()
 
     def _arguments(self) -> dict[str, Any]:
         """The arguments of :func:`pyodide_mirror.notebook.prepare`; ValueError names the trait."""
@@ -221,7 +220,7 @@ class PyodideMirrorAddon(BaseAddon):
 
     def _loaded(self) -> dict[str, bytes]:
         """The wheels that each kernel loads first, by their names."""
-        return dict([_packaging(), own_wheel(), site_wheel(_startup(self._arguments()))])
+        return dict([own_wheel(), site_wheel(_startup(self._arguments()))])
 
     @property
     def _pypi(self) -> Path:
@@ -289,9 +288,3 @@ def _startup(arguments: Mapping[str, Any]) -> str:
 
 def _comm() -> tuple[str, bytes]:
     return rebuilt_wheel("comm", why="because each kernel would ask PyPI for it when it starts")
-
-
-def _packaging() -> tuple[str, bytes]:
-    # Pyodide's own is not in every local copy of Pyodide, and one that is missing there ends the
-    # start of a kernel.
-    return rebuilt_wheel("packaging", why="because pyodide_mirror needs it in each kernel")

@@ -45,7 +45,7 @@ def measure(page: Engine, wheel: str, url: str) -> list[float]:
         page.prepare_driver()
         page.javascript_setup()
         page.load_pyodide()
-        page.run_js("await pyodide.loadPackage(['micropip', 'packaging'])")
+        page.run_js("await pyodide.loadPackage('micropip')")
         address = json.dumps(f"{page.base_url}/wheels/{wheel}")
         load = float(page.run_js(_LOAD.format(wheel=address)))
         code = json.dumps(_USE.format(project=CANARY, url=url))

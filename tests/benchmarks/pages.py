@@ -152,7 +152,7 @@ def _bare_page(page: Engine) -> Iterator[None]:
         page.javascript_setup()
         page.load_pyodide()
         wheels = [f"{page.base_url}/wheels/{name}" for name in page.pages.wheels]
-        page.run_js(f"await pyodide.loadPackage({json.dumps(['micropip', 'packaging', *wheels])})")
+        page.run_js(f"await pyodide.loadPackage({json.dumps(['micropip', *wheels])})")
         yield
 
 

@@ -51,7 +51,7 @@ def fresh_page(page: Engine) -> Iterator[None]:
         page.javascript_setup()
         page.load_pyodide()
         wheels = [f"{page.base_url}/wheels/{name}" for name in page.pages.wheels]
-        wanted = json.dumps(["micropip", "packaging", *wheels])
+        wanted = json.dumps(["micropip", *wheels])
         page.run_js(f"await pyodide.loadPackage({wanted}, {{messageCallback: () => {{}}}})")
         yield
 

@@ -139,7 +139,7 @@ def check_homes(visitor: Visitor, address: str, homes: tuple[str, ...], elsewher
         "other/": {"bad": TEXTS["es"]["home.other"]},
         "lacks/": {"bad": "HTTP 404"},
         "broken/": {"bad": "a broken release"},
-        "half/": {"bad": "micropip, packaging"},
+        "half/": {"bad": "micropip"},
         elsewhere: {"used": provision.PYODIDE_VERSION},
         # It is asked, too, where the one before it takes its time.
         "pyodide/": {

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from pyodide_mirror.own_wheels import as_pages_get_it
 from tests.jupyterlite import sites
 from tests.jupyterlite.sites import jupyter_lite_without_code as run
 from tests.jupyterlite.sites import write_site_with_wheels as write_site
@@ -88,7 +89,7 @@ def assert_nothing_stale(output: Path) -> None:
     releases = [each for entry in index.values() for each in entry["releases"].values()]
     assert {files[0]["filename"] for files in releases} == wheels(output)
     ours = [entry for entry in loaded(output) if entry.startswith(PREFIX)]
-    assert len(ours) == 3
+    assert len(ours) == 2
     assert {entry.removeprefix(PREFIX) for entry in ours} < wheels(output)
     assert len([name for name in wheels(output) if name.startswith("pyodide_mirror")]) == 2
     digest = hashlib.sha256((output / "pypi" / "all.json").read_bytes()).hexdigest()
@@ -106,9 +107,9 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_site_has_the_wheels_in_its_index_and_loads_all_but_comm_first(plain: Path) -> None:
     assert_nothing_stale(plain)
     projects = json.loads((plain / "pypi" / "all.json").read_text())
-    assert set(projects) == {"comm", "packaging", "pyodide-mirror", "pyodide-mirror-site"}
+    assert set(projects) == {"comm", "pyodide-mirror", "pyodide-mirror-site"}
     names = [entry.removeprefix(PREFIX).split("-")[0] for entry in loaded(plain)]
-    assert names == ["packaging", "pyodide_mirror", "pyodide_mirror_site"]
+    assert names == ["pyodide_mirror", "pyodide_mirror_site"]
     # The kernel's worker finds them by this relative URL.
     worker = next(plain.glob("extensions/@jupyterlite/pyodide-kernel-extension/static/*.js"))
     assert all((worker.parent / entry).resolve().is_file() for entry in loaded(plain))
@@ -145,7 +146,6 @@ def test_pip_takes_the_wheels(plain: Path, tmp_path: Path) -> None:
         Path(sys.executable), "--no-deps", "--no-index", "--target", str(tmp_path), *found
     )
     assert (tmp_path / "comm" / "__init__.py").is_file()
-    assert (tmp_path / "packaging" / "tags.py").is_file()
     assert (tmp_path / "etc" / "ipython" / "startup" / "00-pyodide-mirror.py").is_file()
     assert (tmp_path / "pyodide_mirror" / "notebook" / "startup.py").is_file()
     assert not (tmp_path / "pyodide_mirror" / "jupyterlite").exists()
@@ -251,7 +251,7 @@ def test_what_the_owner_has_set_is_kept(tmp_path: Path) -> None:
         assert kernel_settings(output)["loadPyodideOptions"]["env"] == {"A": "b"}
         # An app's own options would replace those of the site.
         assert loaded(output, "lab/jupyter-lite.json") == ours
-        assert len(ours) == 3
+        assert len(ours) == 2
         # One comm is enough.
         assert [name for name in wheels(output) if name.startswith("comm-")] == [
             "comm-1.0-py3-none-any.whl"
@@ -269,7 +269,7 @@ def test_options_in_a_notebook_of_settings_are_kept(tmp_path: Path) -> None:
     # In the browser, what is in the root's .json replaces what is in its .ipynb.
     assert "loadPyodideOptions" not in kernel_settings(output)
     assert loaded(output, "jupyter-lite.ipynb")[0] == "numpy"
-    assert len(loaded(output, "jupyter-lite.ipynb")) == 4
+    assert len(loaded(output, "jupyter-lite.ipynb")) == 3
 
 
 def test_mirrors_come_from_the_command_line_the_environment_or_nowhere(tmp_path: Path) -> None:
@@ -336,8 +336,9 @@ def test_an_editable_install_builds_a_site_that_has_the_package(tmp_path: Path) 
     (ours,) = (output / "pypi").glob("pyodide_mirror-*.whl")
     assert f"-{version('pyodide-mirror')}-" in ours.name
     with zipfile.ZipFile(ours) as archive:
-        source = (provision.ROOT / "pyodide_mirror" / "notebook" / "startup.py").read_bytes()
-        assert archive.read("pyodide_mirror/notebook/startup.py") == source
+        path = "notebook/startup.py"
+        source = (provision.ROOT / "pyodide_mirror" / path).read_bytes()
+        assert archive.read(f"pyodide_mirror/{path}") == as_pages_get_it(path, source)
 
 
 def editable(folder: Path) -> Path:

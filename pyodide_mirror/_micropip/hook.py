@@ -11,8 +11,6 @@ import inspect
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-import micropip
-
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
@@ -42,6 +40,7 @@ class InstallHook:
 
     def install(self) -> None:
         """Put it there, unless it is there already."""
+        micropip = _micropip()
         if self._ours is not None and micropip.install is self._ours:
             return
         original = self.original = micropip.install
@@ -64,22 +63,29 @@ class InstallHook:
 
     def remove(self) -> None:
         """Put micropip's own back, unless someone else has replaced ours since."""
-        if self._ours is not None and micropip.install is self._ours:
-            micropip.install = self.original
+        if self._ours is not None and _micropip().install is self._ours:
+            _micropip().install = self.original
             self._ours = None
 
     async def call(self, requirements: list[str], options: Mapping[str, Any]) -> None:
         """Micropip's own install."""
         inside = _INSIDE.set(True)
         try:
-            await (_UNDER.get() or self.original or micropip.install)(requirements, **options)
+            await (_UNDER.get() or self.original or _micropip().install)(requirements, **options)
         finally:
             _INSIDE.reset(inside)
 
 
+def _micropip() -> Any:
+    """micropip, which takes its time to import: a request can be under way meanwhile."""
+    import micropip
+
+    return micropip
+
+
 def check_options(options: Mapping[str, object]) -> None:
     """TypeError for an option that this micropip's ``install`` does not know."""
-    known = inspect.signature(micropip.install).parameters
+    known = inspect.signature(_micropip().install).parameters if options else ()
     for name in options:
         if name not in known:
             raise TypeError(f"install() got an unexpected keyword argument {name!r}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from pyodide_mirror import browser, storage, transport
 
 if TYPE_CHECKING:
+    from pyodide_mirror._micropip import Prefer
     from pyodide_mirror.browser import Policies
     from pyodide_mirror.storage import Cache, ChoiceStore
     from pyodide_mirror.transport import PageFacts, Transport
@@ -29,6 +30,13 @@ class Host(Protocol):
 
     async def transport(self) -> Transport:
         """The way to make requests from here."""
+        ...
+
+    async def is_cold(self, project: str, *, remembers: bool, prefer: Prefer) -> bool:
+        """Whether nothing here knows anything of a project, by its normalized name.
+
+        No mirror is remembered, where that counts, and nothing but an index has the project.
+        """
         ...
 
 
@@ -53,6 +61,12 @@ class BrowserHost:
         """The browser's fetch. The page's permissions are asked for anew each time."""
         return browser.FetchTransport(await browser.page_facts(), self._policies)
 
+    async def is_cold(self, project: str, *, remembers: bool, prefer: Prefer) -> bool:
+        """See :class:`Host`."""
+        if "piplite" in sys.modules or (prefer == "lockfile" and browser.is_locked(project)):
+            return False
+        return not remembers or not await browser.has_choice()
+
 
 class CPythonHost:
     """CPython; ``page`` is the page in whose name it asks, by default none."""
@@ -65,6 +79,10 @@ class CPythonHost:
     async def transport(self) -> Transport:
         """A transport that applies the browser's rules by itself."""
         return transport.CorsTransport(self._page)
+
+    async def is_cold(self, project: str, *, remembers: bool, prefer: Prefer) -> bool:
+        """See :class:`Host`: its code is there at once."""
+        return False
 
 
 def this_host() -> Host:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from contextlib import closing
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -237,25 +237,14 @@ class Session:
         return self._deferred if _micropip.has_default_index_urls() else None
 
     async def _install(self, plan: DeferredConfiguration, request: InstallRequest) -> InstallReport:
-        if request.cache:
-            self._host.cache.warm()
-        found = await self._search.for_install(plan, request)
-        failover = request.failover(found.deferred, self._host.cache)
-        installation = installing.Installation(
-            failover, request, self._hook.call, lambda: found.report, self._configurator.ledgers
-        )
-        put_off = found.deferred.find is not None
-        order = found.deferred.provisional
-        try:
-            with (
-                self._configurator.serving(),
-                self._configurator.provisionally(order, plan.prefer) if put_off else nullcontext(),
-            ):
-                installed = await installation.run()
-        finally:
-            await failover.save()
-        happened = tuple(request.events.all)
-        return reporting.InstallReport(installed=installed, events=happened, report=found.report)
+        with closing(request.downloads):
+            if "_search" not in vars(self):
+                from .head_start import head_start  # of the first install
+
+                await head_start(self._host, plan, request)
+            from .one_install import run_install
+
+            return await run_install(self._search, self._host.cache, self._hook.call, plan, request)
 
     def _plan(  # the arguments of the public functions
         self,

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 from pyodide_mirror._lazy import hand_on
 
 if TYPE_CHECKING:
+    from .database import has_choice
     from .fetch import FetchTransport
-    from .page import page_facts
+    from .page import is_locked, page_facts
     from .policies import Policies
     from .storage import open_cache, open_store
 

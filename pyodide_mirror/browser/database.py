@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 import js
 from pyodide.ffi import JsException, create_once_callable, create_proxy
 
-from .ffi import Rejected
+from .ffi import Rejected, settle
 
 T = TypeVar("T")
 
@@ -18,12 +18,28 @@ LONG_PATIENCE: Final = 60.0
 """Seconds for writing, for which nothing waits."""
 
 
+CHOICE_DATABASE: Final = "pyodide_mirror"
+"""The database of the remembered mirror."""
+
+
 def has_databases() -> bool:
     """Whether this page has IndexedDB, and may use it."""
     try:
         return bool(getattr(js, "indexedDB", None))
     except JsException:
         return False  # SecurityError: it must not even be looked at
+
+
+async def has_choice() -> bool:
+    """Whether a mirror may be remembered; True where the browser does not say quickly."""
+    js_databases = getattr(js.indexedDB, "databases", None) if has_databases() else None
+    if js_databases is None:
+        return has_databases()
+    try:
+        js_found = await settle(js_databases, js.indexedDB)
+    except Rejected:
+        return True
+    return any(each.name == CHOICE_DATABASE for each in js_found)
 
 
 async def open_database(name: str, stores: list[str]) -> Any:

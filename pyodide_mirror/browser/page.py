@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from importlib import import_module
 from typing import Final
 
 import js
@@ -59,3 +60,10 @@ def says_offline(url: str) -> bool:
     """Whether the browser certainly cannot reach a URL (HTML standard: ``onLine``)."""
     on_line = getattr(getattr(js, "navigator", None), "onLine", True)
     return on_line is False and host_kind(url) is not HostKind.LOOPBACK
+
+
+def is_locked(project: str) -> bool:
+    """Whether a project, by its normalized name, is in Pyodide's lock file."""
+    js_api = import_module("pyodide_js")._api  # noqa: SLF001  # where micropip takes it from
+    js_packages = getattr(js_api, "lockfile_packages", None) or js_api.repodata_packages
+    return hasattr(js_packages, project)

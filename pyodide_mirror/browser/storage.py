@@ -31,7 +31,15 @@ from pyodide_mirror.storage import (
     max_entry_bytes,
 )
 
-from .database import LONG_PATIENCE, PATIENCE, T, has_databases, open_database, wait_for_event
+from .database import (
+    CHOICE_DATABASE,
+    LONG_PATIENCE,
+    PATIENCE,
+    T,
+    has_databases,
+    open_database,
+    wait_for_event,
+)
 from .ffi import Rejected, settle
 
 if TYPE_CHECKING:
@@ -39,7 +47,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-CHOICE_DATABASE: Final = "pyodide_mirror"
 CHOICE: Final = "choice"
 CACHE_DATABASE: Final = "pyodide_mirror_cache"
 CONTENT: Final = "content"

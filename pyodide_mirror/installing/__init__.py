@@ -7,9 +7,11 @@ from pyodide_mirror._lazy import hand_on
 if TYPE_CHECKING:
     from .deferred import DeferredMirrors, LoadPage
     from .failover import Failover
-    from .installation import Installation, InstallRequest
+    from .installation import Installation
     from .ledger import Ledgers
     from .mirror_client import MirrorClient, NoPageError
     from .mirror_order import MirrorOrder, RankedMirror
+    from .request import InstallRequest
+    from .site_packages import dist_info_folders
 
 __getattr__, __dir__, __all__ = hand_on(__name__)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
@@ -17,57 +16,25 @@ from pyodide_mirror._micropip import (
 )
 from pyodide_mirror.errors import IncompleteInstall, MirrorError
 from pyodide_mirror.model import printable
-from pyodide_mirror.probing import ProbeDownloads
 from pyodide_mirror.reporting import Event
-from pyodide_mirror.storage import NO_CACHE
 
 from .archive import cannot_unpack
 from .choices import ChoiceError
 from .closure import closure
-from .failover import Failover
-from .mirror_client import MirrorClient
 from .prefetch import Prefetcher
 from .site_packages import all_dist_info_folders, installed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pyodide_mirror.reporting import EventLog, Installed, Report
-    from pyodide_mirror.storage import Cache
+    from pyodide_mirror.reporting import Installed, Report
 
     from .closure import Closure, Gap
     from .conflicts import Conflicts
-    from .deferred import DeferredMirrors
+    from .failover import Failover
     from .ledger import Ledger, Ledgers
+    from .request import InstallRequest
     from .site_packages import InstalledDistribution
-
-
-@dataclass(slots=True)
-class InstallRequest:
-    """What was asked of one install.
-
-    ``options``: micropip's. ``verify``, ``cache``: as ``install`` has them. ``downloads``: what its
-    probes have fetched.
-    """
-
-    requirements: list[str]
-    options: Mapping[str, Any]
-    events: EventLog
-    verify: str = "index"
-    cache: bool = True
-    downloads: ProbeDownloads = field(default_factory=ProbeDownloads)
-
-    def failover(self, mirrors: DeferredMirrors, cache: Cache) -> Failover:
-        """What this install reads: through these mirrors, and the cache before them."""
-        client = MirrorClient(
-            mirrors.provisional.transport,
-            mirrors.provisional.timeout,
-            self.events.add,
-            cache=cache if self.cache else NO_CACHE,
-            credentials=self.options.get("credentials"),
-            downloads=self.downloads,
-        )
-        return Failover(mirrors, client, self.events.add, quorum=self.verify == "quorum")
 
 
 class Installation:

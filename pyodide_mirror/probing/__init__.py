@@ -8,6 +8,14 @@ if TYPE_CHECKING:
     from .canary import DEFAULT_CANARY, Canary, ProbeDownloads
     from .checks import probe_mirror
     from .race import Check, Result, check_all, run_race
-    from .verdict import UNUSABLE, check_bytes, check_metadata, rank, refuse_file_url, tier
+    from .verdict import (
+        UNUSABLE,
+        check_bytes,
+        check_metadata,
+        rank,
+        refuse_file_url,
+        refuse_mirror,
+        tier,
+    )
 
 __getattr__, __dir__, __all__ = hand_on(__name__)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
+    import asyncio
+
     from pyodide_mirror.model import ProjectPage
-    from pyodide_mirror.transport import Response
+    from pyodide_mirror.transport import Failure, Response
 
 DEFAULT_CANARY: Final = "iniconfig"
 """A pure project with a page of a few kilobytes and wheels of some 6 kB, on every full mirror."""
@@ -16,12 +18,19 @@ class ProbeDownloads:
     """What probes have fetched that an install can use, because its own project is the canary.
 
     ``pages``: with the answers they were read from, by index URL and project. ``files``: verified
-    wheels by their SHA-256.
+    wheels by their SHA-256. ``early``: what was asked for before any probe, by URL.
     """
 
     def __init__(self) -> None:
         self.pages: dict[tuple[str, str], tuple[ProjectPage, Response]] = {}
         self.files: dict[str, bytes] = {}
+        self.early: dict[str, asyncio.Task[Response | Failure]] = {}
+
+    def close(self) -> None:
+        """End what was asked for early, and not taken."""
+        for task in self.early.values():
+            task.cancel()
+        self.early.clear()
 
 
 class Canary(NamedTuple):

@@ -4,13 +4,13 @@ import importlib.metadata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from pyodide_mirror import InstallReport, Mirror
 from pyodide_mirror._micropip.lockfile import _lockfile_packages
 from pyodide_mirror.api import Session
-from pyodide_mirror.storage import Cache, MemoryBackend, MemoryStore
+from pyodide_mirror.storage import Cache, MemoryBackend
+from tests.support.fake_host import FakeHost
 from tests.support.fake_web import TIMEOUT, Web
 from tests.support.pyodide_micropip import LOCKFILE, PlainFetch, pyodide_micropip
 from tests.support.wheels import Wheel
@@ -23,14 +23,11 @@ class World:
         self.micropip = micropip
         self.folder = folder
         self.web = web
-        self.host: Any = SimpleNamespace(
-            store=MemoryStore(), cache=Cache(MemoryBackend()), transport=self._transport
+        self.host: Any = FakeHost(
+            web, cache=Cache(MemoryBackend()), cold=True, locked=_lockfile_packages
         )
         self.session = Session(self.host)
         self.locked: list[str] = []
-
-    async def _transport(self) -> Web:
-        return self.web
 
     async def install(self, *requirements: str, mirrors: Any, **options: Any) -> InstallReport:
         """Install as a user does; without what earlier installs have kept, unless asked to."""

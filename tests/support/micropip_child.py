@@ -204,13 +204,9 @@ def name_and_version(path: Path) -> list[str]:
 def new_session(web: Any) -> Any:
     """Make a session whose requests are answered from this web."""
     from pyodide_mirror.api import Session
-    from pyodide_mirror.storage import NO_CACHE, MemoryStore
+    from tests.support.fake_host import FakeHost
 
-    async def transport() -> Any:
-        return web
-
-    host = SimpleNamespace(store=MemoryStore(), cache=NO_CACHE, transport=transport)
-    return Session(host)
+    return Session(FakeHost(web, cold=True))
 
 
 def main(output: TextIO) -> None:

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import looptime
@@ -22,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pyodide_mirror.api import Session
-from pyodide_mirror.storage import NO_CACHE, MemoryStore
+from tests.support.fake_host import FakeHost
 from tests.support.fake_web import A, Answer, B, Web, file_url
 from tests.support.pyodide_micropip import FakePyodide, PlainFetch, pyodide_micropip
 from tests.support.wheels import Wheel, make_wheel
@@ -198,18 +197,13 @@ def world(version: str, delays: dict[str, float]) -> Iterator[World]:
         web, plain = Web(), Web()
         stock(web, delays)
         stock(plain, delays)
-        host = SimpleNamespace(store=MemoryStore(), cache=NO_CACHE, transport=lambda: later(web))
         with pyodide_micropip(version, place, PlainFetch(plain)) as (pyodide, micropip):
             pyodide.dynlibs = lambda: asyncio.sleep(0.005)
             before = of_micropip(micropip)
-            made = World(pyodide, micropip, web, plain, Session(host))  # type: ignore[arg-type]
+            made = World(pyodide, micropip, web, plain, Session(FakeHost(web, cold=True)))
             yield made
             assert of_micropip(micropip) == before
             assert [path.name for path in Path(folder).iterdir()] == ["site-packages"]
-
-
-async def later(web: Web) -> Web:
-    return web
 
 
 def of_micropip(micropip: Any) -> list[Any]:

@@ -13,7 +13,8 @@ from micropip import package_index
 from pyodide_mirror import InstallReport, NoUsableMirror
 from pyodide_mirror.api import Session
 from pyodide_mirror.model import Mirror
-from pyodide_mirror.storage import NO_CACHE, Choice, MemoryStore
+from pyodide_mirror.storage import Choice
+from tests.support.fake_host import FakeHost
 from tests.support.fake_web import DOWN, GONE, SLOW, A, B, Web, file_url
 from tests.support.wheels import make_wheel
 
@@ -23,18 +24,6 @@ WHEEL = make_wheel("packaging", "99.0")
 """Of a project that is installed here, so that the closure check finds nothing missing."""
 URLS = [A.index_url, B.index_url]
 PAGES = [mirror.project_url("packaging") for mirror in (A, B)]
-
-
-class Host:
-    """A host whose web is a table of answers."""
-
-    def __init__(self, web: Web) -> None:
-        self.web = web
-        self.store = MemoryStore()
-        self.cache = NO_CACHE
-
-    async def transport(self) -> Web:
-        return self.web
 
 
 class FakeMicropip:
@@ -73,7 +62,7 @@ class Ground:
 
     def __init__(self) -> None:
         self.web = Web()
-        self.host = Host(self.web)
+        self.host = FakeHost(self.web)
         self.micropip = FakeMicropip()
         for mirror in (A, B):
             self.web.publish(mirror, WHEEL)

@@ -16,8 +16,9 @@ import pytest
 from pyodide_mirror import IncompleteInstall, InstallReport, MirrorError
 from pyodide_mirror._micropip import unpack
 from pyodide_mirror.api import Session
-from pyodide_mirror.storage import NO_CACHE, Cache, CachedPage, MemoryBackend, MemoryStore
+from pyodide_mirror.storage import Cache, CachedPage, MemoryBackend
 from pyodide_mirror.transport import NO_PROGRESS, Progress, Request, Response
+from tests.support.fake_host import FakeHost
 from tests.support.fake_web import A, Answer, B, Web, file_url
 from tests.support.pyodide_micropip import VERSIONS, FakePyodide, PlainFetch, pyodide_micropip
 from tests.support.wheels import Wheel, make_wheel
@@ -49,13 +50,8 @@ class Ground:
 
     def __init__(self, pyodide: FakePyodide, micropip: Any, web: WatchedWeb) -> None:
         self.pyodide, self.micropip, self.web = pyodide, micropip, web
-        self.host: Any = SimpleNamespace(
-            store=MemoryStore(), cache=NO_CACHE, transport=self._transport
-        )
+        self.host: Any = FakeHost(web, cold=True)
         self.session = Session(self.host)
-
-    async def _transport(self) -> Web:
-        return self.web
 
     async def install(self, *wanted: str, mirrors: Any = A, **options: Any) -> InstallReport:
         return await self.session.install(list(wanted), mirrors=mirrors, **options)

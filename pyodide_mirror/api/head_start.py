@@ -1,0 +1,111 @@
+"""The head start of a page's first install: it asks the first mirror before it loads its code.
+
+A browser fetches while Python compiles. What comes back waits for the probe of that mirror, which
+judges it as any other answer; what no probe asks for was a request in vain, and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+from pyodide_mirror import index, installing, probing, storage
+from pyodide_mirror.transport import Response, request_to, send
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pyodide_mirror.installing import InstallRequest
+    from pyodide_mirror.model import Mirror
+    from pyodide_mirror.transport import Failure, Transport
+
+    from .configuration import DeferredConfiguration
+    from .host import Host
+
+_PATIENCE: Final = 60.0
+"""Seconds; whoever waits for an answer has a time-out of their own."""
+_SMALL_PAGE: Final = 262_144
+"""Bytes of a page that may be read twice: that takes less than a round trip."""
+
+
+async def head_start(host: Host, plan: DeferredConfiguration, request: InstallRequest) -> None:
+    """Ask for the first page, load an install's code, and ask for the wheel as soon as can be."""
+    first = (*request.requirements, "")[0]
+    # Whether a marker applies, only packaging can say.
+    project = "" if ";" in first else index.requirement_name(first)
+    if not project or not await _is_plain(host, plan, project):
+        return
+    mirror = plan.settings.mirrors.mirrors[0]
+    transport = await host.transport()
+    if probing.refuse_mirror(mirror, transport.page, named=plan.settings.mirrors.named):
+        return
+    early = request.downloads.early
+    url = mirror.project_url(project)
+    asked = early[url] = _ask(mirror, transport, url, index.MAX_PAGE_BYTES, accept=index.ACCEPT)
+    for _ in _micropip():
+        await asyncio.sleep(0)  # the browser has its turn
+    wanted = None
+    for _ in _ours():
+        await asyncio.sleep(0)
+        if wanted is None and asked.done():
+            specifier = index.specifier_of(project, request.requirements)
+            wanted = _wanted_wheel(mirror, transport, asked.result(), project, specifier)
+            if wanted:
+                early[wanted] = _ask(mirror, transport, wanted, index.SMALL_WHEEL)
+
+
+async def _is_plain(host: Host, plan: DeferredConfiguration, project: str) -> bool:
+    """Whether the first mirror is sure to be asked for this project first of all."""
+    mirrors = plan.settings.mirrors.mirrors
+    special = any(mirror.projects or mirror.is_exclusive for mirror in mirrors)
+    if special or plan.settings.canary != probing.DEFAULT_CANARY:
+        return False
+    if project in installing.dist_info_folders():
+        return False
+    return await host.is_cold(project, remembers=plan.remember, prefer=plan.prefer)
+
+
+def _ask(
+    mirror: Mirror, transport: Transport, url: str, max_bytes: int, *, accept: str = ""
+) -> asyncio.Task[Response | Failure]:
+    request = request_to(mirror, url, accept=accept, timeout=_PATIENCE, max_bytes=max_bytes)
+    return asyncio.ensure_future(send(transport, request))
+
+
+def _wanted_wheel(
+    mirror: Mirror,
+    transport: Transport,
+    answer: Response | Failure,
+    project: str,
+    specifier: str,
+) -> str:
+    """The URL of the wheel that the probe will ask for, or "" where that is not plain to see."""
+    if not isinstance(answer, Response) or not answer.ok or len(answer.body) > _SMALL_PAGE:
+        return ""
+    try:
+        file = index.best_wheel(index.read_page(answer, project), specifier)
+    except index.PageError:
+        return ""
+    if file is None or file.size is None or file.size > index.SMALL_WHEEL:
+        return ""
+    return "" if probing.refuse_file_url(file.url, mirror, transport.page) else file.url
+
+
+def _micropip() -> Iterator[object]:
+    """Load micropip, part by part."""
+    for name in ("html.parser", "ipaddress", "platform", "micropip"):
+        yield import_module(name)
+
+
+def _ours() -> Iterator[object]:
+    """Load what an install needs of ours, part by part."""
+    yield index.best_wheel
+    yield index.read_page
+    yield probing.probe_mirror
+    yield probing.run_race
+    yield storage.Cache
+    yield installing.MirrorClient
+    yield installing.Failover
+    yield installing.Ledgers
+    yield installing.Installation

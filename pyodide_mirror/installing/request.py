@@ -1,0 +1,51 @@
+"""What was asked of one install."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pyodide_mirror.probing import ProbeDownloads
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyodide_mirror.reporting import EventLog
+    from pyodide_mirror.storage import Cache
+
+    from .deferred import DeferredMirrors
+    from .failover import Failover
+
+
+@dataclass(slots=True)
+class InstallRequest:
+    """What was asked of one install.
+
+    ``options``: micropip's. ``verify``, ``cache``: as ``install`` has them. ``downloads``: what its
+    probes have fetched.
+    """
+
+    requirements: list[str]
+    options: Mapping[str, Any]
+    events: EventLog
+    verify: str = "index"
+    cache: bool = True
+    downloads: ProbeDownloads = field(default_factory=ProbeDownloads)
+
+    def failover(self, mirrors: DeferredMirrors, cache: Cache) -> Failover:
+        """What this install reads: through these mirrors, and the cache before them."""
+        # Half of the package: a request is made before that is loaded.
+        from pyodide_mirror.storage import NO_CACHE
+
+        from .failover import Failover
+        from .mirror_client import MirrorClient
+
+        client = MirrorClient(
+            mirrors.provisional.transport,
+            mirrors.provisional.timeout,
+            self.events.add,
+            cache=cache if self.cache else NO_CACHE,
+            credentials=self.options.get("credentials"),
+            downloads=self.downloads,
+        )
+        return Failover(mirrors, client, self.events.add, quorum=self.verify == "quorum")

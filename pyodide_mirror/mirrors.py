@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from micropip.package_index import DEFAULT_INDEX_URLS
-
+from pyodide_mirror._micropip import PYPI_URL
 from pyodide_mirror.model import Mirror
 
-PYPI_URL: Final[str] = DEFAULT_INDEX_URLS[0]
 MIRRORS_AS_OF: Final = "2026-11-20"
 _CN: Final = "China"
 MIRRORS: Final[tuple[Mirror, ...]] = (

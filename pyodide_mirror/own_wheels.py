@@ -148,56 +148,98 @@ def _files_in(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
 def as_pages_get_it(path: str, content: bytes) -> bytes:
     """A file of the package without what only readers and type checkers of the source want.
 
-    Docstrings stay in what users see: public functions; classes that say that they are in
-    ``pyodide_mirror``, where users find them; and ``Session``, which has most functions. Imports
-    for type checkers stay where :mod:`pyodide_mirror._lazy` reads them. All else stays on its line.
+    Docstrings and annotations stay in what users see: public functions; classes that say that they
+    are in ``pyodide_mirror``, where users find them; and ``Session``, which has most functions.
+    Imports for type checkers stay where :mod:`pyodide_mirror._lazy` reads them. All else stays on
+    its line.
     """
     source = content.decode()
     if not path.endswith(".py"):  # it is JavaScript, with comments on lines of their own
         return re.sub(r"(?m)^[ \t]*//.*$", "", source).encode()
     tree = ast.parse(source)
-    lines = source.splitlines()
-    for text, instead in _unseen_texts(tree):
-        _replace(lines, text, instead)
+    parts = [*_unseen_texts(tree), *_unseen_annotations(tree)]
     if not path.endswith("__init__.py"):
-        for block in tree.body:
-            if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING":
-                _replace(lines, block, "")
-    for token in tokenize.generate_tokens(io.StringIO("\n".join([*lines, ""])).readline):
+        parts += [_place(each) for each in tree.body if _is_for_type_checkers(each)]
+    lines = source.encode().splitlines()
+    for first, start, last, end, new in sorted(parts, reverse=True):
+        rest = lines[last - 1][end:]
+        lines[first - 1 : last] = [
+            lines[first - 1][:start] + new.encode() + (rest if first == last else b""),
+            *[b""] * (last - first - 1),
+            *[rest] * (last > first),
+        ]
+    return _without_comments(b"\n".join([*lines, b""]))
+
+
+def _without_comments(source: bytes) -> bytes:
+    lines = source.decode().splitlines()
+    for token in tokenize.tokenize(io.BytesIO(source).readline):
         if token.type == tokenize.COMMENT:
             row, column = token.start
-            lines[row - 1] = lines[row - 1][:column].rstrip()
-    return "\n".join([*lines, ""]).encode()
+            lines[row - 1] = lines[row - 1][:column]
+    return "\n".join([*map(str.rstrip, lines), ""]).encode()
 
 
-def _replace(lines: list[str], node: ast.stmt, new: str) -> None:
-    """Put something into the place of a statement; the lines stay as many."""
-    last = node.end_lineno or node.lineno
-    before = lines[node.lineno - 1].encode()[: node.col_offset].decode()
-    after = lines[last - 1].encode()[node.end_col_offset :].decode()
-    lines[node.lineno - 1 : last] = [(before + new + after).rstrip()] + [""] * (last - node.lineno)
+_Part = tuple[int, int, int, int, str]
+"""A part of a source, as line and byte of its start and end, and what is to stand there."""
 
 
-def _unseen_texts(tree: ast.AST, *, seen: bool = False) -> Iterator[tuple[ast.Expr, str]]:
-    """The statements that are a text and nothing else, and what has to stand in their place.
+def _place(node: ast.stmt | ast.expr, new: str = "") -> _Part:
+    end = node.end_lineno or node.lineno, node.end_col_offset or 0
+    return node.lineno, node.col_offset, *end, new
 
-    They are docstrings, and notes on an attribute. A block needs a statement.
-    """
+
+def _is_for_type_checkers(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+def _unseen_texts(tree: ast.AST, *, seen: bool = False) -> Iterator[_Part]:
+    """The statements that are a text and nothing else: docstrings, and notes on an attribute."""
     body = getattr(tree, "body", None)
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and not seen:
             if isinstance(node.value.value, str):
-                yield node, "..." if body == [node] else ""
+                yield _place(node, "..." if body == [node] else "")  # a block needs a statement
         elif isinstance(node, ast.ClassDef):
-            names = {ast.unparse(each).partition(" = ")[0] for each in node.body}
-            yield from _unseen_texts(node, seen=node.name == "Session" or "__module__" in names)
+            yield from _unseen_texts(node, seen=_is_seen(node))
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            public = seen and not node.name.startswith("_")
-            yield from _unseen_texts(
-                node, seen=public or node.name in sys.modules[_PACKAGE].__all__
-            )
+            yield from _unseen_texts(node, seen=_is_seen_in(node, seen=seen))
         else:
             yield from _unseen_texts(node)
+
+
+def _unseen_annotations(tree: ast.AST, *, seen: bool = False) -> Iterator[_Part]:
+    """The annotations of functions, which nothing reads when they run."""
+    for node in ast.iter_child_nodes(tree):
+        here = isinstance(node, ast.ClassDef) and _is_seen(node)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            here = _is_seen_in(node, seen=seen)
+            if not here:
+                yield from _annotations(node)
+        yield from _unseen_annotations(node, seen=here)
+
+
+def _annotations(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[_Part]:
+    found = function.args
+    for each in (*found.posonlyargs, *found.args, *found.kwonlyargs, found.vararg, found.kwarg):
+        if each is not None and each.annotation is not None:
+            *_, last, end, _ = _place(each.annotation)
+            yield each.lineno, each.col_offset + len(each.arg), last, end, ""
+    result = function.returns
+    if result is not None and result.lineno == result.end_lineno:
+        first, start, last, end, _ = _place(result)
+        yield first, start - len(" -> "), last, end, ""
+
+
+def _is_seen(node: ast.ClassDef) -> bool:
+    names = {ast.unparse(each).partition(" = ")[0] for each in node.body}
+    return node.name == "Session" or "__module__" in names
+
+
+def _is_seen_in(node: ast.FunctionDef | ast.AsyncFunctionDef, *, seen: bool) -> bool:
+    """Whether users see a function; ``seen``: whether it is in what they see."""
+    listed = node.name in sys.modules[_PACKAGE].__all__
+    return listed or (seen and not node.name.startswith("_"))
 
 
 def _is_host_only(path: str) -> bool:

@@ -7,7 +7,7 @@ from pyodide_mirror._lazy import hand_on
 if TYPE_CHECKING:
     from .fetch import CURRENT_INSTALL, FetchPatch, InstallSource, ServedPage
     from .hook import PREPARED, InstallHook, check_options
-    from .index_urls import IndexUrls, Prefer, has_default_index_urls
+    from .index_urls import PYPI_URL, IndexUrls, Prefer, has_default_index_urls
     from .lockfile import (
         hidden_from_lockfile,
         locked_version,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import micropip
 from micropip import package_index
 
 from pyodide_mirror.model import PLACEHOLDER, is_project_name, normalize, project_url
+
+PYPI_URL: Final[str] = package_index.DEFAULT_INDEX_URLS[0]
+"""PyPI's index: micropip's first default, before anything of ours can have changed it."""
 
 Prefer = Literal["lockfile", "index"]
 """What micropip asks first: Pyodide's lock file, or the index."""

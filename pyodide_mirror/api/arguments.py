@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pyodide_mirror.mirrors import MIRRORS
 from pyodide_mirror.model import Mirror, is_project_name, normalize
 
 if TYPE_CHECKING:
@@ -52,7 +51,11 @@ def check_mirrors(mirrors: MirrorsArgument) -> Mirrors:
     if mirrors is None:
         urls = re.split(r"[\s,]+", os.environ.get(ENVIRONMENT_VARIABLE, ""))
         found = [Mirror.from_untrusted(url) for url in urls if url]
-        return Mirrors(_unique(found), named=True) if found else Mirrors(MIRRORS, named=False)
+        if found:
+            return Mirrors(_unique(found), named=True)
+        from pyodide_mirror.mirrors import MIRRORS  # it needs micropip, for PyPI's address
+
+        return Mirrors(MIRRORS, named=False)
     if isinstance(mirrors, (str, Mirror)):
         mirrors = [mirrors]
     elif isinstance(mirrors, (bytes, Mapping)) or not isinstance(mirrors, Iterable):

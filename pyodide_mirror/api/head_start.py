@@ -43,6 +43,7 @@ async def head_start(host: Host, plan: DeferredConfiguration, request: InstallRe
     early = request.downloads.early
     url = mirror.project_url(project)
     asked = early[url] = _ask(mirror, transport, url, index.MAX_PAGE_BYTES, accept=index.ACCEPT)
+    await asyncio.sleep(0)  # the request goes out
     for _ in _micropip():
         await asyncio.sleep(0)  # the browser has its turn
     wanted = None

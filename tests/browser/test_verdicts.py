@@ -173,14 +173,14 @@ def test_chromium_tells_cors_even_where_opaque_requests_are_withheld(
 async def probe_unnamed(selenium: Engine, url: str) -> dict[str, str]:
     """Probe a mirror that only the built-in table names."""
     import pyodide_mirror
-    from pyodide_mirror.api import arguments
+    from pyodide_mirror import mirrors
 
-    table = arguments.MIRRORS
-    arguments.MIRRORS = (pyodide_mirror.Mirror(url),)
+    table = mirrors.MIRRORS
+    mirrors.MIRRORS = (pyodide_mirror.Mirror(url),)
     try:
         report = await pyodide_mirror.probe(canary="zoo-canary", timeout=30)
     finally:
-        arguments.MIRRORS = table
+        mirrors.MIRRORS = table
     return {outcome.mirror.index_url: str(outcome.reason) for outcome in report.outcomes}
 
 

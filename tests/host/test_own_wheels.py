@@ -141,6 +141,9 @@ def said_in(source: bytes) -> str:
             statements = getattr(node, part, None)
             if isinstance(statements, list):
                 setattr(node, part, [each for each in statements if not is_silent(each)])
+        for unseen in ("annotation", "returns"):
+            if not isinstance(node, ast.AnnAssign) and hasattr(node, unseen):
+                setattr(node, unseen, None)
         for unsure in ("col_offset", "end_col_offset", "end_lineno"):
             if hasattr(node, unsure):
                 setattr(node, unsure, 0)
@@ -163,7 +166,9 @@ def test_in_pages_users_see_the_same_documentation(tmp_path: Path) -> None:
     code = (
         "import inspect, json, pyodide_mirror as ours\n"
         "names = [name for name in ours.__all__ if callable(getattr(ours, name))]\n"
-        "print(json.dumps([ours.__file__, {n: inspect.getdoc(getattr(ours, n)) for n in names}]))"
+        "told = lambda each: inspect.getdoc(each) + (\n"
+        "    str(inspect.signature(each)) if inspect.isroutine(each) else '')\n"
+        "print(json.dumps([ours.__file__, {n: told(getattr(ours, n)) for n in names}]))"
     )
     told = [
         json.loads(

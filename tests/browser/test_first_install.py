@@ -1,0 +1,100 @@
+"""The first install of a page: what it asks for before it has loaded its code, and what it loads.
+
+`first_install.txt` is the budget: the modules that an install of one small package loads. Whoever
+adds one makes the first install of each user slower, and says so by a change of that list.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.engines import Engine
+from tests.zoo.zoo import Zoo
+
+pytestmark = pytest.mark.engines(
+    "chromium", "chromium-worker", "firefox", "webkit", ci=("chromium", "firefox")
+)
+
+BUDGET = Path(__file__).with_name("first_install.txt")
+_INSTALL = """
+import json, sys
+from pyodide.code import run_js
+from pyodide.ffi import create_proxy
+
+import pyodide_mirror
+
+loaded = create_proxy(lambda: len([name for name in sys.modules if name in LAST]))
+seen = run_js('''(loaded) => {
+    const seen = [], real = globalThis.fetch;
+    globalThis.fetch = (url, options) => {
+        seen.push([String(url), loaded()]);
+        return real(url, options);
+    };
+    return seen;
+}''')(loaded)
+before = set(sys.modules)
+await pyodide_mirror.install("zoo-canary", mirrors=URL, timeout=30, remember=False)
+ours = set(sys.modules) - before
+import micropip, zoo_canary
+json.dumps([seen.to_py(), sorted(ours)])
+"""
+LAST = ("micropip", "pyodide_mirror.installing.installation")
+"""What is loaded after the first request."""
+
+
+@pytest.fixture
+def first(open_page: Callable[..., Engine], zoo: Zoo) -> tuple[str, list[list[object]], list[str]]:
+    """The mirror's index URL; the requests, with how many of `LAST` were loaded; the modules."""
+    url = zoo.url("healthy")
+    code = _INSTALL.replace("LAST", repr(LAST)).replace("URL", repr(url))
+    # By JavaScript: pytest-pyodide's own way would load modules that an install loads, too.
+    run = f"return await pyodide.runPythonAsync({json.dumps(code)});"
+    requests, modules = json.loads(open_page().run_js(run))
+    return url, requests, modules
+
+
+def test_the_page_is_asked_for_before_micropip_is_loaded(
+    first: tuple[str, list[list[object]], list[str]],
+) -> None:
+    url, requests, _ = first
+    assert requests[0] == [f"{url}/zoo-canary/", 0]
+    # The wheel is next, sooner or later: that depends on how fast the mirror is.
+    assert [str(each).endswith(".whl") for each, _ in requests] == [False, True]
+
+
+def test_no_more_is_loaded_than_the_budget_allows(
+    first: tuple[str, list[list[object]], list[str]],
+) -> None:
+    *_, modules = first
+    loaded = {name for name in modules if not name.startswith("micropip")}
+    budget = set(BUDGET.read_text("utf-8").split())
+    assert sorted(loaded - budget) == [], "not in the budget"
+    # It would be no limit any more if it had what nothing needs.
+    ours = {name for name in budget if name.startswith("pyodide_mirror")}
+    assert sorted(ours - loaded) == [], "in the budget for nothing"
+
+
+_REMEMBER = """
+import json
+import pyodide_mirror
+from pyodide_mirror.browser import has_choice
+
+before = await has_choice()
+await pyodide_mirror.configure(URL, canary="zoo-canary", timeout=30)
+json.dumps([before, await has_choice()])
+"""
+_NOTHING_REMEMBERED = """
+const request = indexedDB.deleteDatabase("pyodide_mirror");
+await new Promise((resolve) => request.addEventListener("success", resolve));
+"""
+
+
+def test_a_mirror_that_is_remembered_is_seen_without_a_look_at_it(
+    open_page: Callable[..., Engine], zoo: Zoo
+) -> None:
+    code = json.dumps(_REMEMBER.replace("URL", repr(zoo.url("healthy"))))
+    page = open_page()
+    page.run_js(_NOTHING_REMEMBERED)
+    assert json.loads(page.run_js(f"return await pyodide.runPythonAsync({code});")) == [False, True]

@@ -1,0 +1,90 @@
+"""What is asked for before the code of an install is there is what its probe would ask for."""
+
+import asyncio
+
+import pytest
+
+from pyodide_mirror import NoUsableMirror
+from pyodide_mirror.api.arguments import Mirrors
+from pyodide_mirror.api.configuration import DeferredConfiguration, ProbeSettings
+from pyodide_mirror.api.head_start import head_start
+from pyodide_mirror.installing import InstallRequest
+from pyodide_mirror.probing import DEFAULT_CANARY
+from pyodide_mirror.reporting import EventLog
+from pyodide_mirror.transport import Response
+from tests.support.fake_web import DOWN, SLOW, TIMEOUT, A, B, file_url
+from tests.support.install_world import World
+from tests.support.wheels import make_wheel
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.looptime]
+
+WHEEL = make_wheel("zpkg", "1.0")
+OTHER = make_wheel("zother", "1.0")
+PAGE, FILE = A.project_url("zpkg"), file_url(A, WHEEL)
+
+
+@pytest.mark.parametrize("cold", [True, False])
+async def test_nothing_is_asked_for_twice_or_more_than_without_it(world: World, cold: bool) -> None:
+    world.host.cold = cold
+    world.web.publish(A, WHEEL, size=len(WHEEL.data))
+    await world.install("zpkg", mirrors=[A])
+    assert world.folders == ["zpkg-1.0"]
+    assert world.web.asked == [PAGE, FILE]
+
+
+async def test_it_asks_for_the_page_and_for_the_wheel_that_the_probe_will_want(
+    world: World,
+) -> None:
+    world.web.publish(A, WHEEL, make_wheel("zpkg", "0.9"), size=len(WHEEL.data))
+    settings = ProbeSettings(Mirrors((A, B), named=True), DEFAULT_CANARY, TIMEOUT)
+    request = InstallRequest(["zpkg>=0.5"], {}, EventLog(None))
+    await head_start(world.host, DeferredConfiguration(settings, "lockfile"), request)
+    assert list(request.downloads.early) == [PAGE, FILE]
+    answers = await asyncio.gather(*request.downloads.early.values())
+    assert [isinstance(each, Response) and each.status for each in answers] == [200, 200]
+
+
+async def test_only_the_first_install_has_one(world: World) -> None:
+    world.web.publish(A, WHEEL, size=len(WHEEL.data))
+    world.web.publish(A, OTHER, size=len(OTHER.data))
+    await world.install("zpkg", mirrors=[A])
+    await world.install("zother", mirrors=[A])
+    assert world.web.asked == [PAGE, FILE, A.project_url("zother"), file_url(A, OTHER)]
+
+
+async def test_what_the_page_forbids_is_not_asked_for(world: World) -> None:
+    inside = "http://192.168.0.7/zpkg-1.0-py3-none-any.whl"
+    world.web.publish(A, WHEEL, size=len(WHEEL.data), url=inside)
+    with pytest.raises(NoUsableMirror):
+        await world.install("zpkg", mirrors=[A])
+    assert inside not in world.web.asked
+
+
+@pytest.mark.parametrize("cold", [True, False])
+async def test_a_mirror_that_fails_gets_its_verdict(world: World, cold: bool) -> None:
+    world.host.cold = cold
+    world.web.answer(PAGE, DOWN)
+    world.web.publish(B, WHEEL, size=len(WHEEL.data))
+    report = await world.install("zpkg", mirrors=[A, B])
+    found = {each.mirror.index_url: each.reason for each in report.report.outcomes}
+    assert found == {A.index_url: "unreachable", B.index_url: "ok"}
+    assert world.web.asked[:2] == [PAGE, PAGE]  # the second one is the probe's, opaque
+    assert world.web.asked.count(PAGE) == 2
+
+
+async def test_a_mirror_that_does_not_answer_has_no_longer_for_it(world: World) -> None:
+    world.web.answer(PAGE, SLOW)
+    started = asyncio.get_running_loop().time()
+    with pytest.raises(NoUsableMirror) as raised:
+        await world.install("zpkg", mirrors=[A])
+    assert [each.reason for each in raised.value.report.outcomes] == ["timeout"]
+    assert asyncio.get_running_loop().time() - started < TIMEOUT + 1
+    assert world.web.cancelled == [PAGE]
+
+
+async def test_what_nobody_asks_for_ends_with_the_install(world: World) -> None:
+    world.web.answer(PAGE, SLOW)
+    with pytest.raises(ValueError, match="requirement"):
+        await world.install("zpkg", "no requirement", mirrors=[A])
+    await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
+    assert world.web.asked == world.web.cancelled == [PAGE]

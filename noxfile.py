@@ -149,6 +149,14 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def bench_startup(session: nox.Session) -> None:
+    """Measure from a ready Pyodide to a package in use, through us and plain micropip."""
+    install(session, "test")
+    ground(session)
+    session.run("python", "-m", "tests.benchmarks.startup", *session.posargs)
+
+
+@nox.session
 def bench_jupyterlite(session: nox.Session) -> None:
     """Measure how long a JupyterLite site takes to its first output, with us and without."""
     install(session, "test")

@@ -31,7 +31,6 @@ MIRRORS = {"probe included": 1, "nine bad ahead": 10, "99 bad ahead": 100}
 """Kinds by the number of mirrors that are given."""
 BASES = {"repeat visit": REPEAT, "offline": REPEAT}
 """What a kind is compared with, where it is not `PLAIN`."""
-BEGIN, END = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
 
 LEGEND = """\
 Ratios are to plain micropip through the one healthy mirror, in the same round; those of "repeat
@@ -160,14 +159,17 @@ def _text(path: str) -> str:
     return Path(path).read_text("utf-8") if Path(path).exists() else ""
 
 
-def write(document: Path, what: str, found: Iterable[str]) -> None:
+def write(
+    document: Path, what: str, found: Iterable[str], *, legend: str = LEGEND, mark: str = "bench"
+) -> None:
     """Put tables in Markdown between the marks of a document.
 
     Raises ValueError when there are no such marks.
     """
-    before, begin, rest = document.read_text("utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
+    first, last = f"<!-- {mark}: begin -->\n", f"<!-- {mark}: end -->\n"
+    before, begin, rest = document.read_text("utf-8").partition(first)
+    _, end, after = rest.partition(last)
     if not (begin and end):
-        raise ValueError(f"{document} lacks the lines {BEGIN.strip()} and {END.strip()}")
-    text = "\n\n".join([f"Measured on {what}.", LEGEND, *found])
-    document.write_text(f"{before}{BEGIN}\n{text}\n\n{END}{after}", "utf-8")
+        raise ValueError(f"{document} lacks the lines {first.strip()} and {last.strip()}")
+    tables = "\n\n".join([f"Measured on {what}.", legend, *found])
+    document.write_text(f"{before}{begin}\n{tables}\n\n{end}{after}", "utf-8")

@@ -878,6 +878,7 @@ async def test_other_methods_are_405(world: World) -> None:
         answer = await world.get(path, method=method)
         expected = 405, "GET, HEAD, OPTIONS"
         assert (answer.status, answer.headers["allow"]) == expected, (method, path)
+        assert "folder" in answer.text, "it says how files get in"
         assert answer.headers["cache-control"] == "no-store"
         check_readable(answer)
 

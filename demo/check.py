@@ -31,8 +31,10 @@ _TREE = """
 import json
 from importlib import import_module
 from importlib.metadata import requires
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from pyodide_mirror import _packaging
+
+Requirement = _packaging.requirements.Requirement
+canonicalize_name = _packaging.utils.canonicalize_name
 
 def tree(wanted, seen):
     node = (canonicalize_name(wanted.name), frozenset(wanted.extras))

@@ -57,7 +57,7 @@ async def head_start(host: Host, plan: DeferredConfiguration, request: InstallRe
             specifier = index.specifier_of(project, request.requirements)
             wanted = _wanted_wheel(mirror, transport, asked.result(), project, specifier)
             if wanted:
-                early[wanted] = _ask(mirror, transport, wanted, index.SMALL_WHEEL)
+                early[wanted] = _ask(mirror, transport, wanted, probing.MAX_WHEEL_BYTES)
 
 
 async def _is_plain(host: Host, plan: DeferredConfiguration, project: str) -> bool:

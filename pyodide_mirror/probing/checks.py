@@ -51,7 +51,8 @@ if TYPE_CHECKING:
     from .canary import Canary
 
 _MOST_OTHER_URLS: Final = 2
-_MAX_WHEEL_BYTES: Final = 64 * 1024 * 1024
+MAX_WHEEL_BYTES: Final = 64 * 1024 * 1024
+"""The most that is read of a wheel, whatever its page says."""
 _START_BYTES: Final = 65_536
 """Of a large file, after which a request for its start is ended."""
 _OF_A_FILE: Final = frozenset({Reason.FILES_BLOCKED, Reason.HASH_MISMATCH})
@@ -148,7 +149,7 @@ class _MirrorCheck(NamedTuple):
         return first
 
     async def _look_at_wheel(self, file: File) -> Finding | None:
-        response = await self._get(file.url, _MAX_WHEEL_BYTES)
+        response = await self._get(file.url, MAX_WHEEL_BYTES)
         if isinstance(response, Failure):
             return file_failure(response, file)
         finding = check_bytes(file, response)

@@ -8,11 +8,12 @@ from pyodide_mirror import NoUsableMirror
 from pyodide_mirror.api.arguments import Mirrors
 from pyodide_mirror.api.configuration import DeferredConfiguration, ProbeSettings
 from pyodide_mirror.api.head_start import head_start
+from pyodide_mirror.index import SMALL_WHEEL
 from pyodide_mirror.installing import InstallRequest
 from pyodide_mirror.probing import DEFAULT_CANARY
 from pyodide_mirror.reporting import EventLog
 from pyodide_mirror.transport import Response
-from tests.support.fake_web import DOWN, SLOW, TIMEOUT, A, B, file_url
+from tests.support.fake_web import DOWN, SLOW, TIMEOUT, A, Answer, B, file_url
 from tests.support.install_world import World
 from tests.support.wheels import make_wheel
 
@@ -70,6 +71,18 @@ async def test_a_mirror_that_fails_gets_its_verdict(world: World, cold: bool) ->
     assert found == {A.index_url: "unreachable", B.index_url: "ok"}
     assert world.web.asked[:2] == [PAGE, PAGE]  # the second one is the probe's, opaque
     assert world.web.asked.count(PAGE) == 2
+
+
+@pytest.mark.parametrize("cold", [True, False])
+async def test_a_wheel_that_is_larger_than_promised_gets_its_verdict(
+    world: World, cold: bool
+) -> None:
+    world.host.cold = cold
+    world.web.publish(A, WHEEL, size=len(WHEEL.data))
+    world.web.answer(FILE, Answer(body=bytes(SMALL_WHEEL + 1)))
+    with pytest.raises(NoUsableMirror) as raised:
+        await world.install("zpkg", mirrors=[A])
+    assert [each.reason for each in raised.value.report.outcomes] == ["hash-mismatch"]
 
 
 async def test_a_mirror_that_does_not_answer_has_no_longer_for_it(world: World) -> None:

@@ -17,22 +17,19 @@ if TYPE_CHECKING:
 
 __all__ = ["requirements", "specifiers", "tags", "utils", "version"]
 
-_PLACES = ("micropip._vendored.packaging.src.packaging", "packaging")
-"""Where micropip has it since 0.6, and the project."""
+_PLACES = ["micropip._vendored.packaging.src.packaging", "packaging"]
+"""Where micropip has it, in 0.9 to 0.11, and the project: in pages the first is preferred."""
+if sys.platform != "emscripten":
+    _PLACES.reverse()
 
 
 def __getattr__(name: str) -> ModuleType:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(f"{_place()}.{name}")
+    preferred, other = _PLACES
+    try:
+        module = import_module(f"{preferred}.{name}")
+    except ImportError:  # another version of micropip, or no page
+        module = import_module(f"{other}.{name}")
     setattr(sys.modules[__name__], name, module)
     return module
-
-
-def _place() -> str:
-    in_pages = sys.platform == "emscripten"
-    try:
-        import_module(_PLACES[0] if in_pages else _PLACES[1])
-    except ImportError:  # another version of micropip, or no page
-        in_pages = not in_pages
-    return _PLACES[0] if in_pages else _PLACES[1]

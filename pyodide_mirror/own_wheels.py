@@ -2,12 +2,12 @@
 
 ``python -m pyodide_mirror.own_wheels FOLDER`` writes the one for pages into a folder.
 
-It is a copy of the installed package without the rooms that no page can use, and without comments
-and those docstrings that no user sees: a quarter of the bytes. Lines keep their numbers, so that a
-traceback is that of the package. Its platform tags are
-those of Pyodide (PEP 783): micropip prefers it to the whole one (micropip 0.9 takes whichever is
-listed last, so list it last), and pip on a desktop never takes it. The build tag of a name is made
-of the content: one file name is one content everywhere, and no cache has anything stale under it.
+It is a copy of the installed package without the rooms that no page can use, and without comments,
+docstrings and annotations that no user sees: a quarter of the bytes. Lines keep their numbers, so
+that a traceback is that of the package. Its platform tags are those of Pyodide (PEP 783): micropip
+prefers it to the whole one (micropip 0.9 takes whichever is listed last, so list it last), and pip
+on a desktop never takes it. The build tag of a name is made of the content: one file name is one
+content everywhere, and no cache has anything stale under it.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def as_pages_get_it(path: str, content: bytes) -> bytes:
     if not path.endswith(".py"):  # it is JavaScript, with comments on lines of their own
         return re.sub(r"(?m)^[ \t]*//.*$", "", source).encode()
     tree = ast.parse(source)
-    parts = [*_unseen_texts(tree), *_unseen_annotations(tree)]
+    parts = [*_unseen(tree)]
     if not path.endswith("__init__.py"):
         parts += [_place(each) for each in tree.body if _is_for_type_checkers(each)]
     lines = source.encode().splitlines()
@@ -193,30 +193,24 @@ def _is_for_type_checkers(node: ast.stmt) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
-def _unseen_texts(tree: ast.AST, *, seen: bool = False) -> Iterator[_Part]:
-    """The statements that are a text and nothing else: docstrings, and notes on an attribute."""
+def _unseen(tree: ast.AST, *, seen: bool = False) -> Iterator[_Part]:
+    """What says nothing to users, nor to Python: texts that stand alone, and annotations.
+
+    The texts are docstrings, and notes on an attribute; the annotations are those of functions.
+    """
     body = getattr(tree, "body", None)
     for node in ast.iter_child_nodes(tree):
+        inside = False
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and not seen:
             if isinstance(node.value.value, str):
                 yield _place(node, "..." if body == [node] else "")  # a block needs a statement
         elif isinstance(node, ast.ClassDef):
-            yield from _unseen_texts(node, seen=_is_seen(node))
+            inside = _is_seen(node)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield from _unseen_texts(node, seen=_is_seen_in(node, seen=seen))
-        else:
-            yield from _unseen_texts(node)
-
-
-def _unseen_annotations(tree: ast.AST, *, seen: bool = False) -> Iterator[_Part]:
-    """The annotations of functions, which nothing reads when they run."""
-    for node in ast.iter_child_nodes(tree):
-        here = isinstance(node, ast.ClassDef) and _is_seen(node)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            here = _is_seen_in(node, seen=seen)
-            if not here:
+            inside = _is_seen_in(node, seen=seen)
+            if not inside:
                 yield from _annotations(node)
-        yield from _unseen_annotations(node, seen=here)
+        yield from _unseen(node, seen=inside)
 
 
 def _annotations(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[_Part]:

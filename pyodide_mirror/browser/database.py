@@ -16,8 +16,6 @@ PATIENCE: Final = 5.0
 """Seconds for what may wait for other pages, or for ever: browsers' databases do hang."""
 LONG_PATIENCE: Final = 60.0
 """Seconds for writing, for which nothing waits."""
-
-
 CHOICE_DATABASE: Final = "pyodide_mirror"
 """The database of the remembered mirror."""
 
@@ -32,9 +30,11 @@ def has_databases() -> bool:
 
 async def has_choice() -> bool:
     """Whether a mirror may be remembered; True where the browser does not say quickly."""
-    js_databases = getattr(js.indexedDB, "databases", None) if has_databases() else None
+    if not has_databases():
+        return False
+    js_databases = getattr(js.indexedDB, "databases", None)
     if js_databases is None:
-        return has_databases()
+        return True
     try:
         js_found = await settle(js_databases, js.indexedDB)
     except Rejected:

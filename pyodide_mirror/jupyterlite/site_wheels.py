@@ -12,6 +12,7 @@ from pyodide_mirror.own_wheels import page_wheel, pure_wheel, wheel_name
 SITE: Final = "pyodide_mirror_site"
 """The name of a site's wheel, as file names have it."""
 
+# Earlier releases made one of packaging, too; it is to go when a site is built again.
 MADE: Final = re.compile(
     rf"((pyodide_mirror|comm|packaging)-[^-/]+-0x[0-9a-f]{{12}}|{SITE}-[^-/]+)-py3-none-any\.whl"
 )

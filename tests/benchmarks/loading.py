@@ -41,10 +41,7 @@ json.dumps([1000 * (after - before) for before, after in zip(moments, moments[1:
 
 def measure(page: Engine, wheel: str, url: str) -> list[float]:
     """Return the milliseconds of each step, in a page that was just loaded."""
-    with page._tab():  # noqa: SLF001
-        page.prepare_driver()
-        page.javascript_setup()
-        page.load_pyodide()
+    with page.page_of_pyodide_alone():
         page.run_js("await pyodide.loadPackage('micropip')")
         address = json.dumps(f"{page.base_url}/wheels/{wheel}")
         load = float(page.run_js(_LOAD.format(wheel=address)))

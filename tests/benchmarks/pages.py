@@ -147,10 +147,7 @@ def _installs(
 @contextmanager
 def _bare_page(page: Engine) -> Iterator[None]:
     """Load a page with Pyodide, micropip and our wheel, and nothing that only tests need."""
-    with page._tab():  # noqa: SLF001
-        page.prepare_driver()
-        page.javascript_setup()
-        page.load_pyodide()
+    with page.page_of_pyodide_alone():
         wheels = [f"{page.base_url}/wheels/{name}" for name in page.pages.wheels]
         page.run_js(f"await pyodide.loadPackage({json.dumps(['micropip', *wheels])})")
         yield

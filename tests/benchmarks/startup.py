@@ -109,10 +109,7 @@ class Stage:
     def _run(self, steps: list[object], *, stays: bool) -> list[float]:
         """Take the steps in a new page; unless it ``stays``, remove what the browser keeps."""
         page = self.page
-        with page._tab():  # noqa: SLF001
-            page.prepare_driver()
-            page.javascript_setup()
-            page.load_pyodide()
+        with page.page_of_pyodide_alone():
             if self.throttle > 1:
                 rate = {"rate": self.throttle}
                 page.driver.execute_cdp_cmd("Emulation.setCPUThrottlingRate", rate)

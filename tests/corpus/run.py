@@ -46,10 +46,7 @@ def names(top: int) -> list[str]:
 @contextmanager
 def fresh_page(page: Engine) -> Iterator[None]:
     """Open a page with Pyodide, micropip and our wheel, and close it in the end."""
-    with page._tab():  # noqa: SLF001
-        page.prepare_driver()
-        page.javascript_setup()
-        page.load_pyodide()
+    with page.page_of_pyodide_alone():
         wheels = [f"{page.base_url}/wheels/{name}" for name in page.pages.wheels]
         wanted = json.dumps(["micropip", *wheels])
         page.run_js(f"await pyodide.loadPackage({wanted}, {{messageCallback: () => {{}}}})")

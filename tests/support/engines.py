@@ -97,6 +97,15 @@ class Engine(_BrowserBaseRunner):
         with self._tab():
             yield
 
+    @contextmanager
+    def page_of_pyodide_alone(self) -> Iterator[None]:
+        """Do everything in a new tab in which nothing is but Pyodide; then close the tab."""
+        with self._tab():
+            self.prepare_driver()
+            self.javascript_setup()
+            self.load_pyodide()
+            yield
+
     def initialize_pyodide(self) -> None:
         """Load what every test wants, our wheel included.
 

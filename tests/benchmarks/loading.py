@@ -42,7 +42,8 @@ json.dumps([1000 * (after - before) for before, after in zip(moments, moments[1:
 def measure(page: Engine, wheel: str, url: str) -> list[float]:
     """Return the milliseconds of each step, in a page that was just loaded."""
     with page.page_of_pyodide_alone():
-        page.run_js("await pyodide.loadPackage('micropip')")
+        # Wheels of earlier commits want packaging as well.
+        page.run_js("await pyodide.loadPackage(['micropip', 'packaging'])")
         address = json.dumps(f"{page.base_url}/wheels/{wheel}")
         load = float(page.run_js(_LOAD.format(wheel=address)))
         code = json.dumps(_USE.format(project=CANARY, url=url))

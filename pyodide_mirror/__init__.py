@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from .api import probe as probe
     from .api import reset as reset
     from .api import status as status
+    from .cdns import CDNS as CDNS
     from .errors import DigestMismatch as DigestMismatch
     from .errors import IncompleteInstall as IncompleteInstall
     from .errors import MirrorError as MirrorError
     from .errors import NoUsableMirror as NoUsableMirror
     from .mirrors import MIRRORS as MIRRORS
+    from .model import CDN as CDN
+    from .model import CDNOutcome as CDNOutcome
     from .model import Mirror as Mirror
     from .model import Outcome as Outcome
     from .model import Reason as Reason

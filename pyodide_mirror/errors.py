@@ -33,18 +33,22 @@ class NoUsableMirror(MirrorError):
 class IncompleteInstall(MirrorError):
     """Something that is required could not be installed.
 
-    ``missing``: the requirements by name. ``report``: the mirrors that were looked at.
+    ``missing``: the requirements by name. ``report``: the mirrors that were looked at. ``why``:
+    what is known of the reasons, in sentences.
     """
 
     __module__ = "pyodide_mirror"
 
-    def __init__(self, missing: Iterable[str], report: Report | None = None) -> None:
+    def __init__(
+        self, missing: Iterable[str], report: Report | None = None, why: Iterable[str] = ()
+    ) -> None:
         self.missing = tuple(missing)
         self.report = report
-        super().__init__(self.missing, report)
+        self.why = tuple(why)
+        super().__init__(self.missing, report, self.why)
 
     def __str__(self) -> str:
-        return "could not be installed: " + ", ".join(self.missing)
+        return "\n".join(["could not be installed: " + ", ".join(self.missing), *self.why])
 
 
 class DigestMismatch(MirrorError):

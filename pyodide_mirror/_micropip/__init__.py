@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     )
     from .messages import projects_named_in
     from .unpack import (
+        PACKAGE_LOADER,
         UNPACK_OBSERVER,
+        PackageLoader,
         UnpackedWheel,
         UnpackObserver,
         UnpackPatch,

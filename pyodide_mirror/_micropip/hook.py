@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-PREPARED: list[tuple[InstallHook, Callable[[Any], None]]] = []
+PREPARED: list[tuple[InstallHook, Any, Callable[[Any], None]]] = []
 """What a kernel's start has put there for the session, until that is made: the hook that stands in
-micropip's place already, and a function that configures the session."""
+micropip's place already, the one in Pyodide's, and a function that configures the session."""
 
 _UNDER: ContextVar[Callable[..., Awaitable[None]] | None] = ContextVar("_UNDER", default=None)
 """What the function of ours that was called here stands in front of."""

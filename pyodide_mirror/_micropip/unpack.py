@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -44,6 +45,19 @@ class UnpackObserver(Protocol):
         ...
 
 
+class PackageLoader(Protocol):
+    """What loads packages of Pyodide's lock file for an install."""
+
+    @property
+    def faults(self) -> Mapping[str, str]:
+        """Why some could not be loaded, by normalized name."""
+        ...
+
+    def loading(self, names: Collection[str]) -> AbstractContextManager[None]:
+        """Surrounds Pyodide's loading of these packages."""
+        ...
+
+
 class OthersObserver(UnpackObserver, Protocol):
     """What is told of the installs that are not ours."""
 
@@ -54,6 +68,10 @@ class OthersObserver(UnpackObserver, Protocol):
 
 UNPACK_OBSERVER: ContextVar[UnpackObserver | None] = ContextVar("UNPACK_OBSERVER", default=None)
 """The install that runs here; the tasks that micropip starts inherit it."""
+
+
+PACKAGE_LOADER: ContextVar[PackageLoader | None] = ContextVar("PACKAGE_LOADER", default=None)
+"""What loads packages for it."""
 
 
 class UnpackPatch:
@@ -118,12 +136,15 @@ class UnpackPatch:
 
     def _loading(self, own: Callable[..., Any]) -> Callable[..., Any]:
         async def load_package(names: Any, *arguments: Any, **options: Any) -> Any:
-            loaded = await own(names, *arguments, **options)
+            wanted = [names] if isinstance(names, str) else list(names)
+            loader = PACKAGE_LOADER.get()
+            with nullcontext() if loader is None else loader.loading(wanted):
+                loaded = await own(names, *arguments, **options)
             observer = UNPACK_OBSERVER.get()
             if observer is not None:
                 observer.loaded([package.name for package in loaded or ()])
             else:
-                for name in [names] if isinstance(names, str) else names:
+                for name in wanted:
                     self._others.relied_on(name)
             return loaded
 

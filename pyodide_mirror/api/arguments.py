@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Final
 from pyodide_mirror.model import Mirror, is_project_name, normalize
 
 if TYPE_CHECKING:
+    from pyodide_mirror.model import CDN
     from pyodide_mirror.storage import Choice
+
+    CDNsArgument = str | CDN | Iterable[str | CDN] | None
+    """One base URL or :class:`CDN`, or several, or None for Pyodide's own and the known ones."""
 
 ENVIRONMENT_VARIABLE: Final = "PYODIDE_MIRROR_URLS"
 
@@ -85,6 +89,30 @@ def _unique(mirrors: Iterable[Mirror]) -> tuple[Mirror, ...]:
     found: dict[str, Mirror] = {}
     for mirror in mirrors:
         found.setdefault(mirror.index_url, mirror)
+    return tuple(found.values())
+
+
+def check_cdns(cdns: CDNsArgument) -> tuple[CDN, ...] | None:
+    """The CDNs that are meant, None for the usual ones; TypeError or ValueError names ``cdns``."""
+    if cdns is None:
+        return None
+    from pyodide_mirror.model import CDN  # few name any
+
+    if isinstance(cdns, (str, CDN)):
+        cdns = [cdns]
+    elif isinstance(cdns, (bytes, Mapping)) or not isinstance(cdns, Iterable):
+        raise TypeError(f"cdns must be a base URL, a CDN, or several; not {type(cdns).__name__}")
+    found: dict[str, CDN] = {}
+    for each in cdns:
+        if not isinstance(each, (str, CDN)):
+            raise TypeError(f"cdns must hold base URLs and CDNs, not {type(each).__name__}")
+        try:
+            cdn = CDN(each) if isinstance(each, str) else each
+        except ValueError as error:
+            raise ValueError(f"cdns: {error}") from None
+        found.setdefault(cdn.base_url, cdn)
+    if not found:
+        raise ValueError("cdns is empty: give at least one base URL, or None for the known ones")
     return tuple(found.values())
 
 

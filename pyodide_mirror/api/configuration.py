@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pyodide_mirror import installing, model, probing, reporting
 from pyodide_mirror.model import Reason
@@ -12,7 +12,7 @@ from pyodide_mirror.model import Reason
 if TYPE_CHECKING:
     from pyodide_mirror._micropip import Prefer
     from pyodide_mirror.installing import MirrorOrder, RankedMirror
-    from pyodide_mirror.model import Mirror, Outcome, ProjectPage
+    from pyodide_mirror.model import CDN, Mirror, Outcome, ProjectPage
     from pyodide_mirror.probing import Canary, Check, Result
     from pyodide_mirror.reporting import Report
     from pyodide_mirror.transport import Progress, Transport
@@ -34,21 +34,36 @@ _DOUBTFUL: Final = frozenset(
 _WITHOUT_PROJECT: Final = frozenset({Reason.HTTP_STATUS, Reason.NOT_AN_INDEX})
 
 
+class PackageSettings(NamedTuple):
+    """How packages of Pyodide's lock file are loaded.
+
+    ``cdns``: None for those of the environment or of the table. ``remember``: put a CDN that worked
+    before the others the next time.
+    """
+
+    cdns: tuple[CDN, ...] | None = None
+    remember: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class ProbeSettings:
-    """Which mirrors are to be probed, with which canary, and how long each request may take."""
+    """Which mirrors are to be probed, with which canary, and how long each request may take.
+
+    ``packages`` are not probed before one is needed.
+    """
 
     mirrors: Mirrors
     canary: str
     timeout: float
+    packages: PackageSettings
 
     def is_same(self, other: ProbeSettings) -> bool:
-        """Whether the other's verdicts hold here; the time-out does not matter for that."""
+        """Whether the other's verdicts on mirrors hold here, whatever the time-out is."""
         return (self.mirrors, self.canary) == (other.mirrors, other.canary)
 
     def check(
         self, transport: Transport, canary: Canary | None = None, *, thorough: bool = False
-    ) -> Check:
+    ) -> Check[Mirror, Outcome]:
         """The check of one mirror; ``canary`` may be another one than that of the settings.
 
         Mirrors that race are not asked for more than it takes to choose one of them, so they are
@@ -103,12 +118,22 @@ class DeferredConfiguration:
     on_configured: OnConfigured = None
 
 
-def without_project(result: Result) -> list[Mirror]:
+def without_project(result: Result[Mirror, Outcome]) -> list[Mirror]:
     """The mirrors that answered a request for the project, but not with its page."""
     return [outcome.mirror for outcome in result.outcomes if outcome.reason in _WITHOUT_PROJECT]
 
 
-def report_of(result: Result, others: tuple[Mirror, ...] = ()) -> Report:
+def updated(
+    result: Result[Mirror, Outcome], later: Result[Mirror, Outcome]
+) -> Result[Mirror, Outcome]:
+    """The result after a later race among some of the mirrors."""
+    again = {outcome.mirror for outcome in later.outcomes} | set(later.pending)
+    before = tuple(outcome for outcome in result.outcomes if outcome.mirror not in again)
+    outcomes, pending = (*later.outcomes, *before), (*result.pending, *later.pending)
+    return probing.Result(later.winner, outcomes, pending)
+
+
+def report_of(result: Result[Mirror, Outcome], others: tuple[Mirror, ...] = ()) -> Report:
     """The report of a race or a probe; the winner stands first among the outcomes."""
     outcomes = probing.rank(result.outcomes)
     pending = (*result.pending, *others)

@@ -6,18 +6,20 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pyodide_mirror import installing
+from pyodide_mirror import installing, runtime, storage
 from pyodide_mirror._micropip import FetchPatch, IndexUrls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from pyodide_mirror._micropip import InstallHook, Prefer
     from pyodide_mirror.installing import MirrorOrder
     from pyodide_mirror.reporting import Event
+    from pyodide_mirror.runtime import PackageHook, PackageRequest
+    from pyodide_mirror.storage import Cache
 
-    from .configuration import Configuration
+    from .configuration import Configuration, PackageSettings
 
 _log = logging.getLogger(__name__)
 
@@ -29,19 +31,40 @@ class Configurator:
     that go on have put into site-packages.
     """
 
-    def __init__(self, hook: InstallHook) -> None:
+    def __init__(self, hook: InstallHook, packages: PackageHook, cache: Cache) -> None:
         self.in_force: Configuration | None = None
+        self.packages = packages
         self._hook = hook
+        self._cache = cache
         self._index_urls = IndexUrls()
         self._fetch_patch = FetchPatch(self._index_urls)
         self._provisional = 0
         self.ledgers = installing.Ledgers()
 
     def apply(self, configuration: Configuration) -> None:
-        """Let micropip install through this configuration from now on."""
+        """Let micropip install, and Pyodide load packages, through this configuration."""
+        settings = configuration.settings
+        self.packages.default = lambda: self.plain_request(settings.packages, settings.timeout)
         self._use(configuration.order, configuration.prefer)
         self._hook.install()
         self.in_force = configuration
+
+    def package_request(
+        self,
+        settings: PackageSettings,
+        timeout: float,
+        tell: Callable[[Event], None],
+        *,
+        cache: bool = True,
+    ) -> PackageRequest:
+        """How packages of Pyodide's lock file are loaded; ``tell`` is called with each event."""
+        kept = self._cache if cache else storage.NO_CACHE
+        cdns, remember = settings
+        return runtime.PackageRequest(self.packages, cdns, timeout, kept, tell, remember=remember)
+
+    def plain_request(self, settings: PackageSettings, timeout: float) -> PackageRequest:
+        """The same for who has Pyodide load packages; what fails, Pyodide itself logs."""
+        return self.package_request(settings, timeout, _log_quietly)
 
     def can_serve(self) -> bool:
         """Whether the requests of this micropip can be served."""
@@ -76,10 +99,12 @@ class Configurator:
     def reset(self) -> None:
         """Leave micropip as it was before the first configuration."""
         self._hook.remove()
+        self.packages.default = None
         self._release()
         self.in_force = None
 
     def _use(self, order: MirrorOrder, prefer: Prefer) -> None:
+        self.packages.install()
         client = installing.MirrorClient(order.transport, order.timeout, _log_event)
         # For calls that come past `micropip.install`, it lives longer than any install.
         mirrors = installing.DeferredMirrors(order)
@@ -91,8 +116,13 @@ class Configurator:
     def _release(self) -> None:
         self._fetch_patch.remove()
         self._index_urls.restore()
+        self.packages.release()
 
 
 def _log_event(event: Event) -> None:
     told = event.kind in {"problem", "extra"}
     _log.log(logging.WARNING if told else logging.DEBUG, "%s", event.text)
+
+
+def _log_quietly(event: Event) -> None:
+    _log.debug("%s", event.text)

@@ -12,8 +12,8 @@ from .session import Session
 
 def _open() -> Session:
     """Make the session, as the start of a kernel has prepared it, if one has."""
-    hook, prepare = PREPARED.pop() if PREPARED else (None, None)
-    session = Session(this_host(), hook)
+    hook, packages, prepare = PREPARED.pop() if PREPARED else (None, None, None)
+    session = Session(this_host(), hook, packages)
     if prepare is not None:
         prepare(session)
     return session

@@ -24,6 +24,11 @@ class Host(Protocol):
         ...
 
     @property
+    def cdn_store(self) -> ChoiceStore:
+        """Where the chosen CDN is remembered."""
+        ...
+
+    @property
     def cache(self) -> Cache:
         """What is kept of earlier installs."""
         ...
@@ -47,6 +52,11 @@ class BrowserHost:
     def store(self) -> ChoiceStore:
         """The browser's storage."""
         return browser.open_store()
+
+    @cached_property
+    def cdn_store(self) -> ChoiceStore:
+        """The same, under a name of its own."""
+        return browser.open_store("cdn")
 
     @cached_property
     def cache(self) -> Cache:
@@ -74,6 +84,7 @@ class CPythonHost:
     def __init__(self, page: PageFacts | None = None) -> None:
         self._page = page or transport.PageFacts()
         self.store: ChoiceStore = storage.MemoryStore()
+        self.cdn_store: ChoiceStore = storage.MemoryStore()
         self.cache: Cache = storage.NO_CACHE
 
     async def transport(self) -> Transport:

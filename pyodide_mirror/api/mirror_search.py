@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pyodide_mirror import errors, index, installing, probing, reporting, storage
 
-from .configuration import Configuration, ranking, recalled, report_of, without_project
+from .configuration import Configuration, ranking, recalled, report_of, updated, without_project
 from .configurator import Configurator
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pyodide_mirror.model import Mirror, Outcome
     from pyodide_mirror.probing import Canary
     from pyodide_mirror.reporting import Event, Report
+    from pyodide_mirror.runtime import PackageHook
     from pyodide_mirror.storage import Choice
 
     from .configuration import DeferredConfiguration
@@ -40,21 +41,21 @@ class InstallMirrors:
 class MirrorSearch:
     """Finds the mirrors of a configuration, and remembers which one was chosen."""
 
-    def __init__(self, host: Host, hook: InstallHook) -> None:
-        self.configurator = Configurator(hook)
+    def __init__(self, host: Host, hook: InstallHook, packages: PackageHook) -> None:
+        self.configurator = Configurator(hook, packages, host.cache)
         self._host = host
-        self._forgetting: Awaitable[None] | None = None
+        self._forgetting: tuple[Awaitable[None], ...] = ()
         self._racing = asyncio.Lock()
 
     def forget(self) -> None:
-        """Begin to forget the remembered mirror."""
-        self._forgetting = self._host.store.forget()
+        """Begin to forget the remembered mirror, and the CDN."""
+        self._forgetting = self._host.store.forget(), self._host.cdn_store.forget()
 
     async def forgotten(self) -> None:
         """Wait until what :meth:`forget` began is done."""
-        forgetting, self._forgetting = self._forgetting, None
-        if forgetting is not None:
-            await forgetting
+        forgetting, self._forgetting = self._forgetting, ()
+        for each in forgetting:
+            await each
 
     async def race(self, plan: DeferredConfiguration, watch: Watch) -> Configuration:
         """Let the mirrors race, and put the configuration with the winner in force.
@@ -158,7 +159,7 @@ class MirrorSearch:
             # It may be the project that is missing, and not the mirrors that are of no use.
             again = without_project(result)
             later = await probing.run_race(again, settings.check(transport), watch)
-            result = result.updated(later)
+            result = updated(result, later)
         report = report_of(result, others)
         if report.chosen is None:
             raise errors.NoUsableMirror(report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pyodide_mirror import installing, reporting
@@ -11,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pyodide_mirror.installing import InstallRequest
-    from pyodide_mirror.reporting import InstallReport
+    from pyodide_mirror.reporting import Installed, InstallReport, Report
+    from pyodide_mirror.runtime import PackageRequest
     from pyodide_mirror.storage import Cache
 
     from .configuration import DeferredConfiguration
@@ -34,8 +36,16 @@ async def run_install(
     found = await search.for_install(plan, request)
     configurator = search.configurator
     failover = request.failover(found.deferred, cache)
+    packages = configurator.package_request(
+        plan.settings.packages, plan.settings.timeout, request.events.add, cache=request.cache
+    )
     installation = installing.Installation(
-        failover, request, call, lambda: found.report, configurator.ledgers
+        failover,
+        request,
+        call,
+        lambda: _with_cdns(found.report, packages),
+        configurator.ledgers,
+        packages,
     )
     put_off = found.deferred.find is not None
     order = found.deferred.provisional
@@ -47,5 +57,18 @@ async def run_install(
             installed = await installation.run()
     finally:
         await failover.save()
-    happened = tuple(request.events.all)
-    return reporting.InstallReport(installed=installed, events=happened, report=found.report)
+    return reporting.InstallReport(
+        installed=tuple(_with_source(item, packages) for item in installed),
+        events=tuple(request.events.all),
+        report=_with_cdns(found.report, packages),
+    )
+
+
+def _with_cdns(report: Report, packages: PackageRequest) -> Report:
+    return replace(report, cdns=packages.outcomes) if packages.outcomes else report
+
+
+def _with_source(item: Installed, packages: PackageRequest) -> Installed:
+    """With the place that a package of Pyodide's lock file came from."""
+    source = packages.sources.get(item.name) if item.source == "lockfile" else None
+    return item if source is None else replace(item, **source._asdict())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from pyodide_mirror import _micropip, installing, probing, reporting
+from pyodide_mirror import _micropip, installing, probing, reporting, runtime
 from pyodide_mirror._micropip import InstallHook, check_options
 from pyodide_mirror.probing import DEFAULT_CANARY
 
@@ -15,24 +17,35 @@ from .arguments import (
     MirrorsArgument,
     check_callback,
     check_canary,
+    check_cdns,
     check_choice,
     check_flag,
     check_mirrors,
     check_requirements,
     check_timeout,
 )
-from .configuration import DeferredConfiguration, OnConfigured, ProbeSettings, report_of
+from .configuration import (
+    DeferredConfiguration,
+    OnConfigured,
+    PackageSettings,
+    ProbeSettings,
+    report_of,
+)
 
 if TYPE_CHECKING:
     from pyodide_mirror._micropip import Prefer
     from pyodide_mirror.installing import InstallRequest
-    from pyodide_mirror.model import Outcome
+    from pyodide_mirror.model import CDN, CDNOutcome, Outcome
     from pyodide_mirror.reporting import Event, InstallReport, Report
+    from pyodide_mirror.runtime import PackageHook, PackageRequest
     from pyodide_mirror.storage import CacheInfo
 
+    from .arguments import CDNsArgument
     from .configurator import Configurator
     from .host import Host
     from .mirror_search import MirrorSearch
+
+_log = logging.getLogger(__name__)
 
 OnOutcome = Callable[["Outcome"], None] | None
 OnEvent = Callable[["Event"], None] | None
@@ -42,20 +55,28 @@ Verify = Literal["index", "quorum"]
 class Session:
     """The state behind the public functions; there is one, in :mod:`~pyodide_mirror.api.default`.
 
-    ``hook``: one that stands in the place of ``micropip.install`` already.
+    ``hook``: one that stands in the place of ``micropip.install`` already. ``packages``: one that
+    Pyodide asks for its own packages already.
     """
 
-    def __init__(self, host: Host, hook: InstallHook | None = None) -> None:
+    def __init__(
+        self,
+        host: Host,
+        hook: InstallHook | None = None,
+        packages: PackageHook | None = None,
+    ) -> None:
         self._host = host
         self._deferred: DeferredConfiguration | None = None
         self._hook = hook or InstallHook(self.plain_install)
         self._hook.run = self.plain_install
+        self._packages = packages or runtime.PackageHook()
+        self._packages.open_reader = lambda: runtime.PackageReader(host)
 
     @cached_property
     def _search(self) -> MirrorSearch:
         from .mirror_search import MirrorSearch  # half of the package, and not needed to import it
 
-        return MirrorSearch(self._host, self._hook)
+        return MirrorSearch(self._host, self._hook, self._packages)
 
     @property
     def _configurator(self) -> Configurator:
@@ -65,6 +86,7 @@ class Session:
         self,
         mirrors: MirrorsArgument = None,
         *,
+        cdns: CDNsArgument = None,
         canary: str = DEFAULT_CANARY,
         timeout: float = 5.0,  # of a request, not of this call
         on_outcome: OnOutcome = None,
@@ -72,22 +94,27 @@ class Session:
         """Look at every mirror and say of each what it can be used for; changes nothing.
 
         ``mirrors``: one index URL or :class:`Mirror`, or several; None is ``PYODIDE_MIRROR_URLS``
-        from the environment, else the built-in table. ``canary``: the project to look up.
-        ``timeout``: seconds for one request, body included. ``on_outcome``: is called with each
-        verdict as it arrives. Of the report, ``chosen`` is the best mirror, or None.
+        from the environment, else the built-in table. ``cdns``: one base URL or :class:`CDN`, or
+        several; None is ``PYODIDE_MIRROR_CDNS`` from the environment, else the built-in table if
+        no mirrors are named either, else none. ``canary``: the project to look up. ``timeout``:
+        seconds for one request, body included. ``on_outcome``: is called with each verdict on a
+        mirror as it arrives. Of the report, ``chosen`` is the best mirror, or None.
 
         Raises TypeError or ValueError for bad arguments, before any request.
         """
-        settings = _settings(mirrors, canary, timeout, self._deferred)
+        settings = _settings(mirrors, cdns, canary, timeout, self._deferred)
         check_callback("on_outcome", on_outcome)
         await self._search.forgotten()
         check = settings.check(await self._host.transport(), thorough=True)
-        return report_of(await probing.check_all(settings.mirrors.mirrors, check, on_outcome))
+        report = report_of(await probing.check_all(settings.mirrors.mirrors, check, on_outcome))
+        found = await self._probe_cdns(settings, all_known=mirrors is None)
+        return replace(report, cdns=found) if found else report
 
     async def configure(
         self,
         mirrors: MirrorsArgument = None,
         *,
+        cdns: CDNsArgument = None,
         canary: str = DEFAULT_CANARY,
         timeout: float = 5.0,  # of a request, not of this call
         prefer: Prefer = "lockfile",
@@ -99,12 +126,14 @@ class Session:
         The mirrors race: they start in order, shortly after one another, and the first that is
         verified wins. ``prefer``: ``"lockfile"`` keeps Pyodide's own builds first, ``"index"``
         asks the mirror first. ``remember``: try the winner first the next time, on other pages of
-        this origin too. The other arguments are those of :meth:`probe`.
+        this origin too. ``cdns``: where Pyodide's own packages come from, when one is needed; None
+        is the place that Pyodide itself came from, then the environment's or the table's. The other
+        arguments are those of :meth:`probe`.
 
         Raises :class:`NoUsableMirror`, which carries the report, and leaves micropip as it was.
         Raises TypeError or ValueError for bad arguments, before any request.
         """
-        plan = self._plan(mirrors, canary, timeout, prefer, remember)
+        plan = self._plan(mirrors, cdns, canary, timeout, prefer, remember)
         check_callback("on_outcome", on_outcome)
         return (await self._search.race(plan, on_outcome)).report
 
@@ -112,6 +141,7 @@ class Session:
         self,
         mirrors: MirrorsArgument = None,
         *,
+        cdns: CDNsArgument = None,
         canary: str = DEFAULT_CANARY,
         timeout: float = 5.0,
         prefer: Prefer = "lockfile",
@@ -124,11 +154,14 @@ class Session:
         ``on_configured``: is called with the report. The other arguments are those of
         :meth:`configure`, and so are the errors for bad ones.
         """
-        settings = _settings(mirrors, canary, timeout)
+        settings = _settings(mirrors, cdns, canary, timeout)
         check_choice("prefer", prefer, ("lockfile", "index"))
         check_callback("on_configured", on_configured)
         self._deferred = DeferredConfiguration(settings, prefer, on_configured=on_configured)
         self._hook.install()
+        self._packages.default = self.plain_request
+        self._packages.install()
+        self._warn_without_hook(cdns)
 
     async def install(  # micropip's signature, and ours
         self,
@@ -140,6 +173,7 @@ class Session:
         index_urls: MirrorsArgument = None,
         *,
         mirrors: MirrorsArgument = None,
+        cdns: CDNsArgument = None,
         canary: str = DEFAULT_CANARY,
         timeout: float = 5.0,  # of a request, not of this call
         prefer: Prefer = "lockfile",
@@ -154,10 +188,11 @@ class Session:
         Configures first, as :meth:`configure` does, unless that was done with the same mirrors
         and canary. What a mirror cannot deliver comes from the next one, but only under the same
         file name and SHA-256; what is still missing after the install is installed as well.
-        ``index_urls`` is taken as ``mirrors``. ``verify``: ``"quorum"`` demands that a second
-        mirror, on another host, publishes the same digest for each file. ``cache``: keep what was
-        fetched in this browser, and take from there what is known by its SHA-256. ``on_event``: is
-        called with each :class:`Event`. Other options go to micropip.
+        ``index_urls`` is taken as ``mirrors``. ``cdns``: as :meth:`configure` has it; None is what
+        is configured. ``verify``: ``"quorum"`` demands that a second mirror, on another host,
+        publishes the same digest for each file. ``cache``: keep what was fetched in this browser,
+        and take from there what is known by its SHA-256. ``on_event``: is called with each
+        :class:`Event`. Other options go to micropip.
 
         Nothing stays installed of an install that fails. Raises :class:`NoUsableMirror` when no
         mirror works, :class:`IncompleteInstall` when something cannot be had from any,
@@ -169,7 +204,8 @@ class Session:
         if index_urls is not None and mirrors is not None:
             raise TypeError("mirrors and index_urls mean the same: give one of them")
         given = index_urls if mirrors is None else mirrors
-        plan = self._plan(given, canary, timeout, prefer, remember)
+        wanted_cdns = self._standing_cdns() if cdns is None else cdns
+        plan = self._plan(given, wanted_cdns, canary, timeout, prefer, remember)
         check_choice("verify", verify, ("index", "quorum"))
         check_flag("cache", cache)
         check_callback("on_event", on_event)
@@ -188,7 +224,10 @@ class Session:
     def status(self) -> Report | None:
         """What is configured now, or None."""
         in_force = self._configurator.in_force
-        return None if in_force is None else in_force.report
+        known = self._packages.known()
+        if in_force is None or not known:
+            return None if in_force is None else in_force.report
+        return replace(in_force.report, cdns=known)
 
     async def cache_info(self) -> CacheInfo:
         """What this browser keeps of earlier installs: files, pages, bytes, and where."""
@@ -228,6 +267,12 @@ class Session:
         events = reporting.EventLog(None)
         await self._install(plan, installing.InstallRequest(wanted, arguments, events))
 
+    def plain_request(self) -> PackageRequest:
+        """How Pyodide loads its own packages for others, by what was put off till later."""
+        packages = PackageSettings() if self._deferred is None else self._deferred.settings.packages
+        timeout = 5.0 if self._deferred is None else self._deferred.settings.timeout
+        return self._configurator.plain_request(packages, timeout)
+
     def _plain_plan(self) -> DeferredConfiguration | None:
         """What holds for a plain ``micropip.install``; None where the user wants something else."""
         in_force = self._configurator.in_force
@@ -249,25 +294,56 @@ class Session:
     def _plan(  # the arguments of the public functions
         self,
         mirrors: MirrorsArgument,
+        cdns: CDNsArgument,
         canary: str,
         timeout: float,
         prefer: Prefer,
         remember: bool,
     ) -> DeferredConfiguration:
-        settings = _settings(mirrors, canary, timeout, self._deferred)
+        settings = _settings(mirrors, cdns, canary, timeout, self._deferred)
         check_choice("prefer", prefer, ("lockfile", "index"))
         check_flag("remember", remember)
-        return DeferredConfiguration(settings, prefer, remember)
+        packages = settings.packages._replace(remember=remember)
+        self._warn_without_hook(cdns)
+        return DeferredConfiguration(replace(settings, packages=packages), prefer, remember)
+
+    def _warn_without_hook(self, cdns: CDNsArgument) -> None:
+        if cdns is not None and not self._packages.is_possible():
+            _log.warning(
+                "cdns is without effect here: Pyodide can load its own packages from elsewhere "
+                "since 0.28 only"
+            )
+
+    def _standing_cdns(self) -> tuple[CDN, ...] | None:
+        """The CDNs that are configured, if any were named."""
+        in_force = self._configurator.in_force if "_search" in vars(self) else None
+        return None if in_force is None else in_force.settings.packages.cdns
+
+    async def _probe_cdns(
+        self, settings: ProbeSettings, *, all_known: bool
+    ) -> tuple[CDNOutcome, ...]:
+        cdns, named = settings.packages.cdns, True
+        if cdns is None:
+            cdns, named = runtime.default_cdns()
+            if not (named or all_known):
+                return ()
+        transport = await self._host.transport()
+        return await runtime.probe_cdns(cdns, transport, timeout=settings.timeout, named=named)
 
 
 def _settings(
     mirrors: MirrorsArgument,
+    cdns: CDNsArgument,
     canary: str,
     timeout: float,
     later: DeferredConfiguration | None = None,
 ) -> ProbeSettings:
-    """The settings asked for; where no mirrors are given, those that were put off till later."""
+    """The settings asked for; where none are given, those that were put off till later."""
+    packages = PackageSettings(check_cdns(cdns))
+    if cdns is None and later is not None:
+        packages = later.settings.packages
     if later is None or mirrors is not None:
-        return ProbeSettings(check_mirrors(mirrors), check_canary(canary), check_timeout(timeout))
+        found, project = check_mirrors(mirrors), check_canary(canary)
+        return ProbeSettings(found, project, check_timeout(timeout), packages)
     same = later.settings.canary if canary == DEFAULT_CANARY else check_canary(canary)
-    return ProbeSettings(later.settings.mirrors, same, check_timeout(timeout))
+    return ProbeSettings(later.settings.mirrors, same, check_timeout(timeout), packages)

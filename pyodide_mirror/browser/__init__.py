@@ -7,6 +7,7 @@ from pyodide_mirror._lazy import hand_on
 if TYPE_CHECKING:
     from .database import has_choice
     from .fetch import FetchTransport
+    from .ffi import Rejected, promise_of, settle
     from .page import is_locked, page_facts
     from .policies import Policies
     from .storage import open_cache, open_store

@@ -5,10 +5,14 @@ In all of this room, names that start with ``js_`` are JavaScript objects.
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 import js
 from pyodide.ffi import create_once_callable, to_js
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
 
 
 async def next_task() -> None:
@@ -54,3 +58,27 @@ async def settle(js_function: Any, js_this: Any, *arguments: Any) -> Any:
 def to_js_object(**members: object) -> Any:
     """A plain JavaScript object."""
     return to_js(members, dict_converter=js.Object.fromEntries)
+
+
+def promise_of(work: Coroutine[Any, Any, bytes], tasks: set[asyncio.Future[bytes]]) -> Any:
+    """A JavaScript promise of bytes; what the work raises is an Error with its text.
+
+    Pyodide would give the whole traceback for a text. ``tasks`` has the work as long as it goes on.
+    """
+
+    def start(js_resolve: Any, js_reject: Any) -> None:
+        task = asyncio.ensure_future(work)
+        tasks.add(task)
+
+        def ended(_: object) -> None:
+            tasks.discard(task)
+            if task.cancelled():
+                js_reject(js.Error.new("it is not wanted any more"))
+            elif task.exception() is not None:
+                js_reject(js.Error.new(str(task.exception())))
+            else:
+                js_resolve(to_js(task.result()))
+
+        task.add_done_callback(ended)
+
+    return js.Promise.new(create_once_callable(start))

@@ -56,9 +56,12 @@ _SUBTLE_FROM: Final = 1_048_576
 """Bytes from which the browser's digest is faster than Python's, the way to it included."""
 
 
-def open_store() -> ChoiceStore:
-    """A store in IndexedDB, which plain-http pages and workers have, too; else in memory."""
-    return IndexedDBStore() if has_databases() else MemoryStore()
+def open_store(key: str = CHOICE) -> ChoiceStore:
+    """A store in IndexedDB, which plain-http pages and workers have, too; else in memory.
+
+    ``key``: what it remembers.
+    """
+    return IndexedDBStore(key) if has_databases() else MemoryStore()
 
 
 def open_cache(max_bytes: int = MAX_BYTES) -> Cache:
@@ -67,7 +70,10 @@ def open_cache(max_bytes: int = MAX_BYTES) -> Cache:
 
 
 class IndexedDBStore:
-    """:class:`~pyodide_mirror.storage.ChoiceStore` in the page's IndexedDB."""
+    """:class:`~pyodide_mirror.storage.ChoiceStore` in the page's IndexedDB, under a key there."""
+
+    def __init__(self, key: str = CHOICE) -> None:
+        self._key = key
 
     def load(self) -> Awaitable[Choice | None]:
         """See :class:`~pyodide_mirror.storage.ChoiceStore`."""
@@ -76,14 +82,14 @@ class IndexedDBStore:
     def save(self, choice: Choice) -> Awaitable[None]:
         """See :class:`~pyodide_mirror.storage.ChoiceStore`."""
         text = choice.to_json()
-        return asyncio.ensure_future(self._write(lambda js_store: js_store.put(text, CHOICE)))
+        return asyncio.ensure_future(self._write(lambda js_store: js_store.put(text, self._key)))
 
     def forget(self) -> Awaitable[None]:
         """See :class:`~pyodide_mirror.storage.ChoiceStore`."""
-        return asyncio.ensure_future(self._write(lambda js_store: js_store.delete(CHOICE)))
+        return asyncio.ensure_future(self._write(lambda js_store: js_store.delete(self._key)))
 
     async def _load(self) -> Choice | None:
-        js_request = await self._use("readonly", lambda js_store: js_store.get(CHOICE))
+        js_request = await self._use("readonly", lambda js_store: js_store.get(self._key))
         return js_request and Choice.from_json(js_request.result)
 
     async def _write(self, change: Callable[[Any], Any]) -> None:

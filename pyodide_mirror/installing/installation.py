@@ -8,6 +8,7 @@ from zipfile import BadZipFile
 
 from pyodide_mirror._micropip import (
     CURRENT_INSTALL,
+    PACKAGE_LOADER,
     has_default_index_urls,
     hidden_from_lockfile,
     projects_named_in,
@@ -20,16 +21,17 @@ from pyodide_mirror.reporting import Event
 
 from .archive import cannot_unpack
 from .choices import ChoiceError
-from .closure import closure
+from .closure import Gap, closure
 from .prefetch import Prefetcher
 from .site_packages import all_dist_info_folders, installed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
+    from pyodide_mirror._micropip import PackageLoader
     from pyodide_mirror.reporting import Installed, Report
 
-    from .closure import Closure, Gap
+    from .closure import Closure
     from .conflicts import Conflicts
     from .failover import Failover
     from .ledger import Ledger, Ledgers
@@ -41,7 +43,7 @@ class Installation:
     """Installs what was requested; nothing stays of an install that fails.
 
     ``call`` is micropip's own install, ``report`` says what is known of the mirrors, ``ledgers``
-    has what the other installs put there meanwhile.
+    has what the other installs put there meanwhile, ``packages`` loads those of Pyodide.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Installation:
         call: Callable[..., Any],
         report: Callable[[], Report],
         ledgers: Ledgers,
+        packages: PackageLoader | None = None,
     ) -> None:
         self._failover = failover
         self._pages = failover.pages
@@ -62,6 +65,7 @@ class Installation:
         self._call = call
         self._report = report
         self._ledgers = ledgers
+        self._packages = packages
         self._known: Mapping[str, InstalledDistribution] = {}
         self._choices = failover.choices
         self._told: set[InstalledDistribution] = set()
@@ -70,6 +74,7 @@ class Installation:
         """Install, and say what was added. Raises what micropip raises, or a MirrorError."""
         self._known = installed()
         token = CURRENT_INSTALL.set(self._failover)
+        loading = PACKAGE_LOADER.set(self._packages)
         if self._deps:
             self._failover.prefetcher = self._prefetcher()
         try:
@@ -80,6 +85,7 @@ class Installation:
                     return added
         finally:
             CURRENT_INSTALL.reset(token)
+            PACKAGE_LOADER.reset(loading)
             self._failover.ended = True
             self._failover.stop()
 
@@ -98,7 +104,8 @@ class Installation:
             self._undo(ledger)
             # micropip's own words name neither the mirrors nor what they said.
             for text in dict.fromkeys(self._events.problems()):
-                error.add_note(printable(text))
+                if text not in str(error):
+                    error.add_note(printable(text))
             raise
         added = ledger.report()
         self._ledgers.keep(ledger, self._requirements, deps=self._deps)
@@ -197,18 +204,43 @@ class Installation:
         while True:
             found = closure(self._requirements, deps=self._deps)
             gaps = found.gaps(without_distribution())
+            gaps = (*gaps, *self._not_loaded({gap.name for gap in gaps}))
             new = [gap for gap in gaps if gap.name not in tried]
             if not new:
                 return found
+            strict = [gap for gap in new if not gap.lenient or gap.name in self._lost()]
             for gap in new:
                 tried.add(gap.name)
-                how = "left out by Pyodide's build" if gap.lenient else "was missing, installed now"
+                how = "left out by Pyodide's build"
+                if gap.name in self._lost():
+                    how = "no CDN has Pyodide's build, so an index is asked for one"
+                elif gap in strict:
+                    how = "was missing, installed now"
                 wanted = f"required by {gap.wanted_by}" if gap.wanted_by else "requested"
                 text = f"{gap.name}, {wanted}: {how}"
                 self._events.add(Event("closure", text))
-            strict = [gap for gap in new if not gap.lenient]
             if strict:
                 await self._fill(strict, ledger)
+
+    def _lost(self) -> Mapping[str, str]:
+        """Why packages of Pyodide's lock file could not be loaded, by name."""
+        return {} if self._packages is None else self._packages.faults
+
+    def _not_loaded(self, known: Collection[str]) -> list[Gap]:
+        """Packages that Pyodide's lock file wants, and that no CDN has, besides what is known.
+
+        Raises IncompleteInstall for what no index can have instead, as shared libraries.
+        """
+        lost = sorted(self._lost().keys() - known - set(installed()))
+        libraries = [name for name in lost if name in without_distribution()]
+        if libraries:
+            raise self._incomplete(libraries)
+        return [Gap(name, name, "a package of Pyodide", lenient=False) for name in lost]
+
+    def _incomplete(self, names: list[str]) -> IncompleteInstall:
+        lost = self._lost()
+        why = [lost[name] for name in names if name in lost]
+        return IncompleteInstall(names, self._report(), why)
 
     async def _fill(self, missing: list[Gap], ledger: Ledger) -> None:
         names = {gap.name for gap in missing}
@@ -217,10 +249,10 @@ class Installation:
             wanted = [gap.requirement for gap in missing]
             await self._install(wanted, names.__contains__, ledger)
         except Exception as error:
-            raise IncompleteInstall(sorted(names), self._report()) from error
+            raise self._incomplete(sorted(names)) from error
         lost = sorted(names - set(installed()))
         if lost:
-            raise IncompleteInstall(lost, self._report())
+            raise self._incomplete(lost)
 
     def _undo(self, ledger: Ledger) -> None:
         gone, back = ledger.undo()

@@ -146,6 +146,12 @@ class Reason(StrEnum):
         "A file is not what the project page says: its SHA-256 differs.",
         "Do not use this mirror; tell its operator.",
     )
+    INCOMPLETE = (
+        "incomplete",
+        Support.NONE,
+        "The CDN has the files of Pyodide's core, but not its packages.",
+        "Use a CDN with the full distribution: a copy of npm's package has no packages.",
+    )
     MIXED_CONTENT = (
         "mixed-content",
         Support.NONE,

@@ -7,11 +7,15 @@ the first use of :mod:`pyodide_mirror`.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyodide_mirror._micropip import PREPARED, InstallHook
+from pyodide_mirror.runtime import PackageHook
 
 from .ipython import add_magic
+
+if TYPE_CHECKING:
+    from pyodide_mirror.runtime import PackageRequest
 
 
 def prepare(**settings: Any) -> None:
@@ -24,7 +28,10 @@ def prepare(**settings: Any) -> None:
 
     hook = InstallHook(_first_install)
     hook.install()
-    PREPARED[:] = [(hook, configure)]
+    packages = PackageHook()
+    packages.default = _first_request
+    packages.install()
+    PREPARED[:] = [(hook, packages, configure)]
     add_magic(_magic)
 
 
@@ -32,6 +39,13 @@ async def _first_install(arguments: dict[str, Any]) -> None:
     from pyodide_mirror.api import SESSION  # which takes the hook over
 
     await SESSION.plain_install(arguments)
+
+
+def _first_request() -> PackageRequest:
+    """How the first package is loaded that Pyodide is asked for."""
+    from pyodide_mirror.api import SESSION  # which takes the hook over, and configures
+
+    return SESSION.plain_request()
 
 
 def _magic(line: str) -> Any:

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
         UNUSABLE,
         check_bytes,
         check_metadata,
+        explain_failure,
         rank,
         refuse_file_url,
         refuse_mirror,
+        refuse_url,
         tier,
     )
 

@@ -7,13 +7,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
-from pyodide_mirror.model import Mirror, Outcome
 from pyodide_mirror.reporting import notify
 from pyodide_mirror.transport import Progress
 
 from .verdict import LAST_RESORT, UNUSABLE, tier
+
+if TYPE_CHECKING:
+    from .verdict import Judged
+
+P = TypeVar("P")
+"""What races: mirrors, or CDNs."""
+V = TypeVar("V", bound="Judged")
+"""The verdict on one."""
 
 STAGGER: Final = 0.01
 """Seconds between the starts of two mirrors.
@@ -26,25 +33,21 @@ GRACE: Final = 0.1
 MAX_AT_ONCE: Final = 8
 _RESOLUTION: Final = 0.001
 
-Check = Callable[[Mirror, Progress], Awaitable[Outcome]]
-Watcher = Callable[[Outcome], None]
+Check = Callable[[P, Progress], Awaitable[V]]
+Watcher = Callable[[V], None]
 
 
-class Result(NamedTuple):
-    """The winner or None, all verdicts so far, and the mirrors without one."""
+class Result(NamedTuple, Generic[P, V]):
+    """The winner or None, all verdicts so far, and the mirrors or CDNs without one."""
 
-    winner: Outcome | None
-    outcomes: tuple[Outcome, ...]
-    pending: tuple[Mirror, ...]
-
-    def updated(self, later: Result) -> Result:
-        """The result after a later race among some of the mirrors."""
-        again = {outcome.mirror for outcome in later.outcomes} | set(later.pending)
-        before = tuple(outcome for outcome in self.outcomes if outcome.mirror not in again)
-        return Result(later.winner, (*later.outcomes, *before), (*self.pending, *later.pending))
+    winner: V | None
+    outcomes: tuple[V, ...]
+    pending: tuple[P, ...]
 
 
-async def run_race(mirrors: Sequence[Mirror], check: Check, watch: Watcher | None = None) -> Result:
+async def run_race(
+    mirrors: Sequence[P], check: Check[P, V], watch: Watcher[V] | None = None
+) -> Result[P, V]:
     """``check`` the mirrors, one after the other's start, until one is verified.
 
     The next one starts :data:`STAGGER` seconds after the one before, or at once when that has
@@ -60,12 +63,12 @@ async def run_race(mirrors: Sequence[Mirror], check: Check, watch: Watcher | Non
 
 
 async def check_all(
-    mirrors: Sequence[Mirror], check: Check, watch: Watcher | None = None
-) -> Result:
+    mirrors: Sequence[P], check: Check[P, V], watch: Watcher[V] | None = None
+) -> Result[P, V]:
     """``check`` all mirrors, at most :data:`MAX_AT_ONCE` at a time."""
     slots = asyncio.Semaphore(MAX_AT_ONCE)
 
-    async def one(mirror: Mirror) -> Outcome:
+    async def one(mirror: P) -> V:
         async with slots:
             outcome = await check(mirror, _Headers())
         notify(watch, outcome)
@@ -88,27 +91,27 @@ class _Headers:
         """Only the headers matter."""
 
 
-class _Runner:
-    """A mirror in the race."""
+class _Runner(Generic[P, V]):
+    """A mirror or CDN in the race."""
 
-    def __init__(self, mirror: Mirror, check: Check) -> None:
+    def __init__(self, mirror: P, check: Check[P, V]) -> None:
         self.mirror = mirror
         self.progress = _Headers()
         self.task = asyncio.ensure_future(check(mirror, self.progress))
-        self.outcome: Outcome | None = None
+        self.outcome: V | None = None
 
 
-class _Race:
-    def __init__(self, mirrors: Sequence[Mirror], check: Check, watch: Watcher | None) -> None:
+class _Race(Generic[P, V]):
+    def __init__(self, mirrors: Sequence[P], check: Check[P, V], watch: Watcher[V] | None) -> None:
         self.waiting = list(mirrors)
         self.check = check
         self.watch = watch
-        self.runners: list[_Runner] = []
+        self.runners: list[_Runner[P, V]] = []
         self.loop = asyncio.get_running_loop()
         self.next_start = self.loop.time()
         self.grace_ends: float | None = None
 
-    async def run(self) -> Result:
+    async def run(self) -> Result[P, V]:
         while True:
             self._start_due()
             winner, wake = self._decide()
@@ -144,7 +147,7 @@ class _Race:
     def _may_start(self) -> bool:
         return self.grace_ends is None and len(self._running()) < MAX_AT_ONCE
 
-    def _running(self) -> list[_Runner]:
+    def _running(self) -> list[_Runner[P, V]]:
         return [runner for runner in self.runners if runner.outcome is None]
 
     def _collect(self) -> None:
@@ -158,7 +161,7 @@ class _Race:
                 self.next_start = self.loop.time()  # the one before has failed
             notify(self.watch, outcome)
 
-    def _decide(self) -> tuple[Outcome | None, float | None]:
+    def _decide(self) -> tuple[V | None, float | None]:
         """The winner, if there is one; else when to look again (None: at the next verdict)."""
         if self.grace_ends is not None:
             first = next(i for i, runner in enumerate(self.runners) if _is_good(runner))
@@ -175,11 +178,11 @@ class _Race:
         usable = [r.outcome for r in self.runners if r.outcome and tier(r.outcome) < UNUSABLE]
         return min(usable, key=tier, default=None), None
 
-    def _result(self, winner: Outcome | None) -> Result:
+    def _result(self, winner: V | None) -> Result[P, V]:
         ended = tuple(runner.outcome for runner in self.runners if runner.outcome)
         pending = [runner.mirror for runner in self._running()]
         return Result(winner, ended, (*pending, *self.waiting))
 
 
-def _is_good(runner: _Runner) -> bool:
+def _is_good(runner: _Runner[P, V]) -> bool:
     return runner.outcome is not None and tier(runner.outcome) < LAST_RESORT

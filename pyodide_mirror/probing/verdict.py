@@ -21,6 +21,19 @@ from pyodide_mirror.transport import Failure, FailureKind, PageFacts, Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Protocol
+
+    class Judged(Protocol):
+        """A verdict, on a mirror or on a CDN."""
+
+        @property
+        def repairs(self) -> tuple[Reason, ...]:
+            """All that is repaired when it is used."""
+
+        @property
+        def support(self) -> Support:
+            """How far it can be used."""
+
 
 PRECEDENCE: Final = (
     # the request of the page
@@ -36,7 +49,8 @@ PRECEDENCE: Final = (
     Reason.NOT_AN_INDEX,
     Reason.MALFORMED,
     Reason.API_VERSION,
-    # its files
+    # its files, or those of a CDN
+    Reason.INCOMPLETE,
     Reason.FILES_BLOCKED,
     Reason.HASH_MISMATCH,
     # what is repaired
@@ -70,7 +84,7 @@ def refuse_mirror(mirror: Mirror, page: PageFacts, *, named: bool) -> Finding | 
     """
     if mirror.problem:
         return Finding(Reason.BAD_URL, mirror.problem)
-    return _refuse_url(origin(mirror.index_url), page, named=named)
+    return refuse_url(origin(mirror.index_url), page, named=named)
 
 
 def refuse_file_url(url: str, mirror: Mirror, page: PageFacts) -> Finding | None:
@@ -79,13 +93,14 @@ def refuse_file_url(url: str, mirror: Mirror, page: PageFacts) -> Finding | None
     A public mirror must not make the browser ask hosts of the user's own network.
     """
     private_mirror = host_kind(mirror.index_url) is not HostKind.PUBLIC
-    finding = _refuse_url(url, page, named=private_mirror)
+    finding = refuse_url(url, page, named=private_mirror)
     if finding is not None and finding.reason is not Reason.LOCAL_NETWORK:
         return Finding(Reason.FILES_BLOCKED, finding.detail, finding.reason.advice)
     return finding
 
 
-def _refuse_url(url: str, page: PageFacts, *, named: bool) -> Finding | None:
+def refuse_url(url: str, page: PageFacts, *, named: bool) -> Finding | None:
+    """Why a URL must not even be asked for, or None; ``named``: the user gave its address."""
     kind = host_kind(url)
     host = split_http_url(url).netloc
     permission = page.permission(kind)
@@ -217,7 +232,7 @@ def judge(mirror: Mirror, findings: Sequence[Finding], elapsed_ms: float) -> Out
     )
 
 
-def tier(outcome: Outcome) -> int:
+def tier(outcome: Judged) -> int:
     """How good a mirror is: 0 full, 1 repaired, 2 unverifiable (``no-hashes``), 3 not usable."""
     if Reason.NO_HASHES in outcome.repairs:
         return LAST_RESORT

@@ -14,6 +14,8 @@ from pyodide_mirror.model import Mirror, Outcome, Support, printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from pyodide_mirror.model import CDNOutcome
+
     from .events import Event, Installed
 
 _QUIET: Final = frozenset({"outcome", "page", "file", "unpacked"})
@@ -24,9 +26,17 @@ _RIGHT: Final = ' style="text-align:right"'
 
 
 def report_html(
-    chosen: Mirror | None, outcomes: Sequence[Outcome], pending: Sequence[Mirror]
+    chosen: Mirror | None,
+    outcomes: Sequence[Outcome],
+    pending: Sequence[Mirror],
+    cdns: Sequence[CDNOutcome] = (),
 ) -> str:
-    """A table of the mirrors: whether each works; unfolded, what was seen and what to do."""
+    """A table of the mirrors: whether each works; unfolded, what was seen and what to do.
+
+    Then the same for CDNs, where there are any.
+    """
+    if cdns:
+        return report_html(chosen, outcomes, pending) + _cdns(cdns)
     if not outcomes and not pending:
         return "<p>no mirrors</p>"
     rows = [_outcome_row(each, chosen=each.mirror == chosen) for each in outcomes]
@@ -40,6 +50,7 @@ def install_html(
     chosen: Mirror | None,
     outcomes: Sequence[Outcome],
     pending: Sequence[Mirror],
+    cdns: Sequence[CDNOutcome] = (),
 ) -> str:
     """What was installed, from where, and repairs and problems; the mirrors to unfold."""
     parts = [_installed(installed)]
@@ -48,7 +59,7 @@ def install_html(
         if shown:
             parts.append(_details(f"{title} ({len(shown)})", _list(shown)))
     mirrors = len(outcomes) + len(pending)
-    parts.append(_details(f"mirrors ({mirrors})", report_html(chosen, outcomes, pending)))
+    parts.append(_details(f"mirrors ({mirrors})", report_html(chosen, outcomes, pending, cdns)))
     return "".join(parts)
 
 
@@ -61,7 +72,7 @@ def progress_html(text: str, done: int, total: int | None) -> str:
 def _outcome_row(outcome: Outcome, *, chosen: bool) -> str:
     summary = f"<code>{_html(outcome.verdict)}</code>"
     facts = [outcome.reason.explanation, outcome.detail, outcome.hint]
-    lines = "".join(f"<div>{_html(fact)}</div>" for fact in dict.fromkeys(facts) if fact)
+    lines = _lines(facts)
     name = _mirror_cell(outcome.mirror)
     return _row(
         _SIGNS[outcome.support],
@@ -69,6 +80,23 @@ def _outcome_row(outcome: Outcome, *, chosen: bool) -> str:
         _details(summary, lines),
         f"{outcome.elapsed_ms:.0f}",
     )
+
+
+def _cdns(outcomes: Sequence[CDNOutcome]) -> str:
+    rows = [
+        _row(
+            _SIGNS[each.support],
+            f'<span title="{_html(each.cdn.base_url)}">{_html(each.cdn.name)}</span>',
+            _details(f"<code>{_html(each.verdict)}</code>", _lines((each.detail, each.hint))),
+            f"{each.elapsed_ms:.0f}",
+        )
+        for each in outcomes
+    ]
+    return _table(("", "CDN", "verdict", "ms"), rows)
+
+
+def _lines(facts: Iterable[str]) -> str:
+    return "".join(f"<div>{_html(fact)}</div>" for fact in dict.fromkeys(facts) if fact)
 
 
 def _mirror_cell(mirror: Mirror) -> str:

@@ -13,6 +13,8 @@ from pyodide_mirror.model import Mirror, Outcome, Support, printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from pyodide_mirror.model import CDNOutcome
+
     from .events import Event, Installed
 
 
@@ -21,7 +23,8 @@ class Report:
     """What is known of the mirrors.
 
     ``chosen``: the mirror in use (of a probe: the best one), or None. ``outcomes``: the verdicts,
-    best first. ``pending``: mirrors without a verdict when the race was won.
+    best first. ``pending``: mirrors without a verdict when the race was won. ``cdns``: the verdicts
+    on CDNs, where Pyodide's own packages were looked for.
     """
 
     __module__ = "pyodide_mirror"  # where users find it
@@ -29,6 +32,7 @@ class Report:
     chosen: Mirror | None
     outcomes: tuple[Outcome, ...]
     pending: tuple[Mirror, ...] = ()
+    cdns: tuple[CDNOutcome, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types; headers and credentials of mirrors are never in it."""
@@ -36,13 +40,16 @@ class Report:
             "chosen": self.chosen and self.chosen.index_url,
             "outcomes": [_outcome_to_dict(outcome) for outcome in self.outcomes],
             "pending": [_mirror_to_dict(mirror) for mirror in self.pending],
+            "cdns": [_cdn_to_dict(outcome) for outcome in self.cdns],
         }
 
     def __str__(self) -> str:
         rows = [self._text_row(outcome) for outcome in self.outcomes]
         rows += [(" ", mirror.name, "(no verdict yet)", "", "") for mirror in self.pending]
         table = _text_table(("", "mirror", "verdict", "ms", "what was seen"), rows)
-        return "\n".join([*table, *self._hints()])
+        mirrors = [*table, *self._hints()] if rows or not self.cdns else []
+        between = [""] if mirrors and self.cdns else []
+        return "\n".join([*mirrors, *between, *cdn_lines(self.cdns)])
 
     def _text_row(self, outcome: Outcome) -> tuple[str, ...]:
         mark = "*" if outcome.mirror == self.chosen else " "
@@ -50,17 +57,16 @@ class Report:
         return mark, outcome.mirror.name, outcome.verdict, milliseconds, outcome.detail
 
     def _hints(self) -> list[str]:
-        """Each advice once, with the mirrors it is for."""
-        mirrors: dict[str, list[str]] = {}
-        for outcome in self.outcomes:
-            if outcome.support is not Support.FULL:
-                mirrors.setdefault(outcome.hint, []).append(printable(outcome.mirror.name))
-        return [f"{', '.join(names)}: {hint}" for hint, names in mirrors.items()]
+        return _hint_lines(
+            (outcome.mirror.name, outcome.hint)
+            for outcome in self.outcomes
+            if outcome.support is not Support.FULL
+        )
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:  # IPython's protocol
         from .html import report_html
 
-        shown = report_html(self.chosen, self.outcomes, self.pending)
+        shown = report_html(self.chosen, self.outcomes, self.pending, self.cdns)
         return {"text/plain": str(self), "text/html": shown}
 
 
@@ -100,7 +106,7 @@ class InstallReport:
         from .html import install_html
 
         known = self.report
-        mirrors = known.chosen, known.outcomes, known.pending
+        mirrors = known.chosen, known.outcomes, known.pending, known.cdns
         shown = install_html(self.installed, self.events, *mirrors)
         return {"text/plain": str(self), "text/html": shown}
 
@@ -115,6 +121,34 @@ def _outcome_to_dict(outcome: Outcome) -> dict[str, Any]:
         "detail": printable(outcome.detail),
         "hint": outcome.hint,
     }
+
+
+def _cdn_to_dict(outcome: CDNOutcome) -> dict[str, Any]:
+    return {
+        "cdn": {name: getattr(outcome.cdn, name) for name in ("base_url", "name", "region")},
+        "reason": str(outcome.reason),
+        "support": str(outcome.support),
+        "elapsed_ms": round(outcome.elapsed_ms, 1),
+        "detail": printable(outcome.detail),
+        "hint": outcome.hint,
+    }
+
+
+def cdn_lines(outcomes: Iterable[CDNOutcome]) -> list[str]:
+    """A table of CDNs for a terminal, with what to do; no lines where there are none."""
+    found = list(outcomes)
+    rows = [(each.cdn.name, each.verdict, f"{each.elapsed_ms:.0f}", each.detail) for each in found]
+    bad = [(each.cdn.name, each.hint) for each in found if each.support is not Support.FULL]
+    head = ("CDN", "verdict", "ms", "what was seen")
+    return [*_text_table(head, rows), *_hint_lines(bad)] if found else []
+
+
+def _hint_lines(hints: Iterable[tuple[str, str]]) -> list[str]:
+    """Each advice once, with the names of those it is for."""
+    names: dict[str, list[str]] = {}
+    for name, hint in hints:
+        names.setdefault(hint, []).append(printable(name))
+    return [f"{', '.join(each)}: {hint}" for hint, each in names.items()]
 
 
 def _mirror_to_dict(mirror: Mirror) -> dict[str, Any]:

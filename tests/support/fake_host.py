@@ -24,6 +24,7 @@ class FakeHost:
         self.locked = locked
         self.web = web
         self.store: ChoiceStore = MemoryStore()
+        self.cdn_store: ChoiceStore = MemoryStore()
         self.cache = cache
         self.cold = cold
 

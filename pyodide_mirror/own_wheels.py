@@ -35,7 +35,7 @@ _PACKAGE: Final = "pyodide_mirror"
 _HOST_ONLY: Final = frozenset(
     {
         *("__main__.py", "own_wheels.py", "cli", "edge", "jupyterlite", "server"),
-        *("transport/cors.py", "transport/cpython.py"),
+        *("transport/cors.py", "transport/cpython.py", "runtime/published.py"),
     }
 )
 """What no page imports: half of the package."""

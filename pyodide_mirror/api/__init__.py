@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING
 from pyodide_mirror._lazy import hand_on
 
 if TYPE_CHECKING:
-    from .arguments import ENVIRONMENT_VARIABLE, check_canary, check_choice, check_timeout
+    from .arguments import (
+        ENVIRONMENT_VARIABLE,
+        check_canary,
+        check_choice,
+        check_mirrors,
+        check_timeout,
+    )
     from .default import SESSION, cache_info, clear_cache, configure, install, probe, reset, status
     from .host import CPythonHost
     from .session import Session

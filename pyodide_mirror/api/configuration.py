@@ -45,6 +45,9 @@ class PackageSettings(NamedTuple):
     remember: bool = True
 
 
+_USUAL: Final = PackageSettings()
+
+
 @dataclass(frozen=True, slots=True)
 class ProbeSettings:
     """Which mirrors are to be probed, with which canary, and how long each request may take.
@@ -55,7 +58,7 @@ class ProbeSettings:
     mirrors: Mirrors
     canary: str
     timeout: float
-    packages: PackageSettings
+    packages: PackageSettings = _USUAL
 
     def is_same(self, other: ProbeSettings) -> bool:
         """Whether the other's verdicts on mirrors hold here, whatever the time-out is."""
@@ -100,7 +103,11 @@ class Configuration:
         return self.order.ranked[0].mirror
 
     def updated(self, settings: ProbeSettings, prefer: Prefer) -> Configuration:
-        """The same mirrors, with another time-out and preference."""
+        """The same mirrors, with another time-out and preference, and CDNs if any are named."""
+        packages = settings.packages
+        if packages.cdns is None:
+            packages = packages._replace(cdns=self.settings.packages.cdns)
+        settings = replace(settings, packages=packages)
         order = replace(self.order, timeout=settings.timeout)
         return Configuration(settings, prefer, self.report, order)
 

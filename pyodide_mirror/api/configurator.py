@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pyodide_mirror import installing, runtime, storage
 from pyodide_mirror._micropip import FetchPatch, IndexUrls
+
+from .configuration import PackageSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -15,11 +18,11 @@ if TYPE_CHECKING:
 
     from pyodide_mirror._micropip import InstallHook, Prefer
     from pyodide_mirror.installing import MirrorOrder
-    from pyodide_mirror.reporting import Event
+    from pyodide_mirror.reporting import Event, Report
     from pyodide_mirror.runtime import PackageHook, PackageRequest
     from pyodide_mirror.storage import Cache
 
-    from .configuration import Configuration, PackageSettings
+    from .configuration import Configuration, DeferredConfiguration
 
 _log = logging.getLogger(__name__)
 
@@ -43,8 +46,8 @@ class Configurator:
 
     def apply(self, configuration: Configuration) -> None:
         """Let micropip install, and Pyodide load packages, through this configuration."""
-        settings = configuration.settings
-        self.packages.default = lambda: self.plain_request(settings.packages, settings.timeout)
+        self.packages.default = lambda: self.plain_request(configuration)
+        self._warn_without_hook(configuration.settings.packages)
         self._use(configuration.order, configuration.prefer)
         self._hook.install()
         self.in_force = configuration
@@ -57,14 +60,39 @@ class Configurator:
         *,
         cache: bool = True,
     ) -> PackageRequest:
-        """How packages of Pyodide's lock file are loaded; ``tell`` is called with each event."""
+        """How packages of Pyodide's lock file are loaded; ``tell`` is called with each event.
+
+        Where ``settings`` name no CDNs, those that are configured count.
+        """
         kept = self._cache if cache else storage.NO_CACHE
         cdns, remember = settings
+        if cdns is None and self.in_force is not None:
+            cdns = self.in_force.settings.packages.cdns
+        self._warn_without_hook(settings)
         return runtime.PackageRequest(self.packages, cdns, timeout, kept, tell, remember=remember)
 
-    def plain_request(self, settings: PackageSettings, timeout: float) -> PackageRequest:
+    def _warn_without_hook(self, settings: PackageSettings) -> None:
+        """Say that CDNs were named in vain, where this Pyodide has no place for our hook."""
+        if settings.cdns is not None and not self.packages.is_possible():
+            _log.warning(
+                "cdns is without effect here: Pyodide can load its own packages from elsewhere "
+                "since 0.28 only"
+            )
+
+    def plain_request(
+        self, configured: Configuration | DeferredConfiguration | None
+    ) -> PackageRequest:
         """The same for who has Pyodide load packages; what fails, Pyodide itself logs."""
-        return self.package_request(settings, timeout, _log_quietly)
+        if configured is None:  # it is being reset
+            return self.package_request(PackageSettings(), 5.0, _log_quietly)
+        settings = configured.settings
+        return self.package_request(settings.packages, settings.timeout, _log_quietly)
+
+    def report(self) -> Report | None:
+        """What is configured now, with what is known of the CDNs."""
+        report = None if self.in_force is None else self.in_force.report
+        known = self.packages.known()
+        return replace(report, cdns=known) if report is not None and known else report
 
     def can_serve(self) -> bool:
         """Whether the requests of this micropip can be served."""

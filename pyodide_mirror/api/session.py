@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import replace
@@ -31,11 +30,12 @@ from .configuration import (
     ProbeSettings,
     report_of,
 )
+from .packages import probe_cdns
 
 if TYPE_CHECKING:
     from pyodide_mirror._micropip import Prefer
     from pyodide_mirror.installing import InstallRequest
-    from pyodide_mirror.model import CDN, CDNOutcome, Outcome
+    from pyodide_mirror.model import Outcome
     from pyodide_mirror.reporting import Event, InstallReport, Report
     from pyodide_mirror.runtime import PackageHook, PackageRequest
     from pyodide_mirror.storage import CacheInfo
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from .host import Host
     from .mirror_search import MirrorSearch
 
-_log = logging.getLogger(__name__)
-
 OnOutcome = Callable[["Outcome"], None] | None
 OnEvent = Callable[["Event"], None] | None
 Verify = Literal["index", "quorum"]
@@ -55,15 +53,12 @@ Verify = Literal["index", "quorum"]
 class Session:
     """The state behind the public functions; there is one, in :mod:`~pyodide_mirror.api.default`.
 
-    ``hook``: one that stands in the place of ``micropip.install`` already. ``packages``: one that
-    Pyodide asks for its own packages already.
+    ``hook``, ``packages``: those that stand in the place of ``micropip.install``, and before
+    Pyodide's packages, already.
     """
 
     def __init__(
-        self,
-        host: Host,
-        hook: InstallHook | None = None,
-        packages: PackageHook | None = None,
+        self, host: Host, hook: InstallHook | None = None, packages: PackageHook | None = None
     ) -> None:
         self._host = host
         self._deferred: DeferredConfiguration | None = None
@@ -95,8 +90,8 @@ class Session:
 
         ``mirrors``: one index URL or :class:`Mirror`, or several; None is ``PYODIDE_MIRROR_URLS``
         from the environment, else the built-in table. ``cdns``: one base URL or :class:`CDN`, or
-        several; None is ``PYODIDE_MIRROR_CDNS`` from the environment, else the built-in table if
-        no mirrors are named either, else none. ``canary``: the project to look up. ``timeout``:
+        several; None is ``PYODIDE_MIRROR_CDNS`` from the environment, else the built-in table, but
+        none where mirrors are named. ``canary``: the project to look up. ``timeout``:
         seconds for one request, body included. ``on_outcome``: is called with each verdict on a
         mirror as it arrives. Of the report, ``chosen`` is the best mirror, or None.
 
@@ -105,9 +100,10 @@ class Session:
         settings = _settings(mirrors, cdns, canary, timeout, self._deferred)
         check_callback("on_outcome", on_outcome)
         await self._search.forgotten()
-        check = settings.check(await self._host.transport(), thorough=True)
+        transport = await self._host.transport()
+        check = settings.check(transport, thorough=True)
         report = report_of(await probing.check_all(settings.mirrors.mirrors, check, on_outcome))
-        found = await self._probe_cdns(settings, all_known=mirrors is None)
+        found = await probe_cdns(settings, transport, all_known=mirrors is None)
         return replace(report, cdns=found) if found else report
 
     async def configure(
@@ -133,7 +129,7 @@ class Session:
         Raises :class:`NoUsableMirror`, which carries the report, and leaves micropip as it was.
         Raises TypeError or ValueError for bad arguments, before any request.
         """
-        plan = self._plan(mirrors, cdns, canary, timeout, prefer, remember)
+        plan = _plan(_settings(mirrors, cdns, canary, timeout, self._deferred), prefer, remember)
         check_callback("on_outcome", on_outcome)
         return (await self._search.race(plan, on_outcome)).report
 
@@ -161,7 +157,6 @@ class Session:
         self._hook.install()
         self._packages.default = self.plain_request
         self._packages.install()
-        self._warn_without_hook(cdns)
 
     async def install(  # micropip's signature, and ours
         self,
@@ -204,8 +199,7 @@ class Session:
         if index_urls is not None and mirrors is not None:
             raise TypeError("mirrors and index_urls mean the same: give one of them")
         given = index_urls if mirrors is None else mirrors
-        wanted_cdns = self._standing_cdns() if cdns is None else cdns
-        plan = self._plan(given, wanted_cdns, canary, timeout, prefer, remember)
+        plan = _plan(_settings(given, cdns, canary, timeout, self._deferred), prefer, remember)
         check_choice("verify", verify, ("index", "quorum"))
         check_flag("cache", cache)
         check_callback("on_event", on_event)
@@ -223,11 +217,7 @@ class Session:
 
     def status(self) -> Report | None:
         """What is configured now, or None."""
-        in_force = self._configurator.in_force
-        known = self._packages.known()
-        if in_force is None or not known:
-            return None if in_force is None else in_force.report
-        return replace(in_force.report, cdns=known)
+        return self._configurator.report()
 
     async def cache_info(self) -> CacheInfo:
         """What this browser keeps of earlier installs: files, pages, bytes, and where."""
@@ -268,10 +258,8 @@ class Session:
         await self._install(plan, installing.InstallRequest(wanted, arguments, events))
 
     def plain_request(self) -> PackageRequest:
-        """How Pyodide loads its own packages for others, by what was put off till later."""
-        packages = PackageSettings() if self._deferred is None else self._deferred.settings.packages
-        timeout = 5.0 if self._deferred is None else self._deferred.settings.timeout
-        return self._configurator.plain_request(packages, timeout)
+        """How Pyodide loads its own packages for others, as it was put off till later."""
+        return self._configurator.plain_request(self._deferred)
 
     def _plain_plan(self) -> DeferredConfiguration | None:
         """What holds for a plain ``micropip.install``; None where the user wants something else."""
@@ -291,45 +279,6 @@ class Session:
 
             return await run_install(self._search, self._host.cache, self._hook.call, plan, request)
 
-    def _plan(  # the arguments of the public functions
-        self,
-        mirrors: MirrorsArgument,
-        cdns: CDNsArgument,
-        canary: str,
-        timeout: float,
-        prefer: Prefer,
-        remember: bool,
-    ) -> DeferredConfiguration:
-        settings = _settings(mirrors, cdns, canary, timeout, self._deferred)
-        check_choice("prefer", prefer, ("lockfile", "index"))
-        check_flag("remember", remember)
-        packages = settings.packages._replace(remember=remember)
-        self._warn_without_hook(cdns)
-        return DeferredConfiguration(replace(settings, packages=packages), prefer, remember)
-
-    def _warn_without_hook(self, cdns: CDNsArgument) -> None:
-        if cdns is not None and not self._packages.is_possible():
-            _log.warning(
-                "cdns is without effect here: Pyodide can load its own packages from elsewhere "
-                "since 0.28 only"
-            )
-
-    def _standing_cdns(self) -> tuple[CDN, ...] | None:
-        """The CDNs that are configured, if any were named."""
-        in_force = self._configurator.in_force if "_search" in vars(self) else None
-        return None if in_force is None else in_force.settings.packages.cdns
-
-    async def _probe_cdns(
-        self, settings: ProbeSettings, *, all_known: bool
-    ) -> tuple[CDNOutcome, ...]:
-        cdns, named = settings.packages.cdns, True
-        if cdns is None:
-            cdns, named = runtime.default_cdns()
-            if not (named or all_known):
-                return ()
-        transport = await self._host.transport()
-        return await runtime.probe_cdns(cdns, transport, timeout=settings.timeout, named=named)
-
 
 def _settings(
     mirrors: MirrorsArgument,
@@ -347,3 +296,10 @@ def _settings(
         return ProbeSettings(found, project, check_timeout(timeout), packages)
     same = later.settings.canary if canary == DEFAULT_CANARY else check_canary(canary)
     return ProbeSettings(later.settings.mirrors, same, check_timeout(timeout), packages)
+
+
+def _plan(settings: ProbeSettings, prefer: Prefer, remember: bool) -> DeferredConfiguration:
+    check_choice("prefer", prefer, ("lockfile", "index"))
+    check_flag("remember", remember)
+    packages = settings.packages._replace(remember=remember)
+    return DeferredConfiguration(replace(settings, packages=packages), prefer, remember)

@@ -78,3 +78,10 @@ def network(text: str) -> str:
         return str(ip_network(text, strict=False))
     except ValueError:
         raise ValueError(f"{text!r} is no IP address or network like 10.0.0.0/8") from None
+
+
+def version(text: str) -> str:
+    """A version of Pyodide; ValueError says what is wrong."""
+    if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,4}){2}([A-Za-z0-9.+-]{0,40})", text, re.ASCII):
+        raise ValueError(f"{text!r} is no version of Pyodide like 314.0.7")
+    return text

@@ -213,7 +213,7 @@ class Installation:
                 tried.add(gap.name)
                 how = "left out by Pyodide's build"
                 if gap.name in self._lost():
-                    how = "no CDN has Pyodide's build, so an index is asked for one"
+                    how = "Pyodide's build cannot be loaded, so an index is asked"
                 elif gap in strict:
                     how = "was missing, installed now"
                 wanted = f"required by {gap.wanted_by}" if gap.wanted_by else "requested"

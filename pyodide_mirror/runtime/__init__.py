@@ -7,8 +7,8 @@ from pyodide_mirror._lazy import hand_on
 if TYPE_CHECKING:
     from .check import LockedFile, probe_cdn
     from .hook import PackageHook, PackageRequest, PackageSource
-    from .published import NEWEST_PYODIDE, probe_cdns
+    from .probe_all import NEWEST_PYODIDE, probe_cdns
     from .reader import PackageReader
-    from .search import default_cdns
+    from .search import CDN_VARIABLE, default_cdns
 
 __getattr__, __dir__, __all__ = hand_on(__name__)

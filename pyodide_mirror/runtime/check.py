@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SMALL: Final = ("iniconfig", "six", "cycler", "exceptiongroup", "pluggy", "packaging", "micropip")
 """Packages of some kilobytes, of which the lock file of each Pyodide has some."""
 _MAX_CANARY_BYTES: Final = 16 * 1024 * 1024
-_CORE: Final = "pyodide.mjs"
+CORE: Final = "pyodide.mjs"
 """A file of Pyodide's core, some kilobytes, which npm's package has as well."""
 _MAX_CORE_BYTES: Final = 1024 * 1024
 _HINTS: Final = {
@@ -147,7 +147,7 @@ class CDNCheck(NamedTuple):
             return Finding(Reason.OK, detail)
         missing = answer.status in {404, 410} or fault.reason is Reason.NOT_AN_INDEX
         if missing and await self._has_core():
-            detail = f"it has {_CORE}, but not the packages: {fault.detail}"
+            detail = f"it has {CORE}, but not the packages: {fault.detail}"
             return Finding(Reason.INCOMPLETE, detail)
         return fault
 

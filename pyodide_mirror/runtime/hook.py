@@ -96,8 +96,9 @@ class _Loading:
 class PackageHook:
     """Stands in front of the ``downloadPackage`` of Pyodide's package manager.
 
-    ``open_reader`` makes what reads the packages, when one is needed. ``default`` gives the request for who calls
-    ``pyodide.loadPackage`` himself; without one Pyodide does that by itself, as it always does.
+    ``open_reader`` makes what reads the packages, when one is needed. ``default`` gives the request
+    for who calls ``pyodide.loadPackage`` himself; without one Pyodide does that by itself, as it
+    always does.
     """
 
     def __init__(self) -> None:
@@ -141,7 +142,7 @@ class PackageHook:
         if self._js_manager is None or self._loading:
             return
         js_manager, self._js_manager = self._js_manager, None
-        if js_manager.downloadPackage != self._download:
+        if js_manager.downloadPackage != self._js_proxy:
             return  # somebody has put theirs in front of ours, which passes everything on
         if self._replaced:
             js_manager.downloadPackage = self._js_own
@@ -160,9 +161,9 @@ class PackageHook:
             self._loading.remove(entry)
             for task in entry.tasks:  # who waited for them was cancelled
                 task.cancel()
-            if self._js_manager is None:
+            if not self.is_possible():
                 request.faults.update(_not_loaded(names))
-            elif self._removing:
+            if self._removing:
                 self.release()
 
     def known(self) -> tuple[CDNOutcome, ...]:

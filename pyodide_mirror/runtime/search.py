@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from pyodide_mirror.storage import ChoiceStore
     from pyodide_mirror.transport import Progress, Transport
 
-ENVIRONMENT_VARIABLE: Final = "PYODIDE_MIRROR_CDNS"
+CDN_VARIABLE: Final = "PYODIDE_MIRROR_CDNS"
 _DOUBTFUL: Final = frozenset({Reason.INCOMPLETE, Reason.HTTP_STATUS, Reason.HASH_MISMATCH})
 """Verdicts of CDNs that answer, and may have another file than the one that was asked for."""
 
 
 def default_cdns() -> tuple[tuple[CDN, ...], bool]:
     """The CDNs of the environment, else those of the table; and whether they are named."""
-    urls = re.split(r"[\s,]+", os.environ.get(ENVIRONMENT_VARIABLE, ""))
+    urls = re.split(r"[\s,]+", os.environ.get(CDN_VARIABLE, ""))
     found = tuple(dict.fromkeys(CDN.from_untrusted(url) for url in urls if url))
     if found:
         return found, True

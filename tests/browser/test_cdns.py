@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.engines import Engine
-from tests.zoo.cdns import CDNZoo, lock_entries
+from tests.zoo.cdns import ARRAYS, FRAMES, LIBRARY, CDNZoo, lock_entries
 from tests.zoo.zoo import Zoo
 
 LOCK = """
@@ -76,9 +76,12 @@ report = await pyodide_mirror.install(
 import zoo_arrays, zoo_frames
 manager = pyodide_js._api.packageManager
 json.dumps({
-    "installed": {one.name: [one.source, one.url, one.sha256, one.size] for one in report.installed},
+    "installed": {
+        one.name: [one.source, one.url, one.sha256, one.size] for one in report.installed
+    },
     "outcomes": {one.cdn.base_url: str(one.reason) for one in report.report.cdns},
     "events": [[one.kind, one.text] for one in events],
+    "version": pyodide_js.version,
     "own": manager.hasOwnProperty("downloadPackage"),
     "value": zoo_arrays.VALUE,
 })
@@ -88,5 +91,11 @@ json.dumps({
 def test_packages_come_from_the_first_cdn_that_works(page: Engine, cdns: CDNZoo, zoo: Zoo) -> None:
     urls = [cdns.url(name) for name in ("closed", "wrong-bytes", "good")]
     found = run(page, INSTALL, cdns=urls, mirror=zoo.url("healthy"))
-    print(json.dumps(found, indent=1))
+    good = cdns.url("good").replace("{version}", found["version"])
+    assert found["installed"] == {
+        wheel.name: ["lockfile", good + wheel.filename, wheel.sha256, len(wheel.data)]
+        for wheel in (ARRAYS, LIBRARY, FRAMES)
+    }
+    assert found["outcomes"] == dict(zip(urls, ["unreachable", "hash-mismatch", "ok"], strict=True))
     assert found["value"] == "zoo-arrays 1.0"
+    assert not found["own"]

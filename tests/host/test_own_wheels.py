@@ -36,8 +36,8 @@ from tests.support import provision
 SITE = sysconfig.get_path("purelib")
 SOURCE = provision.ROOT / "pyodide_mirror"
 HOST_ONLY = ("__main__.py", "own_wheels.py", "cli/", "edge/", "jupyterlite/", "server/")
-HOST_ONLY += ("transport/cors.py", "transport/cpython.py")
-MAX_PAGE_BYTES = 110_000
+HOST_ONLY += ("transport/cors.py", "transport/cpython.py", "runtime/published.py")
+MAX_PAGE_BYTES = 128_000
 WHEELS = {"page": page_wheel(), "whole": whole_wheel()}
 
 Wheel = tuple[str, bytes]

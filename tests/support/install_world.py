@@ -12,14 +12,21 @@ from pyodide_mirror.api import Session
 from pyodide_mirror.storage import Cache, MemoryBackend
 from tests.support.fake_host import FakeHost
 from tests.support.fake_web import TIMEOUT, Web
-from tests.support.pyodide_micropip import LOCKFILE, PlainFetch, pyodide_micropip
+from tests.support.pyodide_micropip import (
+    LOCKFILE,
+    FakePyodide,
+    LockedPackages,
+    PlainFetch,
+    pyodide_micropip,
+)
 from tests.support.wheels import Wheel
 
 
 class World:
     """A session, the web that it asks, and the folder into which micropip installs."""
 
-    def __init__(self, micropip: Any, folder: Path, web: Web) -> None:
+    def __init__(self, pyodide: FakePyodide, micropip: Any, folder: Path, web: Web) -> None:
+        self.pyodide = pyodide
         self.micropip = micropip
         self.folder = folder
         self.web = web
@@ -43,13 +50,7 @@ class World:
         assert wheel.name not in LOCKFILE
         self.locked.append(wheel.name)
         LOCKFILE[wheel.name] = wheel
-        _lockfile_packages()[wheel.name] = {
-            "name": wheel.name,
-            "version": wheel.version,
-            "file_name": wheel.filename,
-            "depends": [],
-            "package_type": "package",
-        }
+        _lockfile_packages()[wheel.name] = LockedPackages().to_py()[wheel.name]
 
     def end(self) -> None:
         """Leave nothing behind."""
@@ -86,8 +87,8 @@ class World:
 def world_in(folder: Path, version: str = "0.11.1") -> Iterator[World]:
     """A world with this version of micropip, and a site-packages of its own."""
     web = Web()
-    with pyodide_micropip(version, folder, PlainFetch(web)) as (_, micropip):
-        world = World(micropip, folder, web)
+    with pyodide_micropip(version, folder, PlainFetch(web)) as (pyodide, micropip):
+        world = World(pyodide, micropip, folder, web)
         try:
             yield world
         finally:

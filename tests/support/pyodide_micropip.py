@@ -23,10 +23,16 @@ from pyodide_mirror._micropip import fetch, hook, index_urls, lockfile, unpack
 from pyodide_mirror.transport import Request, Response, TransportError
 from tests.support import provision
 from tests.support.fake_web import Web
-from tests.support.wheels import make_wheel
+from tests.support.wheels import Wheel, make_wheel
 
 VERSIONS = {"0.11.1": "314.0.7", "0.10.1": "0.28.3", "0.9.0": "0.27.8"}
 """The micropips that we support, and a Pyodide that has each."""
+
+
+OWN_PLACE = "https://pyodide.example/full/"
+"""Where Pyodide takes its packages from."""
+LIBRARIES = frozenset({"zoo-blas"})
+"""Packages of the lock file that are no distributions."""
 
 
 class HttpStatusError(OSError):
@@ -49,8 +55,90 @@ class Loaded:
         return dict(vars(self))
 
 
+DEPENDS: dict[str, list[str]] = {}
+"""What packages of the lock file need."""
 LOCKFILE = {name: make_wheel(name, "1.0") for name in ("zlocked", "zlost")}
 """The packages of the lock file; ``zlost`` cannot be loaded, which Pyodide only logs."""
+
+
+class Proxy:
+    """As ``pyodide.ffi.create_proxy`` makes one."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.destroyed = False
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call the function."""
+        assert not self.destroyed
+        return self.function(*arguments)
+
+    def destroy(self) -> None:
+        """Be of no use any more."""
+        self.destroyed = True
+
+
+class PackageManager:
+    """Pyodide's package manager, since 0.28; its own place is :data:`OWN_PLACE`."""
+
+    installBaseUrl = OWN_PLACE  # noqa: N815  # its own names
+
+    def hasOwnProperty(self, name: str) -> bool:  # noqa: N802
+        """As all objects of JavaScript have it."""
+        return name in vars(self)
+
+    async def downloadPackage(self, package: Any, _: bool = True) -> bytes:  # noqa: N802
+        """Return the bytes of a package, as if its own place had it."""
+        return LOCKFILE[package.normalizedName].data
+
+
+class LockedPackages:
+    """The packages of the lock file as JavaScript's object has them: as attributes."""
+
+    def __getattr__(self, name: str) -> SimpleNamespace:
+        """Return an entry."""
+        try:
+            return SimpleNamespace(**_entry(LOCKFILE[name]))
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def to_py(self) -> dict[str, dict[str, Any]]:
+        """Return it as Python's own."""
+        return {name: _entry(wheel) for name, wheel in LOCKFILE.items()}
+
+
+def _entry(wheel: Wheel) -> dict[str, Any]:
+    return {
+        "name": wheel.name,
+        "version": wheel.version,
+        "file_name": wheel.filename,
+        "sha256": wheel.sha256,
+        "depends": DEPENDS.get(wheel.name, []),
+        "package_type": "shared_library" if wheel.name in LIBRARIES else "package",
+    }
+
+
+class JsPromise:
+    """``Promise`` of JavaScript."""
+
+    @staticmethod
+    def new(start: Callable[..., None]) -> asyncio.Future[Any]:
+        """Make one."""
+        promise = asyncio.get_running_loop().create_future()
+        start(promise.set_result, promise.set_exception)
+        return promise
+
+
+def with_dependencies(names: Sequence[str]) -> list[str]:
+    """The names of packages, and of all that they need."""
+    found: list[str] = []
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop(0)
+        if name not in found:
+            found.append(name)
+            waiting += DEPENDS.get(name, [])
+    return found
 
 
 class FakePyodide:
@@ -61,6 +149,8 @@ class FakePyodide:
     """
 
     def __init__(self) -> None:
+        self.api = SimpleNamespace()
+        self.logged: list[str] = []
         self.loaded = Loaded()
         self.folder = Path()
         self.fetch: Callable[..., Awaitable[Any]]
@@ -70,6 +160,8 @@ class FakePyodide:
     def restart(self, folder: Path, fetch: Callable[..., Awaitable[Any]]) -> None:
         """Have nothing installed."""
         vars(self.loaded).clear()
+        vars(self.api).pop("packageManager", None)
+        self.logged.clear()
         self.folder, self.fetch = folder, fetch
         self.dynlibs = lambda: asyncio.sleep(0)
         self._lock = asyncio.Lock()
@@ -97,30 +189,37 @@ class FakePyodide:
         """``pyodide.loadPackage``: loads what is not loaded yet, and says what it has loaded."""
         async with self._lock:
             await asyncio.sleep(0.1)
-            found = []
-            for name in [names] if isinstance(names, str) else names:
-                if name != "zlost" and not hasattr(self.loaded, name):
-                    wheel = LOCKFILE[name]
-                    notes = {"PYODIDE_SOURCE": "pyodide", "INSTALLER": "pyodide.loadPackage"}
-                    _unpack(wheel.data, wheel.filename, self.folder, notes)
-                    setattr(self.loaded, name, "default channel")
-                    found.append(SimpleNamespace(name=name))
+            wanted = with_dependencies([names] if isinstance(names, str) else names)
+            new = [name for name in wanted if not hasattr(self.loaded, name)]
+            contents = await asyncio.gather(*map(self._download, new), return_exceptions=True)
+            for name, content in zip(new, contents, strict=True):
+                if isinstance(content, BaseException):
+                    self.logged.append(str(content))
+                    continue
+                notes = {"PYODIDE_SOURCE": "pyodide", "INSTALLER": "pyodide.loadPackage"}
+                _unpack(content, LOCKFILE[name].filename, self.folder, notes)
+                setattr(self.loaded, name, "default channel")
             importlib.invalidate_caches()
-            return found
+            return [SimpleNamespace(name=name) for name in new if hasattr(self.loaded, name)]
+
+    def manage_packages(self) -> PackageManager:
+        """Have a package manager that can be changed, until the restart."""
+        manager = self.api.packageManager = PackageManager()
+        return manager
+
+    async def _download(self, name: str) -> bytes:
+        manager = getattr(self.api, "packageManager", None)
+        if manager is not None:
+            package = {"name": name, "normalizedName": name, "channel": "default channel"}
+            content: bytes = await manager.downloadPackage(SimpleNamespace(**package), True)
+            return content
+        if name == "zlost":
+            raise JsError("it is lost")
+        return LOCKFILE[name].data
 
     def modules(self) -> dict[str, ModuleType]:
         """The modules that micropip imports."""
-        entries = {
-            name: {
-                "name": wheel.name,
-                "version": wheel.version,
-                "file_name": wheel.filename,
-                "depends": [],
-                "package_type": "package",
-            }
-            for name, wheel in LOCKFILE.items()
-        }
-        packages = SimpleNamespace(to_py=lambda: entries)
+        packages = LockedPackages()
         info = SimpleNamespace(to_py=dict)
         api = {
             "install": self.install,
@@ -135,16 +234,24 @@ class FakePyodide:
             "_pyodide_core": {},
             "pyodide": {},
             "pyodide._package_loader": {"get_dynlibs": lambda *_: []},
-            "pyodide.ffi": {"to_js": lambda value, **_: value, "IN_BROWSER": True},
+            "pyodide.ffi": {
+                "to_js": lambda value, **_: value,
+                "create_proxy": Proxy,
+                "create_once_callable": lambda function: function,
+                "IN_BROWSER": True,
+            },
+            "js": {"Promise": JsPromise, "Error": SimpleNamespace(new=JsError)},
             "pyodide.http": {"pyfetch": self.pyfetch, "HttpStatusError": HttpStatusError},
             "pyodide_js": {
                 "loadPackage": self.load_package,
                 "loadedPackages": self.loaded,
                 "lockfileBaseUrl": "https://pyodide.example/",
-                "_api": SimpleNamespace(**api),
+                "version": "314.0.7",
+                "_api": self.api,
             },
             "pyodide_js._api": api,
         }
+        vars(self.api).update(api)
         modules = {name: ModuleType(name) for name in contents}
         for name, content in contents.items():
             vars(modules[name]).update(content)
@@ -188,7 +295,7 @@ def pyodide_micropip(
 
 
 def _is_replaced(name: str) -> bool:
-    return name.partition(".")[0] in {"_pyodide_core", "micropip", "pyodide", "pyodide_js"}
+    return name.partition(".")[0] in {"_pyodide_core", "js", "micropip", "pyodide", "pyodide_js"}
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The zoo of CDNs: places with a copy of Pyodide's packages that misbehave, each on a port of its own.
+"""The zoo of CDNs: places with Pyodide's packages that misbehave, each on a port of its own.
 
     with CDNZoo() as zoo:
         zoo.url("wrong-bytes")  # starts it at the first call
@@ -29,6 +29,9 @@ LOCKED = (SMALL, LIBRARY, ARRAYS, FRAMES)
 DEPENDS: Mapping[str, list[str]] = MappingProxyType(
     {"zoo-frames": ["zoo-arrays"], "zoo-arrays": ["zoo-blas"]}
 )
+
+
+_OLD = make_wheel("iniconfig", "1.0").data
 
 
 def lock_entry(wheel: Wheel) -> dict[str, Any]:
@@ -85,6 +88,8 @@ def _slow_then_dead(response: Response) -> Response:
 
 
 def _tampered(response: Response) -> Response:
+    if not response.body.startswith(b"PK"):
+        return response
     return replace(response, body=response.body[:-1] + bytes([response.body[-1] ^ 1]))
 
 
@@ -112,7 +117,7 @@ _KINDS: Mapping[str, Kind] = {
     "wrong-version": Kind(
         verdict="hash-mismatch",
         what="has the files of another version",
-        answer=lambda _: Response(headers=_ALLOWED, body=make_wheel("iniconfig", "1.0").data),
+        answer=lambda one: replace(one, body=_OLD) if one.body.startswith(b"PK") else one,
     ),
     "no-cors": Kind(
         verdict="cors",
@@ -147,9 +152,14 @@ class RunningCDN:
     @property
     def asked(self) -> list[str]:
         """The names of the files that were asked for."""
+        return [path.rpartition("/")[2] for path in self.targets]
+
+    @property
+    def targets(self) -> list[str]:
+        """The paths that were asked for."""
         if isinstance(self._server, ClosedPort):
             return []
-        return [request.path.rpartition("/")[2] for request in self._server.requests]
+        return [request.path for request in self._server.requests]
 
     def close(self) -> None:
         """End its connections, and free its port."""

@@ -17,6 +17,7 @@ from pyodide_mirror import MIRRORS, Reason, __version__, cli
 from pyodide_mirror.api import ENVIRONMENT_VARIABLE
 from pyodide_mirror.model import Mirror, Outcome
 from tests.support.wheels import CANARY
+from tests.zoo.cdns import KINDS, CDNZoo
 from tests.zoo.server import Request, Response, Server
 from tests.zoo.zoo import Zoo
 
@@ -58,7 +59,7 @@ def test_json(zoo: Zoo, capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr()
     assert shown.err == ""
     found = json.loads(shown.out)
-    assert list(found) == ["origin", "canary", "chosen", "outcomes", "pending"]
+    assert list(found) == ["origin", "canary", "chosen", "outcomes", "pending", "cdns"]
     assert (found["origin"], found["canary"]) == ("http://localhost", CANARY)
     assert (found["chosen"], found["pending"]) == (healthy, [])
     assert [one["reason"] for one in found["outcomes"]] == ["ok", "cors"]
@@ -103,6 +104,10 @@ BAD_USAGE = [
     (["--origin", "null"], "--origin"),
     (["--origin", "file:///x"], "--origin"),
     (["--nonsense"], "--nonsense"),
+    (["--cdns", "ftp://cdn.test/"], "--cdns"),
+    (["--cdns", "https://{version}.cdn.test/"], "--cdns"),
+    (["--cdns", "--pyodide", "../x"], "--pyodide"),
+    (["--pyodide", "314.0.7"], "--pyodide"),
 ]
 
 
@@ -255,3 +260,46 @@ def test_ctrl_c_ends_it_at_once() -> None:
         finally:
             over.set()
     assert (running.returncode, out, err) == (130, "", "")
+
+
+# --- CDNs ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cdns() -> Iterator[CDNZoo]:
+    with CDNZoo() as zoo:
+        yield zoo
+
+
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_a_cdn_gets_its_verdict(
+    name: str, cdns: CDNZoo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exit_code = check("--cdns", cdns.url(name), "--json", "--timeout", "1")
+    found = json.loads(capsys.readouterr().out)
+    assert found["outcomes"] == []
+    [outcome] = found["cdns"]
+    assert outcome["cdn"]["base_url"] == cdns.url(name)
+    assert outcome["reason"] == KINDS[name].verdict, outcome
+    assert outcome["hint"]
+    assert exit_code == (KINDS[name].verdict != "ok")
+
+
+def test_cdns_are_shown_in_a_table_beside_mirrors(
+    zoo: Zoo, cdns: CDNZoo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    urls = cdns.url("good"), cdns.url("core-only")
+    assert check(zoo.url("healthy"), "--cdns", *urls, "--pyodide", "0.28.3") == 1
+    printed = capsys.readouterr().out
+    assert "  mirror " in printed
+    assert "it has pyodide.mjs, but not the packages" in printed
+    assert any(request.startswith("/pyodide/v0.28.3/") for request in cdns.start("good").targets)
+
+
+def test_without_urls_the_environment_names_the_cdns(
+    cdns: CDNZoo, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYODIDE_MIRROR_CDNS", f"{cdns.url('good')}, not a URL")
+    assert check("--cdns", "--json") == 1
+    found = [one["reason"] for one in json.loads(capsys.readouterr().out)["cdns"]]
+    assert found == ["ok", "bad-url", "bad-url", "bad-url"]

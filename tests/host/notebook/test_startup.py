@@ -96,6 +96,8 @@ def test_nothing_but_the_hook_is_loaded_and_micropip_looks_as_before(started: St
         "pyodide_mirror.notebook",
         "pyodide_mirror.notebook.ipython",
         "pyodide_mirror.notebook.startup",
+        "pyodide_mirror.runtime",
+        "pyodide_mirror.runtime.hook",
     ]
     assert found["signature"] == found["plain"]
     assert found["self"]

@@ -231,15 +231,17 @@ class Installation:
 
         Raises IncompleteInstall for what no index can have instead, as shared libraries.
         """
-        lost = sorted(self._lost().keys() - known - set(installed()))
-        libraries = [name for name in lost if name in without_distribution()]
-        if libraries:
-            raise self._incomplete(libraries)
-        return [Gap(name, name, "a package of Pyodide", lenient=False) for name in lost]
+        lost = sorted(self._lost().keys() - set(installed()))
+        if without_distribution().intersection(lost):
+            raise self._incomplete(lost)
+        return [Gap(name, name, "", lenient=False) for name in lost if name not in known]
 
     def _incomplete(self, names: list[str]) -> IncompleteInstall:
-        lost = self._lost()
-        why = [lost[name] for name in names if name in lost]
+        lost: dict[str, list[str]] = {}
+        for name in names:
+            if name in self._lost():
+                lost.setdefault(self._lost()[name], []).append(name)
+        why = [f"{', '.join(each)} {text}" for text, each in lost.items()]
         return IncompleteInstall(names, self._report(), why)
 
     async def _fill(self, missing: list[Gap], ledger: Ledger) -> None:

@@ -116,15 +116,14 @@ def refuse_cdn(cdn: CDN, transport: Transport, *, named: bool) -> Finding | None
 def fault_of(file: LockedFile, answer: Response) -> Finding | None:
     """What is wrong with the answer to a request for a file, or None."""
     if not answer.ok:
-        return Finding(Reason.HTTP_STATUS, f"HTTP {answer.status} for {file.base_name}")
+        return Finding(Reason.HTTP_STATUS, f"HTTP {answer.status}")
     if answer.sha256 == file.sha256:
         return None
     if answer.is_short:  # which WebKit reports in no other way
         return Finding(Reason.UNREACHABLE, Failure.cut_off(len(answer.body)).detail)
     if answer.body.lstrip()[:1] == b"<":
-        return Finding(Reason.NOT_AN_INDEX, f"an HTML page instead of {file.base_name}")
-    detail = f"{file.base_name} has sha256={answer.sha256}, not {file.sha256}"
-    return Finding(Reason.HASH_MISMATCH, detail)
+        return Finding(Reason.NOT_AN_INDEX, "an HTML page instead of the file")
+    return Finding(Reason.HASH_MISMATCH, "its SHA-256 is not that of the lock file")
 
 
 class CDNCheck(NamedTuple):
@@ -145,6 +144,7 @@ class CDNCheck(NamedTuple):
         if fault is None:
             detail = f"{self.file.base_name} read and verified"
             return Finding(Reason.OK, detail)
+        fault = fault._replace(detail=f"{self.file.base_name}: {fault.detail}")
         missing = answer.status in {404, 410} or fault.reason is Reason.NOT_AN_INDEX
         if missing and await self._has_core():
             detail = f"it has {CORE}, but not the packages: {fault.detail}"

@@ -36,7 +36,11 @@ _REASONS: Final = {
 
 
 class UnavailableError(OSError):
-    """A package cannot be loaded; the text is one sentence, for people."""
+    """A package cannot be loaded; the text is one sentence, and ``why`` all but its name."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"{name} {why}")
+        self.why = why
 
 
 class Downloaded(NamedTuple):
@@ -83,7 +87,7 @@ class Download:
             elif cdn is not None and self._places.is_good(cdn):
                 again = [cdn]
             if cdn is None:
-                raise UnavailableError(self._sentence())
+                raise UnavailableError(self._name, self._why())
             found = await self._try(cdn)
             if found is not None:
                 return found
@@ -136,7 +140,7 @@ class Download:
     def _url(self, cdn: CDN) -> str:
         return self._places.urls(cdn, self._file.file_name)
 
-    def _sentence(self) -> str:
+    def _why(self) -> str:
         """What is wrong with each CDN, and what to do."""
         known = {each.cdn: Finding(each.reason, each.detail) for each in self._places.known()}
         found = {**known, **self._faults}
@@ -145,9 +149,7 @@ class Download:
             for cdn in self._places.cdns
             if cdn in found
         )
-        return (
-            f"{self._name} could not be loaded from any CDN: {seen or 'there is none'}; {_ADVICE}"
-        )
+        return f"could not be loaded from any CDN: {seen or 'there is none'}; {_ADVICE}"
 
     def _tell_retry(self, cdn: CDN, _: str, pause: float) -> None:
         self._tell("retry", f"{cdn.name} is busy; trying again in {pause:g} s", cdn)

@@ -47,7 +47,7 @@ class PackageRequest:
     ``cdns``: in order; None for the place that Pyodide came from, and those of the environment or
     of the table. ``timeout``: seconds until the first byte, and then from each byte to the next.
     ``tell`` is called with each event. Of what was loaded there is, by normalized name, the source
-    in ``sources`` or a sentence in ``faults``; ``outcomes`` has what is known of the CDNs.
+    in ``sources`` or why not in ``faults``; ``outcomes`` has what is known of the CDNs.
     """
 
     def __init__(
@@ -204,7 +204,7 @@ def _not_loaded(names: Collection[str]) -> dict[str, str]:
         f"Pyodide {js_pyodide.version} loads its own packages from one place only, and logs why not"
     )
     lost = [name for name in names if not hasattr(js_pyodide.loadedPackages, name)]
-    return {name: f"{name} could not be loaded: {why}" for name in lost}
+    return dict.fromkeys(lost, f"could not be loaded: {why}")
 
 
 def package_manager() -> Any:

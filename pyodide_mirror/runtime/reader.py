@@ -52,7 +52,7 @@ class PackageReader:
         try:
             data, request.sources[name] = await self._read(name, request)
         except UnavailableError as error:
-            request.faults[name] = str(error)
+            request.faults[name] = error.why
             request.tell(Event("problem", str(error)))
             raise
         return data
@@ -61,7 +61,7 @@ class PackageReader:
         try:
             file = locked_file(name)
         except NotLockedError as error:
-            raise UnavailableError(f"{name} could not be loaded: {error}") from None
+            raise UnavailableError(name, f"could not be loaded: {error}") from None
         cached = await request.cache.file(file.sha256)
         if cached is not None:
             text = f"{file.base_name}: {len(cached):,} bytes, from the cache"

@@ -93,12 +93,21 @@ class PackageManager:
 
 
 class LockedPackages:
-    """The packages of the lock file as JavaScript's object has them: as attributes."""
+    """The packages of the lock file as JavaScript's object has them: as attributes.
+
+    ``places``, ``digests``: what it says of some instead.
+    """
+
+    places: dict[str, str] = {}  # noqa: RUF012  # a test that changes it clears it
+    digests: dict[str, str] = {}  # noqa: RUF012
 
     def __getattr__(self, name: str) -> SimpleNamespace:
         """Return an entry."""
         try:
-            return SimpleNamespace(**_entry(LOCKFILE[name]))
+            entry = _entry(LOCKFILE[name])
+            entry["file_name"] = self.places.get(name, entry["file_name"])
+            entry["sha256"] = self.digests.get(name, entry["sha256"])
+            return SimpleNamespace(**entry)
         except KeyError:
             raise AttributeError(name) from None
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.browser import figures, test_undo
+from tests.browser import figures, test_cdns, test_undo
 from tests.browser.test_install import FIVE
 from tests.browser.test_zoo_installs import differences
 from tests.support import provision
@@ -242,3 +242,36 @@ def test_a_project_that_no_mirror_has_is_micropips_own_error(old: Engine, zoo: Z
     error = run_inside(old, MISSING.format(url=zoo.url("healthy")))
     assert error.startswith("ValueError"), error
     assert "zoo-missing" in error
+
+
+DEGRADED = """
+said = []
+
+class Handler(logging.Handler):
+    def emit(self, record):
+        said.append(record.getMessage())
+
+handler = Handler()
+logging.getLogger("pyodide_mirror").addHandler(handler)
+try:
+    await install(cdns=cdns)
+except pyodide_mirror.IncompleteInstall as error:
+    raised = str(error)
+logging.getLogger("pyodide_mirror").removeHandler(handler)
+RESULT([said, raised, zoo_installed()])
+"""
+
+
+def test_pyodides_own_packages_come_from_a_cdn_since_0_28(
+    old: Engine, version: str, zoo: Zoo
+) -> None:
+    with test_cdns.CDNZoo() as cdns:
+        urls = [cdns.url(name) for name in ("closed", "wrong-bytes", "good")]
+        if version != "0.27.8":
+            found = test_cdns.run(old, test_cdns.INSTALL, zoo.url("healthy"), cdns=urls)
+            test_cdns.check_installed(found, urls[-1])
+            return
+        said, raised, left = test_cdns.run(old, DEGRADED, zoo.url("healthy"), cdns=urls)
+    assert [text for text in said if text.startswith("cdns is without effect here")]
+    assert "could not be loaded: Pyodide 0.27.8 loads its own packages from one place" in raised
+    assert left == []

@@ -127,7 +127,7 @@ class Configurator:
     def reset(self) -> None:
         """Leave micropip as it was before the first configuration."""
         self._hook.remove()
-        self.packages.default = None
+        self.packages.forget()
         self._release()
         self.in_force = None
 

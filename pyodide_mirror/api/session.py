@@ -30,7 +30,6 @@ from .configuration import (
     ProbeSettings,
     report_of,
 )
-from .packages import probe_cdns
 
 if TYPE_CHECKING:
     from pyodide_mirror._micropip import Prefer
@@ -103,6 +102,8 @@ class Session:
         transport = await self._host.transport()
         check = settings.check(transport, thorough=True)
         report = report_of(await probing.check_all(settings.mirrors.mirrors, check, on_outcome))
+        from .packages import probe_cdns  # an install makes no use of it
+
         found = await probe_cdns(settings, transport, all_known=mirrors is None)
         return replace(report, cdns=found) if found else report
 

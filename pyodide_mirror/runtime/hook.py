@@ -166,6 +166,11 @@ class PackageHook:
             if self._removing:
                 self.release()
 
+    def forget(self) -> None:
+        """Have no default, and know nothing of the CDNs any more."""
+        self.default = None
+        self._reader = None
+
     def known(self) -> tuple[CDNOutcome, ...]:
         """What is known of the CDNs, if any were needed yet."""
         return () if self._reader is None else self._reader.outcomes

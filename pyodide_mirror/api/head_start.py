@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from pyodide_mirror import index, installing, probing, storage
+from pyodide_mirror._imports import quick_imports
 from pyodide_mirror.transport import Response, request_to, send
 
 if TYPE_CHECKING:
@@ -99,8 +100,10 @@ def _wanted_wheel(
 
 def _micropip() -> Iterator[object]:
     """Load micropip, part by part."""
-    for name in ("html.parser", "ipaddress", "platform", "micropip"):
-        yield import_module(name)
+    for name in ("html.parser", "platform", "micropip"):
+        with quick_imports():
+            module = import_module(name)
+        yield module
 
 
 def _ours() -> Iterator[object]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -29,12 +28,12 @@ if TYPE_CHECKING:
 Watch = Callable[["Outcome"], None] | None
 
 
-@dataclass(slots=True)
 class InstallMirrors:
     """The mirrors of one install, and the report of what is known of them by now."""
 
-    deferred: DeferredMirrors
-    report: Report
+    def __init__(self, deferred: DeferredMirrors, report: Report) -> None:
+        self.deferred = deferred
+        self.report = report
 
 
 class MirrorSearch:

@@ -5,7 +5,6 @@ from typing import Any
 
 from js import performance
 
-
 _LOAD = "_find_and_load"
 """What every import calls that has to load something."""
 

@@ -33,16 +33,19 @@ _LATER = """
 const now = Date.now;
 Date.now = () => now() + HOURS * 3_600_000;
 """
-_END = """
+_SETTLE = """
 import sys
 if "pyodide_mirror" in sys.modules:
-    import pyodide_mirror
     from pyodide_mirror.api import SESSION
-    if CLEAR:
-        pyodide_mirror.reset()
-        await pyodide_mirror.clear_cache()
     await SESSION.settled()
 """
+_CLEAR = """
+for (const { name } of await indexedDB.databases()) {
+    const request = indexedDB.deleteDatabase(name);
+    await new Promise((resolve) => request.addEventListener("success", resolve));
+}
+"""
+"""A database that is empty is none of a first visit."""
 
 
 @dataclass
@@ -112,8 +115,9 @@ class Stage:
             parts = page.run_js(f"return await ({_TIMED})(pyodide, {given});")
             received = self.link.received - before
             self.link.network = Network(0, 0)
-            end = json.dumps(_END.replace("CLEAR", str(clear)))
-            page.run_js(f"await pyodide.runPythonAsync({end})")
+            page.run_js(f"await pyodide.runPythonAsync({json.dumps(_SETTLE)})")
+            if clear:
+                page.run_js(_CLEAR)
         return parts if isinstance(parts, str) else Run(parts, received)
 
 

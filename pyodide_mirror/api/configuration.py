@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pyodide_mirror import installing, model, probing, reporting
@@ -48,8 +47,7 @@ class PackageSettings(NamedTuple):
 _USUAL: Final = PackageSettings()
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeSettings:
+class ProbeSettings(NamedTuple):
     """Which mirrors are to be probed, with which canary, and how long each request may take.
 
     ``packages`` are not probed before one is needed.
@@ -88,8 +86,7 @@ class ProbeSettings:
         return check
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(NamedTuple):
     """A configuration that was made: the report on its mirrors, and their order."""
 
     settings: ProbeSettings
@@ -107,13 +104,12 @@ class Configuration:
         packages = settings.packages
         if packages.cdns is None:
             packages = packages._replace(cdns=self.settings.packages.cdns)
-        settings = replace(settings, packages=packages)
-        order = replace(self.order, timeout=settings.timeout)
+        settings = settings._replace(packages=packages)
+        order = self.order._replace(timeout=settings.timeout)
         return Configuration(settings, prefer, self.report, order)
 
 
-@dataclass(frozen=True, slots=True)
-class DeferredConfiguration:
+class DeferredConfiguration(NamedTuple):
     """A configuration that is made when it is first needed.
 
     ``remember``: put a remembered mirror first, and remember the chosen one.

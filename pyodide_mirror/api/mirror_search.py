@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -30,12 +29,12 @@ if TYPE_CHECKING:
 Watch = Callable[["Outcome"], None] | None
 
 
-@dataclass(slots=True)
 class InstallMirrors:
     """The mirrors of one install, and the report of what is known of them by now."""
 
-    deferred: DeferredMirrors
-    report: Report
+    def __init__(self, deferred: DeferredMirrors, report: Report) -> None:
+        self.deferred = deferred
+        self.report = report
 
 
 class MirrorSearch:
@@ -44,17 +43,17 @@ class MirrorSearch:
     def __init__(self, host: Host, hook: InstallHook, packages: PackageHook) -> None:
         self.configurator = Configurator(hook, packages, host.cache)
         self._host = host
-        self._forgetting: tuple[Awaitable[None], ...] = ()
+        self._writing: tuple[Awaitable[None], ...] = ()
         self._racing = asyncio.Lock()
 
     def forget(self) -> None:
         """Begin to forget the remembered mirror, and the CDN."""
-        self._forgetting = self._host.store.forget(), self._host.cdn_store.forget()
+        self._writing = self._host.store.forget(), self._host.cdn_store.forget()
 
-    async def forgotten(self) -> None:
-        """Wait until what :meth:`forget` began is done."""
-        forgetting, self._forgetting = self._forgetting, ()
-        for each in forgetting:
+    async def settled(self) -> None:
+        """Wait until the chosen mirror is remembered, or forgotten."""
+        writing, self._writing = self._writing, ()
+        for each in writing:
             await each
 
     async def race(self, plan: DeferredConfiguration, watch: Watch) -> Configuration:
@@ -63,7 +62,9 @@ class MirrorSearch:
         ``watch`` is called with each verdict. Raises NoUsableMirror.
         """
         async with self._racing:
-            return await self._race(plan, watch)
+            configuration = await self._race(plan, watch)
+        await self.settled()
+        return configuration
 
     async def for_install(
         self, plan: DeferredConfiguration, request: InstallRequest
@@ -115,7 +116,7 @@ class MirrorSearch:
 
     async def _choice(self, plan: DeferredConfiguration) -> Choice | None:
         """What is remembered, unless it is too old, or not wanted."""
-        await self.forgotten()
+        await self.settled()
         if not plan.remember:
             return None
         choice = await self._host.store.load()
@@ -168,7 +169,7 @@ class MirrorSearch:
         self.configurator.apply(configuration)
         if plan.remember:
             choice = storage.Choice(report.chosen.index_url, datetime.now(UTC))
-            await self._host.store.save(choice)
+            self._writing = (self._host.store.save(choice),)
         reporting.notify(plan.on_configured, report)
         return configuration
 

@@ -57,6 +57,7 @@ async def run_install(
             installed = await installation.run()
     finally:
         await failover.save()
+        await search.settled()
     return reporting.InstallReport(
         installed=tuple(_with_source(item, packages) for item in installed),
         events=tuple(request.events.all),

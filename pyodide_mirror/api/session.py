@@ -98,7 +98,7 @@ class Session:
         """
         settings = _settings(mirrors, cdns, canary, timeout, self._deferred)
         check_callback("on_outcome", on_outcome)
-        await self._search.forgotten()
+        await self._search.settled()
         transport = await self._host.transport()
         check = settings.check(transport, thorough=True)
         report = report_of(await probing.check_all(settings.mirrors.mirrors, check, on_outcome))
@@ -244,7 +244,7 @@ class Session:
 
     async def settled(self) -> None:
         """Wait until what goes on in the background is done: forgetting, and writing the cache."""
-        await self._search.forgotten()
+        await self._search.settled()
         await self._host.cache.settled()
 
     async def plain_install(self, arguments: dict[str, Any]) -> None:
@@ -303,4 +303,4 @@ def _plan(settings: ProbeSettings, prefer: Prefer, remember: bool) -> DeferredCo
     check_choice("prefer", prefer, ("lockfile", "index"))
     check_flag("remember", remember)
     packages = settings.packages._replace(remember=remember)
-    return DeferredConfiguration(replace(settings, packages=packages), prefer, remember)
+    return DeferredConfiguration(settings._replace(packages=packages), prefer, remember)

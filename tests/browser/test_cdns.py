@@ -36,21 +36,35 @@ from pyodide_mirror.installing.site_packages import installed
 LOCKED = json.loads(ENTRIES)
 manager = getattr(pyodide_js._api, "packageManager", None)
 
+def js_packages():
+    new = getattr(pyodide_js._api, "lockfile_packages", None)
+    return pyodide_js._api.repodata_packages if new is None else new
+
 def lock():
-    js_packages = getattr(pyodide_js._api, "lockfile_packages", None)
-    if js_packages is None:
-        js_packages = pyodide_js._api.repodata_packages
+    before = {}
     for name, entry in LOCKED.items():
+        before[name] = _lockfile_packages().get(name), getattr(js_packages(), name, None)
         _lockfile_packages()[name] = entry
-        setattr(js_packages, name, to_js(entry, dict_converter=js.Object.fromEntries))
+        setattr(js_packages(), name, to_js(entry, dict_converter=js.Object.fromEntries))
         pyodide_js._api._import_name_to_package_name.set(entry["imports"][0], name)
+    return before
+
+def unlock():
+    for name, (entry, js_entry) in BEFORE.items():
+        if js_entry is None:
+            del _lockfile_packages()[name]
+            delattr(js_packages(), name)
+            pyodide_js._api._import_name_to_package_name.delete(LOCKED[name]["imports"][0])
+        else:
+            _lockfile_packages()[name] = entry
+            setattr(js_packages(), name, js_entry)
 
 def uninstall():
-    names = [name for name in installed() if name in LOCKED]
+    names = zoo_installed()
     if names:
         micropip.uninstall(names)
     for name in LOCKED:
-        if hasattr(pyodide_js.loadedPackages, name):
+        if name.startswith("zoo-") and hasattr(pyodide_js.loadedPackages, name):
             delattr(pyodide_js.loadedPackages, name)
     for name in [name for name in sys.modules if name.startswith("zoo_")]:
         del sys.modules[name]
@@ -68,9 +82,13 @@ def zoo_installed():
 async def install(**options):
     return await pyodide_mirror.install("zoo-frames", **COMMON, **options)
 
-lock()
+BEFORE = lock()
 await clean()
 """.replace("ENTRIES", repr(json.dumps(lock_entries())))
+_END = """
+await clean()
+unlock()
+"""
 NAMES = ["zoo-arrays", "zoo-blas", "zoo-frames"]
 
 
@@ -85,7 +103,7 @@ def run(page: Engine, code: str, mirror: str, **names: object) -> Any:
     """What the code's last expression is, in a page whose lock file has the zoo's packages."""
     names["COMMON"] = {"mirrors": mirror, "canary": "zoo-canary", "timeout": 5}
     given = [f"{name} = json.loads({json.dumps(value)!r})" for name, value in names.items()]
-    code = "\n".join([LOCK, *given, code.replace("RESULT", "result = json.dumps"), "await clean()"])
+    code = "\n".join([LOCK, *given, code.replace("RESULT", "result = json.dumps"), _END])
     text = json.dumps(f"{code}\nresult")
     return json.loads(page.run_js(f"return await pyodide.runPythonAsync({text});"))
 

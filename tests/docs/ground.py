@@ -25,11 +25,12 @@ from tests.docs.tables import Block
 from tests.support import provision
 from tests.support.own_server import serving
 from tests.support.wheels import make_wheel
+from tests.zoo.cdns import CDNZoo
 from tests.zoo.server import ClosedPort
 
 PRIVATE = "acme-tool"
 """What only the company's index has in the documents."""
-PROJECTS = ("cowsay", "iniconfig", "nox", "textual")
+PROJECTS = ("cowsay", "iniconfig", "nox", "numpy", "textual")
 """What else they install. A wheel of each is made; its own code does not matter."""
 _FIRST_LINE = re.compile(r"# (?P<name>\w+\.py)\n")
 _VOID = frozenset(("br", "hr", "img", "input", "link", "meta"))
@@ -75,6 +76,7 @@ def ground(folder: Path) -> Iterator[Ground]:
             _put(name, wheels)
     with ExitStack() as stack:
         mirror, corp = (stack.enter_context(serving(each)).url for each in (public, private))
+        cdn = stack.enter_context(CDNZoo()).start("good")
         gone = ClosedPort()
         stack.callback(gone.close)
         addresses = {
@@ -82,6 +84,7 @@ def ground(folder: Path) -> Iterator[Ground]:
             "https://pypi.corp.example": corp,
             "https://other.example": mirror.replace("127.0.0.1", "localhost"),
             "https://packages.example": mirror,
+            "https://cdn.example": cdn.url.partition("/pyodide/")[0],
             "http://127.0.0.1:8080": mirror,
             "https://gone.example": f"http://127.0.0.1:{gone.port}",
             "/WHEEL": f"/{page_wheel()[0]}",

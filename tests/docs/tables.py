@@ -19,7 +19,8 @@ from unittest import mock
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from pyodide_mirror import MIRRORS, Reason, cli
+from pyodide_mirror import CDNS, MIRRORS, Reason, cli
+from pyodide_mirror.cdns import CDNS_AS_OF
 from pyodide_mirror.mirrors import MIRRORS_AS_OF, PYPI_URL
 
 ROOT = Path(__file__).parents[2]
@@ -192,6 +193,14 @@ def mirrors() -> str:
     return "\n".join(rows)
 
 
+def cdns() -> str:
+    """Return the table of CDNs."""
+    rows = [f"As of {CDNS_AS_OF}:\n", "| CDN | where | base URL | what is known |"]
+    rows += ["|---|---|---|---|"]
+    rows += [f"| {cdn.name} | {cdn.region} | `{cdn.base_url}` | {cdn.note} |" for cdn in CDNS]
+    return "\n".join(rows)
+
+
 def usage(command: str) -> str:
     """Return what ``pyodide-mirror COMMAND --help`` prints, as a block of text."""
     printed = io.StringIO()
@@ -239,6 +248,7 @@ PARTS = (
     Part("CONTRIBUTING.md", "rooms", rooms),
     Part("docs/reasons.md", "reasons", reasons),
     Part("docs/mirrors.md", "mirrors", mirrors),
+    Part("docs/cdns.md", "cdns", cdns),
     *(
         Part("docs/command.md", f"help-{command}", lambda command=command: usage(command))  # type: ignore[misc]
         for command in ("check", "serve", "edge")

@@ -13,12 +13,10 @@ if TYPE_CHECKING:
     from .configuration import ProbeSettings
 
 
-async def probe_cdns(
-    settings: ProbeSettings, transport: Transport, *, all_known: bool
-) -> tuple[CDNOutcome, ...]:
-    """The verdicts on the CDNs that are named; else on the known ones, if ``all_known``."""
+async def probe_cdns(settings: ProbeSettings, transport: Transport) -> tuple[CDNOutcome, ...]:
+    """The verdicts on the CDNs that are named; else on the known ones, if no mirrors are either."""
     cdns, named = settings.packages.cdns, True
-    if cdns is None and not all_known:
+    if cdns is None and settings.mirrors.named:
         return ()
     if cdns is None:
         cdns, named = runtime.default_cdns()

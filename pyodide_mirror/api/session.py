@@ -104,7 +104,7 @@ class Session:
         report = report_of(await probing.check_all(settings.mirrors.mirrors, check, on_outcome))
         from .packages import probe_cdns  # an install makes no use of it
 
-        found = await probe_cdns(settings, transport, all_known=mirrors is None)
+        found = await probe_cdns(settings, transport)
         return replace(report, cdns=found) if found else report
 
     async def configure(

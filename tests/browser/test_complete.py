@@ -264,7 +264,7 @@ async def broken_lock(selenium: Engine, url: str) -> tuple[list[str], list[str]]
     setattr(lockfile_packages, "zoo-dep-a", js_gone)
     try:
         report = await pyodide_mirror.install(
-            "zoo-dep-a", mirrors=url, canary="zoo-canary", timeout=2
+            "zoo-dep-a", mirrors=url, cdns=url, canary="zoo-canary", timeout=2
         )
     finally:
         manager.compat_layer.lockfile_packages.pop("zoo-dep-a", None)
@@ -300,7 +300,7 @@ async def lost_lock(selenium: Engine, url: str) -> dict:
     }
     packages["zoo-lost"] = gone
     setattr(lockfile_packages, "zoo-lost", to_js(gone, dict_converter=js.Object.fromEntries))
-    options = {"mirrors": url, "canary": "zoo-canary", "timeout": 2}
+    options = {"mirrors": url, "cdns": url, "canary": "zoo-canary", "timeout": 2}
     try:
         await pyodide_mirror.install(["zoo-root", "zoo-lost"], **options)
     except pyodide_mirror.IncompleteInstall as error:

@@ -440,6 +440,23 @@ async def test_no_cdn_is_asked_before_a_package_is_needed(world: World) -> None:
     assert asked(world, X) == []
 
 
+async def test_a_probe_looks_at_the_cdns_that_are_named_and_changes_nothing(world: World) -> None:
+    answer(world, X, FORBIDDEN)
+    answer(world, Y)
+    options: dict[str, Any] = {"canary": "zoo-canary", "timeout": TIMEOUT}
+    report = await world.session.probe(A, cdns=[X, Y], **options)
+    assert [(one.cdn, str(one.reason)) for one in report.cdns] == [(Y, "ok"), (X, "http-status")]
+    assert not world.pyodide.api.packageManager.hasOwnProperty("downloadPackage")
+    world.web.requests.clear()
+    assert (await world.session.probe(A, **options)).cdns == ()
+    assert {url.partition("/simple")[0] for url in world.web.asked} == {"https://a.example"}
+
+
+async def test_where_nothing_is_named_it_looks_at_the_known_ones(world: World) -> None:
+    report = await world.session.probe(timeout=TIMEOUT)
+    assert {one.cdn for one in report.cdns} == set(CDNS)
+
+
 # --- Pyodides without a place for the hook ------------------------------------------------------
 
 

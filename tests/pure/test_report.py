@@ -4,7 +4,10 @@ import json
 from html.parser import HTMLParser
 
 from pyodide_mirror import (
+    CDN,
+    CDNOutcome,
     Event,
+    IncompleteInstall,
     Installed,
     InstallReport,
     Mirror,
@@ -139,3 +142,58 @@ def test_an_install_report_in_a_notebook_tells_what_had_to_be_done():
     quiet = InstallReport(installed=(installed,), events=events[:1], report=report())
     page = quiet._repr_mimebundle_()["text/html"]
     assert Shown(page, "summary").texts[0] == "all events (1)"
+
+
+# --- CDNs ---------------------------------------------------------------------------------------
+
+
+def cdn_report(outcomes=()):
+    cdns = (
+        CDNOutcome(
+            cdn=CDN("https://cdn.example/"), reason=Reason.OK, elapsed_ms=7.0, detail="read"
+        ),
+        CDNOutcome(
+            cdn=CDN("https://core.example/", name=HOSTILE),
+            reason=Reason.INCOMPLETE,
+            detail=HOSTILE,
+            hint="Use another.",
+        ),
+    )
+    return Report(None, outcomes, (), cdns)
+
+
+def test_cdns_have_a_table_of_their_own():
+    lines = str(cdn_report()).splitlines()
+    assert lines[0].split()[:3] == ["CDN", "verdict", "ms"]
+    assert lines[1].split() == ["cdn.example", "ok", "7", "read"]
+    assert "incomplete" in lines[2]
+    assert lines[3].endswith(": Use another.")
+    assert len(lines) == 4
+    both = str(cdn_report(report().outcomes)).splitlines()
+    assert both[4:] == ["", *lines]
+
+
+def test_cdns_are_shown_in_notebooks_without_anything_of_their_own():
+    page = cdn_report()._repr_mimebundle_()["text/html"]
+    cells = Shown(page, "td").texts
+    assert any("cdn.example" in cell for cell in cells)
+    assert any("incomplete" in cell and "Use another." in cell for cell in cells)
+
+
+def test_cdns_are_json_types():
+    found = json.loads(json.dumps(cdn_report().to_dict()))["cdns"]
+    assert found[0] == {
+        "cdn": {"base_url": "https://cdn.example/", "name": "cdn.example", "region": ""},
+        "reason": "ok",
+        "support": "full",
+        "elapsed_ms": 7.0,
+        "detail": "read",
+        "hint": "",
+    }
+    assert found[1]["reason"] == "incomplete"
+
+
+def test_an_incomplete_install_says_why():
+    error = IncompleteInstall(["numpy"], None, ["numpy could not be loaded: because"])
+    assert str(error) == "could not be installed: numpy\nnumpy could not be loaded: because"
+    assert str(IncompleteInstall(["numpy"])) == "could not be installed: numpy"

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pyodide_mirror.model import Finding, Reason
 from pyodide_mirror.reporting import Event
-from pyodide_mirror.transport import Failure, FailureKind, Request, Response, RetryingClient
+from pyodide_mirror.transport import Failure, FailureKind, Request, Response, RetryingClient, send
 
 from .check import fault_of, refuse_cdn
 
 if TYPE_CHECKING:
     from pyodide_mirror.model import CDN
     from pyodide_mirror.reporting import EventKind
-    from pyodide_mirror.transport import Transport
+    from pyodide_mirror.transport import Progress, Transport
 
     from .check import LockedFile
     from .hook import PackageRequest
@@ -71,21 +71,20 @@ class Download:
         self._transport = transport
         self._request = request
         self._faults: dict[CDN, Finding] = {}
+        self._cut_off: list[CDN] = []
+        """One that has worked before, which is asked again where no other one has the file."""
 
     async def run(self, canary: LockedFile) -> Downloaded:
         """The package, from the first CDN that has it; raises UnavailableError.
 
         ``canary``: a small file, by which the CDNs are tested.
         """
-        again: list[CDN] = []
         while True:
             cdn = await self._places.next(
                 self._faults, canary, self._transport, self._request.timeout, self._request.tell
             )
-            if cdn is None and again:
-                cdn = again.pop()  # it has worked before, and no other one does
-            elif cdn is not None and self._places.is_good(cdn):
-                again = [cdn]
+            if cdn is None and self._cut_off:
+                cdn = self._cut_off.pop()
             if cdn is None:
                 raise UnavailableError(self._name, self._why())
             found = await self._try(cdn)
@@ -93,8 +92,11 @@ class Download:
                 return found
 
     async def _try(self, cdn: CDN) -> Downloaded | None:
-        unproven = self._places.trusted == cdn
-        answer = await self._ask(cdn, unproven=unproven)
+        unproven, good = self._places.trusted == cdn, self._places.is_good(cdn)
+        async with self._places.slots:
+            if (unproven, good) != (self._places.trusted == cdn, self._places.is_good(cdn)):
+                return None  # another package has found out meanwhile
+            answer = await self._ask(cdn, unproven=unproven)
         if isinstance(answer, Response):
             url = self._url(cdn)
             if self._faults:
@@ -106,7 +108,11 @@ class Download:
         if unproven:
             self._places.trusted = None  # what is wrong with it, the race tells
         else:
+            if good and answer.reason is Reason.UNREACHABLE:
+                self._cut_off = [cdn]
             self._faults[cdn] = answer
+            if answer.reason in {Reason.TIMEOUT, Reason.UNREACHABLE}:
+                self._places.outcomes.pop(cdn, None)  # the others are to look before they wait
         return None
 
     async def _ask(self, cdn: CDN, *, unproven: bool) -> Response | Finding:
@@ -123,8 +129,7 @@ class Download:
             stall=True,
             digest=True,
         )
-        client = RetryingClient(self._transport, functools.partial(self._tell_retry, cdn))
-        work = asyncio.ensure_future(client.get(request, progress))
+        work = asyncio.ensure_future(self._send(request, progress, cdn))
         try:
             if unproven:
                 await progress.wait(work)
@@ -136,6 +141,12 @@ class Download:
         if isinstance(answer, Failure):
             return Finding(_REASONS.get(answer.kind, Reason.UNREACHABLE), answer.detail)
         return fault_of(self._file, answer) or answer
+
+    async def _send(self, request: Request, progress: Progress, cdn: CDN) -> Response | Failure:
+        if not self._places.is_good(cdn):  # then others may be quicker than to wait for it
+            return await send(self._transport, request, progress)
+        client = RetryingClient(self._transport, functools.partial(self._tell_retry, cdn))
+        return await client.get(request, progress)
 
     def _url(self, cdn: CDN) -> str:
         return self._places.urls(cdn, self._file.file_name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import os
 import re
@@ -37,6 +38,14 @@ def default_cdns() -> tuple[tuple[CDN, ...], bool]:
     return CDNS, False
 
 
+MAX_AT_ONCE: Final = 5
+"""Packages that are read at the same time.
+
+Browsers open six connections to a host without HTTP/2. What waits for one seems to hang; and one is
+left for who tests a CDN.
+"""
+
+
 class Places:
     """The CDNs in order, and what is known of each.
 
@@ -60,6 +69,7 @@ class Places:
         self.remembered: CDN | None = None
         self.outcomes: dict[CDN, CDNOutcome] = {}
         self.readers = 0
+        self.slots = asyncio.Semaphore(MAX_AT_ONCE)
         self._named = named
         self._own = own
         self._races = OnceMap[str, None]()

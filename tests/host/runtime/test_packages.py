@@ -176,6 +176,29 @@ async def test_one_that_is_busy_for_a_moment_is_waited_for(world: World) -> None
     ]
 
 
+async def test_no_more_are_read_at_once_than_a_browser_has_connections(world: World) -> None:
+    many = tuple(make_wheel(f"zoo-many-{number}", "1.0") for number in range(12))
+    for wheel in many:
+        world.lock(wheel)
+        answer(world, OWN, Answer(body=wheel.data, delay=0.4), wheels=(wheel,))
+    begun = asyncio.get_running_loop().time()
+    await install(world, *(wheel.name for wheel in many), cdns=None)
+    # Three rounds; what waits for its turn is not taken for hanging.
+    assert 1.2 <= asyncio.get_running_loop().time() - begun < 1.5
+    assert world.web.hosts == ["https://pyodide.example"]
+
+
+async def test_many_packages_do_not_each_wait_for_one_that_has_died(world: World) -> None:
+    many = tuple(make_wheel(f"zoo-many-{number}", "1.0") for number in range(12))
+    answer(world, X, Answer(body=SMALL.data), SLOW, wheels=(SMALL,))
+    for wheel in many:
+        world.lock(wheel)
+        answer(world, X, SLOW, wheels=(wheel,))
+    text, seconds = await fails(world, *(wheel.name for wheel in many), cdns=X)
+    assert seconds < 3 * TIMEOUT
+    assert "X: timeout" in text
+
+
 async def test_a_copy_with_some_packages_only_is_used_for_those(world: World) -> None:
     answer(world, X, wheels=(ARRAYS, LIBRARY))
     await install(world, "zoo-arrays", cdns=X)

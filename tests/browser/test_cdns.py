@@ -18,7 +18,7 @@ pytestmark = pytest.mark.engines(
     "firefox-worker",
     "webkit",
     "webkit-worker",
-    ci=("chromium", "firefox-worker", "webkit"),
+    ci=("chromium-worker", "firefox", "webkit"),
 )
 
 LOCK = """

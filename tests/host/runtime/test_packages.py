@@ -13,9 +13,12 @@ from typing import Any
 
 import pytest
 
+import pyodide_mirror.api
 from pyodide_mirror import CDN, IncompleteInstall, InstallReport
+from pyodide_mirror._micropip import PREPARED
 from pyodide_mirror.api import Session
 from pyodide_mirror.cdns import CDNS
+from pyodide_mirror.notebook import startup
 from pyodide_mirror.transport import FailureKind
 from tests.support.fake_web import BUSY, DOWN, GONE, SLOW, TIMEOUT, A, Answer
 from tests.support.install_world import World, world_in
@@ -408,6 +411,25 @@ async def test_what_is_put_off_holds_for_plain_load_package_too(world: World) ->
     await world.pyodide.load_package("zoo-arrays")
     assert "zoo-arrays" in world.installed
     assert world.web.hosts == ["https://x.example"]
+
+
+async def test_a_kernel_loads_what_a_cell_imports_before_anything_is_installed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(world, OWN, GONE)
+    answer(world, CDNS[1])
+    world.session.release()
+    startup.prepare(mirrors=[A.index_url])
+    assert world.web.asked == []
+    hook, packages, configure = PREPARED.pop()
+    world.session = Session(world.host, hook, packages)  # as it is made when it is first needed
+    configure(world.session)
+    monkeypatch.setattr(pyodide_mirror.api, "SESSION", world.session)
+    packages.default = startup._first_request
+    await world.pyodide.load_package("zoo-arrays")
+    assert "zoo-arrays" in world.installed
+    world.session.reset()
+    assert not world.pyodide.api.packageManager.hasOwnProperty("downloadPackage")
 
 
 async def test_without_a_configuration_pyodide_is_left_alone_during_an_install(

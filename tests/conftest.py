@@ -24,8 +24,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 LONGEST = (
-    *("chromium", "test_site.py", "firefox", "webkit", "chromium-worker", "test_versions.py"),
-    *("test_page_wheel.py", "test_pages.py", "test_marimo.py", "test_jupyterlite.py"),
+    *("chromium", "test_site.py", "firefox", "webkit", "chromium-worker", "versions"),
+    *("test_pages.py", "test_marimo.py", "test_jupyterlite.py"),
 )
 """What takes longest begins first, so that no process is left alone with it at the end."""
 
@@ -42,6 +42,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _group(item: pytest.Item) -> str:
+    if "engine_without_us" in getattr(item, "fixturenames", ()):
+        return "versions"
     shares_a_page = "page" in getattr(item, "fixturenames", ())
     engine = shares_a_page and hasattr(item, "callspec") and item.callspec.params.get("engine")
     return engine or item.path.name

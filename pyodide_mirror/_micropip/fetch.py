@@ -7,9 +7,8 @@ import json
 import logging
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import micropip
 from micropip import wheelinfo
@@ -36,8 +35,7 @@ _METADATA: Final = "Metadata"
 """micropip's class that reads core metadata."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServedPage:
+class ServedPage(NamedTuple):
     """A project page as micropip gets it: exact PEP 691 as JSON types, or 404 without any."""
 
     url: str

@@ -6,8 +6,7 @@ import math
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pyodide_mirror.model import Mirror, is_project_name, normalize
 
@@ -20,8 +19,7 @@ MirrorsArgument = str | Mirror | Iterable[str | Mirror] | None
 """One index URL or :class:`Mirror`, or several, or None for the environment's or the table's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mirrors:
+class Mirrors(NamedTuple):
     """The mirrors to use, in order. ``named``: the user or the environment named them."""
 
     mirrors: tuple[Mirror, ...]

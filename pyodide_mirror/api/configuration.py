@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pyodide_mirror import installing, model, probing, reporting
 from pyodide_mirror.model import Reason
@@ -34,8 +33,7 @@ _DOUBTFUL: Final = frozenset(
 _WITHOUT_PROJECT: Final = frozenset({Reason.HTTP_STATUS, Reason.NOT_AN_INDEX})
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeSettings:
+class ProbeSettings(NamedTuple):
     """Which mirrors are to be probed, with which canary, and how long each request may take."""
 
     mirrors: Mirrors
@@ -70,8 +68,7 @@ class ProbeSettings:
         return check
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(NamedTuple):
     """A configuration that was made: the report on its mirrors, and their order."""
 
     settings: ProbeSettings
@@ -86,12 +83,11 @@ class Configuration:
 
     def updated(self, settings: ProbeSettings, prefer: Prefer) -> Configuration:
         """The same mirrors, with another time-out and preference."""
-        order = replace(self.order, timeout=settings.timeout)
+        order = self.order._replace(timeout=settings.timeout)
         return Configuration(settings, prefer, self.report, order)
 
 
-@dataclass(frozen=True, slots=True)
-class DeferredConfiguration:
+class DeferredConfiguration(NamedTuple):
     """A configuration that is made when it is first needed.
 
     ``remember``: put a remembered mirror first, and remember the chosen one.

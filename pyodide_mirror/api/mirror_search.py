@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -29,12 +28,12 @@ if TYPE_CHECKING:
 Watch = Callable[["Outcome"], None] | None
 
 
-@dataclass(slots=True)
 class InstallMirrors:
     """The mirrors of one install, and the report of what is known of them by now."""
 
-    deferred: DeferredMirrors
-    report: Report
+    def __init__(self, deferred: DeferredMirrors, report: Report) -> None:
+        self.deferred = deferred
+        self.report = report
 
 
 class MirrorSearch:
@@ -43,18 +42,18 @@ class MirrorSearch:
     def __init__(self, host: Host, hook: InstallHook) -> None:
         self.configurator = Configurator(hook)
         self._host = host
-        self._forgetting: Awaitable[None] | None = None
+        self._writing: Awaitable[None] | None = None
         self._racing = asyncio.Lock()
 
     def forget(self) -> None:
         """Begin to forget the remembered mirror."""
-        self._forgetting = self._host.store.forget()
+        self._writing = self._host.store.forget()
 
-    async def forgotten(self) -> None:
-        """Wait until what :meth:`forget` began is done."""
-        forgetting, self._forgetting = self._forgetting, None
-        if forgetting is not None:
-            await forgetting
+    async def settled(self) -> None:
+        """Wait until the chosen mirror is remembered, or forgotten."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            await writing
 
     async def race(self, plan: DeferredConfiguration, watch: Watch) -> Configuration:
         """Let the mirrors race, and put the configuration with the winner in force.
@@ -62,7 +61,9 @@ class MirrorSearch:
         ``watch`` is called with each verdict. Raises NoUsableMirror.
         """
         async with self._racing:
-            return await self._race(plan, watch)
+            configuration = await self._race(plan, watch)
+        await self.settled()
+        return configuration
 
     async def for_install(
         self, plan: DeferredConfiguration, request: InstallRequest
@@ -114,7 +115,7 @@ class MirrorSearch:
 
     async def _choice(self, plan: DeferredConfiguration) -> Choice | None:
         """What is remembered, unless it is too old, or not wanted."""
-        await self.forgotten()
+        await self.settled()
         if not plan.remember:
             return None
         choice = await self._host.store.load()
@@ -167,7 +168,7 @@ class MirrorSearch:
         self.configurator.apply(configuration)
         if plan.remember:
             choice = storage.Choice(report.chosen.index_url, datetime.now(UTC))
-            await self._host.store.save(choice)
+            self._writing = self._host.store.save(choice)
         reporting.notify(plan.on_configured, report)
         return configuration
 

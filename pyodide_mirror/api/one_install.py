@@ -47,5 +47,6 @@ async def run_install(
             installed = await installation.run()
     finally:
         await failover.save()
+        await search.settled()
     happened = tuple(request.events.all)
     return reporting.InstallReport(installed=installed, events=happened, report=found.report)

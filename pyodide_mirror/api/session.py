@@ -80,7 +80,7 @@ class Session:
         """
         settings = _settings(mirrors, canary, timeout, self._deferred)
         check_callback("on_outcome", on_outcome)
-        await self._search.forgotten()
+        await self._search.settled()
         check = settings.check(await self._host.transport(), thorough=True)
         return report_of(await probing.check_all(settings.mirrors.mirrors, check, on_outcome))
 
@@ -214,7 +214,7 @@ class Session:
 
     async def settled(self) -> None:
         """Wait until what goes on in the background is done: forgetting, and writing the cache."""
-        await self._search.forgotten()
+        await self._search.settled()
         await self._host.cache.settled()
 
     async def plain_install(self, arguments: dict[str, Any]) -> None:

@@ -69,24 +69,36 @@ def open_cache(max_bytes: int = MAX_BYTES) -> Cache:
 class IndexedDBStore:
     """:class:`~pyodide_mirror.storage.ChoiceStore` in the page's IndexedDB."""
 
+    def __init__(self) -> None:
+        self._ahead: asyncio.Task[Choice | None] | None = None
+
+    def read_ahead(self) -> None:
+        """See :class:`~pyodide_mirror.storage.ChoiceStore`."""
+        self._ahead = _in_background(self._load())
+
     def load(self) -> Awaitable[Choice | None]:
         """See :class:`~pyodide_mirror.storage.ChoiceStore`."""
-        return asyncio.ensure_future(self._load())
+        ahead, self._ahead = self._ahead, None
+        return ahead or asyncio.ensure_future(self._load())
 
     def save(self, choice: Choice) -> Awaitable[None]:
         """See :class:`~pyodide_mirror.storage.ChoiceStore`."""
         text = choice.to_json()
-        return asyncio.ensure_future(self._write(lambda js_store: js_store.put(text, CHOICE)))
+        return self._write(lambda js_store: js_store.put(text, CHOICE))
 
     def forget(self) -> Awaitable[None]:
         """See :class:`~pyodide_mirror.storage.ChoiceStore`."""
-        return asyncio.ensure_future(self._write(lambda js_store: js_store.delete(CHOICE)))
+        return self._write(lambda js_store: js_store.delete(CHOICE))
 
     async def _load(self) -> Choice | None:
         js_request = await self._use("readonly", lambda js_store: js_store.get(CHOICE))
         return js_request and Choice.from_json(js_request.result)
 
-    async def _write(self, change: Callable[[Any], Any]) -> None:
+    def _write(self, change: Callable[[Any], Any]) -> Awaitable[None]:
+        self._ahead = None
+        return asyncio.ensure_future(self._change(change))
+
+    async def _change(self, change: Callable[[Any], Any]) -> None:
         await self._use("readwrite", change)
 
     async def _use(self, mode: str, start: Callable[[Any], Any]) -> Any:

@@ -6,6 +6,7 @@ import functools
 import platform
 import re
 import sys
+import sysconfig
 from typing import TYPE_CHECKING, Final
 
 from pyodide_mirror import _packaging
@@ -20,28 +21,35 @@ SMALL_WHEEL: Final = 262_144
 _UNKNOWN: Final = 1 << 62
 _LATEST: Final = 40
 """Files at the end of a page among which the newest is looked for: indexes list in order."""
+_PURE: Final = ("-py3-none-any.whl", "-py2.py3-none-any.whl")
+_MAYBE: Final = (*_PURE, "_wasm32.whl")
+"""What the names of wheels end with that this Python may take."""
 
 
 def best_wheel(page: ProjectPage, wants: str) -> File | None:
     """The wheel that micropip will probably choose, or None.
 
-    The newest pure one for this Python that is no pre-release and not yanked, among the last of
-    the page. ``wants``: a version specifier (PEP 440).
+    The newest one for this Python that is no pre-release and not yanked, among the last of the
+    page; of one version rather that for this platform than the pure one. ``wants``: a version
+    specifier (PEP 440).
     """
     specifier = _packaging.specifiers.SpecifierSet(wants)
     best = None
-    for file in page.files[-_LATEST:]:
-        pure = file.filename.endswith(("-py3-none-any.whl", "-py2.py3-none-any.whl"))
-        if file.yanked or not pure or not suits_this_python(file.requires_python):
+    for file in [file for file in page.files if file.filename.endswith(_MAYBE)][-_LATEST:]:
+        if file.yanked or not suits_this_python(file.requires_python):
             continue
         try:
-            version = _packaging.utils.parse_wheel_filename(file.filename)[1]
+            _, version, _, tags = _packaging.utils.parse_wheel_filename(file.filename)
         except _packaging.utils.InvalidWheelFilename:
+            continue
+        is_pure = file.filename.endswith(_PURE)
+        if not is_pure and tags.isdisjoint(_supported_tags()):
             continue
         if version.is_prerelease and not specifier.prereleases:
             continue  # since packaging 26, `contains` takes what micropip leaves out
-        if specifier.contains(version) and (best is None or version > best[0]):
-            best = version, file
+        rank = version, not is_pure
+        if specifier.contains(version) and (best is None or rank > best[0]):
+            best = rank, file
     return None if best is None else best[1]
 
 
@@ -82,4 +90,14 @@ def suits_this_python(requires_python: str) -> bool:
 
 @functools.cache
 def _supported_tags() -> frozenset[Tag]:
-    return frozenset(_packaging.tags.sys_tags())
+    """The tags that micropip takes: packaging's, and Pyodide's own platforms (PEP 783)."""
+    found = set(_packaging.tags.sys_tags())
+    names = ("PYEMSCRIPTEN_PLATFORM_VERSION", "PYODIDE_ABI_VERSION")  # since 0.11.1, and before
+    versions = [version for name in names if (version := sysconfig.get_config_var(name))]
+    for tag in [tag for tag in found if versions and "emscripten" in tag.platform]:
+        for platform_name in (
+            f"pyemscripten_{versions[0]}_wasm32",
+            f"pyodide_{versions[0]}_wasm32",
+        ):
+            found.add(_packaging.tags.Tag(tag.interpreter, tag.abi, platform_name))
+    return frozenset(found)

@@ -8,7 +8,6 @@ import re
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
 _NO_METADATA = (AttributeError, KeyError, OSError, TypeError, ValueError)
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(NamedTuple):
     """A requirement that nothing installed meets."""
 
     requirement: str
@@ -159,8 +157,7 @@ def reached(requirements: Iterable[str], *, deps: bool = True) -> set[str]:
     return set(closure(requirements, deps=deps).found)
 
 
-@dataclass(frozen=True, slots=True)
-class Want:
+class Want(NamedTuple):
     """A requirement, and who has it.
 
     ``wheel``: a URL or path, if that is all the user gave. ``by``: normalized name and version of

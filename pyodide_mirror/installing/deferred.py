@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pyodide_mirror.model import Mirror, ProjectPage
@@ -17,8 +16,7 @@ FindMirrors = Callable[[str, LoadPage], Awaitable["MirrorOrder"]]
 """Finds the mirrors that work; it is given the project that is wanted first."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeferredMirrors:
+class DeferredMirrors(NamedTuple):
     """The mirrors of an install, which are looked at when the first page is wanted.
 
     What comes from Pyodide's lock file, or from a site's own wheels, so needs no mirror at all.

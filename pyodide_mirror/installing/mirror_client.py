@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from pyodide_mirror.index import (
     ACCEPT,
@@ -68,8 +67,7 @@ class NoFileError(Exception):
         self.got = got
 
 
-@dataclass(frozen=True, slots=True)
-class FetchedFile:
+class FetchedFile(NamedTuple):
     """A verified file, and whether it came from the mirror or was in the cache."""
 
     data: bytes

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from pyodide_mirror.model import Mirror, Reason
@@ -13,16 +12,14 @@ _NO_MIRROR: Final = "https://no-mirror.invalid/simple"
 """What micropip is told where there is no mirror to name (RFC 2606: no such host exists)."""
 
 
-@dataclass(frozen=True, slots=True)
-class RankedMirror:
+class RankedMirror(NamedTuple):
     """A mirror in its place, with what the probe found to be repaired."""
 
     mirror: Mirror
     repairs: tuple[Reason, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class MirrorOrder:
+class MirrorOrder(NamedTuple):
     """The mirrors, best first, and how they are asked.
 
     ``timeout``: seconds for one page, for the first byte of a file, and between two of its bytes.

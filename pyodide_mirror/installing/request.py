@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pyodide_mirror.probing import ProbeDownloads
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from .failover import Failover
 
 
-@dataclass(slots=True)
 class InstallRequest:
     """What was asked of one install.
 
@@ -25,12 +23,21 @@ class InstallRequest:
     probes have fetched.
     """
 
-    requirements: list[str]
-    options: Mapping[str, Any]
-    events: EventLog
-    verify: str = "index"
-    cache: bool = True
-    downloads: ProbeDownloads = field(default_factory=ProbeDownloads)
+    def __init__(
+        self,
+        requirements: list[str],
+        options: Mapping[str, Any],
+        events: EventLog,
+        verify: str = "index",
+        *,
+        cache: bool = True,
+    ) -> None:
+        self.requirements = requirements
+        self.options = options
+        self.events = events
+        self.verify = verify
+        self.cache = cache
+        self.downloads = ProbeDownloads()
 
     def failover(self, mirrors: DeferredMirrors, cache: Cache) -> Failover:
         """What this install reads: through these mirrors, and the cache before them."""

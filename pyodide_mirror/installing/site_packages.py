@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pyodide_mirror.index import metadata_fields
 from pyodide_mirror.model import normalize
 from pyodide_mirror.reporting import Installed
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """Where a file was really read: index URL of the mirror, URL, ``size`` in bytes.
 
     ``full_url`` has the query, which may be a signature, and is not for reports.
@@ -59,8 +57,7 @@ def _field(name: str, folder: Path) -> str:
     return next((value for field, value in metadata_fields(data) if field == name), "")
 
 
-@dataclass(frozen=True, slots=True)
-class InstalledDistribution:
+class InstalledDistribution(NamedTuple):
     """An installed distribution, by its ``.dist-info`` folder (PyPA: recording installs)."""
 
     name: str

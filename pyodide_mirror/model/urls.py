@@ -10,9 +10,12 @@ import functools
 import re
 from contextlib import suppress
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv6Address
 from socket import inet_aton
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # Anything a browser strips, folds or reads differently from Python is not let through.
@@ -157,8 +160,16 @@ def _kind_of(host: str) -> HostKind:
 
 def address_of(host: str) -> IPv4Address | IPv6Address | None:
     """The address that a URL's host is, or the IPv4 address that it embeds; None for a name."""
-    with suppress(OSError, ValueError):  # not an IPv4 address in any spelling
-        return IPv4Address(inet_aton(host))
+    try:
+        packed = inet_aton(host)
+    except (OSError, ValueError):  # not an IPv4 address in any spelling
+        packed = b""
+    if not packed and ":" not in host:
+        return None
+    from ipaddress import IPv4Address, IPv6Address  # 80 kB, and most hosts are names
+
+    if packed:
+        return IPv4Address(packed)
     with suppress(ValueError):
         address = IPv6Address(host)
         return _embedded(address) or address
@@ -170,6 +181,8 @@ def _embedded(address: IPv6Address) -> IPv4Address | None:
     bits = int(address)
     # Compatible and mapped (RFC 4291), translated (RFC 7915), NAT64 (RFC 6052).
     if bits > 1 and bits >> 32 in {0, 0xFFFF, 0xFFFF << 16, 0x64FF9B << 64}:
+        from ipaddress import IPv4Address
+
         return IPv4Address(bits & 0xFFFFFFFF)
     return address.sixtofour or (address.teredo or (None, None))[1]
 

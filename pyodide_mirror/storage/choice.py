@@ -48,6 +48,9 @@ class ChoiceStore(Protocol):
     raises: where nothing can be stored nothing is remembered, and a warning is logged.
     """
 
+    def read_ahead(self) -> None:
+        """Begin with the next :meth:`load`."""
+
     def load(self) -> Awaitable[Choice | None]:
         """The remembered choice, or None."""
 
@@ -63,6 +66,9 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._choice: Choice | None = None
+
+    def read_ahead(self) -> None:
+        """See :class:`ChoiceStore`."""
 
     def load(self) -> Awaitable[Choice | None]:
         """See :class:`ChoiceStore`."""

@@ -3,16 +3,21 @@
 Pages may be cached for ten minutes, files for ever; files are on an origin of their own. A visit
 whose name begins with `OLD` gets pages as if these ten minutes were over. `GONE` in the place of an
 index ends a visit: from then on, connections that ask for something of it are reset.
+
+Pages go out as they are; a page that was made with `BenchMirror.prepare` goes out compressed, which
+for a big one would take longer than the latency.
 """
 
+import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
 from typing import Any
 
+from tests.benchmarks import wide_page
 from tests.support.wheels import Wheel, make_wheel
 from tests.zoo.server import LOOPBACK, Manner, Request, Response, Server
 
@@ -25,6 +30,8 @@ HEAVY = "bench-heavy"
 HEAVY_BYTES = 16 << 20
 WIDE = MappingProxyType({"bench-wide": 4_200, "bench-wider": 8_100})
 """Projects by the number of files on their pages, of which only the last one is there."""
+WIDEST = "bench-widest"
+"""A project whose page is like the largest that people install from in a browser."""
 
 OLD = "old-"
 GONE = "gone"
@@ -47,6 +54,7 @@ def stock() -> dict[str, Wheel]:
         wheels += [make_wheel(leaf, "1.0", padding=8_000) for leaf in leaves]
     wheels += [make_wheel(CANARY, "1.0"), make_wheel(HEAVY, "1.0", padding=HEAVY_BYTES)]
     wheels += [make_wheel(name, "9999.0") for name in WIDE]
+    wheels.append(make_wheel(WIDEST, wide_page.NEWEST, tag=wide_page.TAG))
     return {wheel.name: wheel for wheel in wheels}
 
 
@@ -56,10 +64,25 @@ class BenchMirror:
 
     pages: Server
     files: Server
+    reach: Callable[[int], int]
+    packed: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    _plain: dict[str, bytes] = field(default_factory=dict)
 
     def url(self, visit: str = "0") -> str:
         """The index URL; each visit has one of its own, so that no HTTP cache knows it."""
-        return f"http://{LOOPBACK}:{self.pages.port}/{visit}/simple"
+        return f"http://{LOOPBACK}:{self.reach(self.pages.port)}/{visit}/simple"
+
+    def body(self, visit: str, name: str) -> bytes:
+        """The page of a project, in which the URLs of files are those of a visit."""
+        if name not in self._plain:
+            origin = f"http://{LOOPBACK}:{self.reach(self.files.port)}/VISIT"
+            self._plain[name] = _page(name, origin)
+        return self._plain[name].replace(b"/VISIT/", f"/{visit}/".encode())
+
+    def prepare(self, visit: str, name: str) -> None:
+        """Make a page for a visit, and compress it; what was prepared before is forgotten."""
+        self.packed.clear()
+        self.packed[visit, name] = gzip.compress(self.body(visit, name), 6)
 
     @property
     def requests(self) -> tuple[Request, ...]:
@@ -68,10 +91,11 @@ class BenchMirror:
 
 
 @contextmanager
-def bench_mirror(latency: float = LATENCY) -> Iterator[BenchMirror]:
-    """Run it."""
+def bench_mirror(
+    latency: float = LATENCY, *, reach: Callable[[int], int] = int
+) -> Iterator[BenchMirror]:
+    """Run it. ``reach``: the port at which a port of this machine is reached."""
     gone: set[str] = set()
-    bodies: dict[str, bytes] = {}
 
     def file(request: Request) -> Response:
         visit = request.path.split("/")[1]
@@ -85,32 +109,41 @@ def bench_mirror(latency: float = LATENCY) -> Iterator[BenchMirror]:
         if visit in gone:
             return Response(manner=Manner.RESET)
         name = rest.removeprefix("simple/")
-        if name not in stock():
-            return Response(status=404, headers=_CORS, body=b"not here\n")
-        if name not in bodies:
-            bodies[name] = _page(name, f"http://{LOOPBACK}:{files.port}/VISIT")
-        age = _NO_MORE if visit.startswith(OLD) else _A_WHILE
-        headers = (("Content-Type", _JSON), *_CORS, *age, ("ETag", f'"{name}"'))
-        if request.header("If-None-Match"):
-            return Response(status=304, headers=headers)
-        body = bodies[name].replace(b"/VISIT/", f"/{visit}/".encode())
-        return Response(headers=headers, body=body)
+        return _answer(mirror, request, visit, name)
 
     files = Server(file, latency=latency)
     pages = Server(page, latency=latency)
+    mirror = BenchMirror(pages, files, reach)
     try:
-        yield BenchMirror(pages, files)
+        yield mirror
     finally:
         pages.close()
         files.close()
 
 
+def _answer(mirror: BenchMirror, request: Request, visit: str, name: str) -> Response:
+    if name not in stock():
+        return Response(status=404, headers=_CORS, body=b"not here\n")
+    age = _NO_MORE if visit.startswith(OLD) else _A_WHILE
+    headers = (("Content-Type", _JSON), *_CORS, *age, ("ETag", f'"{name}"'))
+    if request.header("If-None-Match"):
+        return Response(status=304, headers=headers)
+    if (visit, name) in mirror.packed:
+        compressed = (*headers, ("Content-Encoding", "gzip"))
+        return Response(headers=compressed, body=mirror.packed[visit, name])
+    return Response(headers=headers, body=mirror.body(visit, name))
+
+
 def _page(name: str, origin: str) -> bytes:
     wheel = stock()[name]
     older = [_older(name, i, origin) for i in range(WIDE.get(name, 1) - 1)]
+    if name == WIDEST:
+        older = wide_page.entries(name, origin)
     files = [
         *older,
-        _entry(wheel.filename, wheel.sha256, wheel.metadata_sha256, wheel.data, origin),
+        wide_page.entry(
+            wheel.filename, wheel.sha256, wheel.metadata_sha256, len(wheel.data), origin
+        ),
     ]
     versions = list(dict.fromkeys(each["filename"].split("-")[1] for each in files))
     document = {
@@ -132,22 +165,7 @@ def _older(name: str, number: int, origin: str) -> dict[str, Any]:
     if kind > 2:
         filename = f"{stem}-{version}-cp31{kind}-cp31{kind}-macosx_11_0_arm64.whl"
     digest = f"{number:064x}"
-    return _entry(filename, digest, digest, b"x" * 1000, origin)
-
-
-def _entry(filename: str, sha256: str, metadata: str, data: bytes, origin: str) -> dict[str, Any]:
-    return {
-        "core-metadata": {"sha256": metadata} if filename.endswith(".whl") else False,
-        "data-dist-info-metadata": {"sha256": metadata} if filename.endswith(".whl") else False,
-        "filename": filename,
-        "hashes": {"sha256": sha256},
-        "provenance": None,
-        "requires-python": ">=3.8",
-        "size": len(data),
-        "upload-time": "2026-01-01T00:00:00.000000Z",
-        "url": f"{origin}/files/{sha256[:2]}/{sha256[2:4]}/{sha256[4:]}/{filename}",
-        "yanked": False,
-    }
+    return wide_page.entry(filename, digest, digest, 1000, origin)
 
 
 @cache

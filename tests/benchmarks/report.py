@@ -140,8 +140,10 @@ def _ms(seconds: Sequence[float]) -> str:
 # --- the machine, and the documents -------------------------------------------------------------
 
 
-def machine(browsers: Iterable[str], rounds: int) -> str:
-    """Say on what, with what and when it was measured."""
+def machine(
+    browsers: Iterable[str], rounds: int, line: str = f"{LATENCY * 1000:.0f} ms of latency"
+) -> str:
+    """Say on what, with what, over which ``line`` and when it was measured."""
     lock = json.loads((provision.pyodide_dist() / "pyodide-lock.json").read_text())
     micropip = lock["packages"]["micropip"]["version"]
     found = re.search(r"^model name\s*: (.*)$", _text("/proc/cpuinfo"), re.MULTILINE)
@@ -149,7 +151,7 @@ def machine(browsers: Iterable[str], rounds: int) -> str:
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     system = platform.freedesktop_os_release()["PRETTY_NAME"]
     return (
-        f"{dt.datetime.now(dt.UTC).date()}, {rounds} rounds, {LATENCY * 1000:.0f} ms of latency;"
+        f"{dt.datetime.now(dt.UTC).date()}, {rounds} rounds, {line};"
         f" {cpu}, {len(os.sched_getaffinity(0))} cores, {total / 1e9:.0f} GB, {system};"
         f" {', '.join(browsers)}; Pyodide {provision.PYODIDE_VERSION}, micropip {micropip}"
     )
@@ -171,5 +173,5 @@ def write(
     _, end, after = rest.partition(last)
     if not (begin and end):
         raise ValueError(f"{document} lacks the lines {first.strip()} and {last.strip()}")
-    tables = "\n\n".join([f"Measured on {what}.", legend, *found])
+    tables = "\n\n".join(filter(None, [f"Measured on {what}.", legend, *found]))
     document.write_text(f"{before}{begin}\n{tables}\n\n{end}{after}", "utf-8")

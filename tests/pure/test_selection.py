@@ -1,5 +1,8 @@
 """Which wheel of a page is chosen, for a probe and for an install."""
 
+import sys
+import sysconfig
+
 from pyodide_mirror.index import best_wheel, smallest_wheel, suits_this_python
 from pyodide_mirror.model import File, ProjectPage
 
@@ -71,9 +74,24 @@ def test_what_is_not_wanted_yanked_or_for_another_python_is_passed_over():
     assert best(NEW, yanked=True) is None
     assert best(NEW, yanked="why") is None
     assert best(NEW, requires_python="<3") is None
-    assert best("demo-2.0-cp314-cp314-pyodide_2026_0_wasm32.whl") is None, (
-        "micropip may not take it"
-    )
+
+
+def test_a_wheel_for_this_platform_is_taken_and_no_other():
+    python, version = f"cp3{sys.version_info[1]}", sysconfig.get_config_var("PYODIDE_ABI_VERSION")
+    pure = "demo-2.0-py3-none-any.whl"
+    for platform in ("pyodide", "pyemscripten"):
+        name = f"demo-2.0-{python}-{python}-{platform}_{version}_wasm32.whl"
+        here = name if sys.platform == "emscripten" else None
+        assert best(name) == smallest((name, {})) == here
+        assert best(OLD, name, pure) == best(pure, name) == (here or pure)
+        for other in (name.replace(python, "cp36"), name.replace(f"_{version}", "_1999_0")):
+            assert best(other) is smallest((other, {})) is None
+        assert best("demo-2.1-py3-none-any.whl", name) == "demo-2.1-py3-none-any.whl"
+
+
+def test_the_newest_is_found_among_many_for_other_platforms():
+    others = [f"demo-2.0-cp314-cp314-manylinux_2_{i}_x86_64.whl" for i in range(90)]
+    assert best(OLD, NEW, *others) == NEW
 
 
 # --- this Python --------------------------------------------------------------------------------

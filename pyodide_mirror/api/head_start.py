@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from pyodide_mirror import index, installing, probing, storage
+from pyodide_mirror import _micropip, index, installing, probing, storage
 from pyodide_mirror._imports import quick_imports
 from pyodide_mirror.transport import Response, request_to, send
 
@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pyodide_mirror.installing import InstallRequest
-    from pyodide_mirror.model import Mirror
+    from pyodide_mirror.model import File
     from pyodide_mirror.transport import Failure, Transport
 
     from .configuration import DeferredConfiguration
     from .host import Host
+
+    _Asked = asyncio.Task[Response | Failure]
 
 _PATIENCE: Final = 60.0
 """Seconds; whoever waits for an answer has a time-out of their own."""
@@ -38,20 +40,18 @@ async def head_start(host: Host, plan: DeferredConfiguration, request: InstallRe
     Where something may be remembered, that is read meanwhile instead.
     """
     first = await _first_requests(host, plan, request)
-    page = first.ask_for_page() if first is not None else None
-    if page is None:
+    if first is None:
         _read_ahead(host, plan, request)
+    else:
+        first.ask_for_page()
     await asyncio.sleep(0)  # the request goes out
-    for _ in _micropip():
+    for _ in _load_micropip():
         await asyncio.sleep(0)  # the browser has its turn
-    if page is not None:
-        # Most often it has arrived meanwhile; to hand it over takes Chromium several turns.
-        await asyncio.wait({page}, timeout=_MOMENT)
-    for _ in _ours():
-        await asyncio.sleep(0)
-        if first is not None and page is not None and page.done():
-            first.ask_for_wheel(page.result(), request.requirements)
-            page = None
+    for _ in _load_ours():
+        if first is None:
+            await asyncio.sleep(0)
+        else:
+            await first.go_on()
 
 
 def _read_ahead(host: Host, plan: DeferredConfiguration, request: InstallRequest) -> None:
@@ -75,7 +75,7 @@ async def _first_requests(
     transport = await host.transport()
     if probing.refuse_mirror(mirror, transport.page, named=plan.settings.mirrors.named):
         return None
-    return _FirstRequests(mirror, transport, project, request.downloads.early)
+    return _FirstRequests(plan, transport, project, request)
 
 
 async def _is_plain(host: Host, plan: DeferredConfiguration, project: str) -> bool:
@@ -89,44 +89,90 @@ async def _is_plain(host: Host, plan: DeferredConfiguration, project: str) -> bo
     return await host.is_cold(project, remembers=plan.remember, prefer=plan.prefer)
 
 
-class _FirstRequests(NamedTuple):
-    """The requests for a project to the first mirror; ``early``: see ProbeDownloads."""
+class _FirstRequests:
+    """The requests for a project to the first mirror; ``early``: see ProbeDownloads.
 
-    mirror: Mirror
-    transport: Transport
-    project: str
-    early: dict[str, asyncio.Task[Response | Failure]]
+    The page, then the wheel in it that the probe will want, then the pages of what that requires.
+    """
 
-    def ask_for_page(self) -> asyncio.Task[Response | Failure]:
+    def __init__(
+        self,
+        plan: DeferredConfiguration,
+        transport: Transport,
+        project: str,
+        request: InstallRequest,
+    ) -> None:
+        self._plan = plan
+        self._mirror = plan.settings.mirrors.mirrors[0]
+        self._transport = transport
+        self._project = project
+        self._request = request
+        self._file: File | None = None
+        self._asked: _Asked | None = None
+        """What comes next, once it is answered."""
+
+    def ask_for_page(self) -> None:
         """Ask for the project's page."""
-        url = self.mirror.project_url(self.project)
-        return self._ask(url, index.MAX_PAGE_BYTES, accept=index.ACCEPT)
+        self._asked = self._ask_for_page_of(self._project)
 
-    def ask_for_wheel(self, page: Response | Failure, requirements: list[str]) -> None:
-        """Ask for the wheel that the probe will want, if the page makes it plain which."""
-        if not isinstance(page, Response) or not page.ok or len(page.body) > _SMALL_PAGE:
+    async def go_on(self) -> None:
+        """Ask for what the last answer leads to, if it has come; else give the browser its turn."""
+        if self._asked is None:
+            await asyncio.sleep(0)
+            return
+        # To hand over what has arrived meanwhile takes Chromium several turns.
+        await asyncio.wait({self._asked}, timeout=_MOMENT)
+        if not self._asked.done():
+            return
+        answer, self._asked = self._asked.result(), None
+        if not isinstance(answer, Response) or not answer.ok:
+            return
+        if self._file is None:
+            self._ask_for_wheel(answer)
+        else:
+            self._ask_for_pages(self._file, answer)
+
+    def _ask_for_wheel(self, page: Response) -> None:
+        if len(page.body) > _SMALL_PAGE:
             return
         try:
-            specifier = index.specifier_of(self.project, requirements)
-            file = index.best_wheel(index.read_page(page, self.project), specifier)
+            specifier = index.specifier_of(self._project, self._request.requirements)
+            file = index.best_wheel(index.read_page(page, self._project), specifier)
         except index.PageError:
             return
         if file is None or file.size is None or file.size > index.SMALL_WHEEL:
             return
-        if not probing.refuse_file_url(file.url, self.mirror, self.transport.page):
-            self._ask(file.url, probing.MAX_WHEEL_BYTES)
+        if not probing.refuse_file_url(file.url, self._mirror, self._transport.page):
+            self._file = file
+            self._asked = self._ask(file.url, probing.MAX_WHEEL_BYTES)
 
-    def _ask(
-        self, url: str, max_bytes: int, *, accept: str = ""
-    ) -> asyncio.Task[Response | Failure]:
+    def _ask_for_pages(self, file: File, wheel: Response) -> None:
+        """Ask for the pages of what the wheel requires, as far as an install will."""
+        if not self._request.options.get("deps", True) or probing.check_bytes(file, wheel):
+            return
+        try:
+            metadata = index.metadata_of(wheel.body, file.filename)
+        except ValueError:
+            return
+        is_elsewhere = _micropip.provided_elsewhere(lockfile=self._plan.prefer == "lockfile")
+        there = installing.dist_info_folders()
+        for name in map(index.requirement_name, index.requirements_of(metadata, ())):
+            if name and name not in there and not is_elsewhere(name):
+                self._ask_for_page_of(name)
+
+    def _ask_for_page_of(self, project: str) -> _Asked:
+        url = self._mirror.project_url(project)
+        return self._ask(url, index.MAX_PAGE_BYTES, accept=index.ACCEPT)
+
+    def _ask(self, url: str, max_bytes: int, *, accept: str = "") -> _Asked:
         request = request_to(
-            self.mirror, url, accept=accept, timeout=_PATIENCE, max_bytes=max_bytes
+            self._mirror, url, accept=accept, timeout=_PATIENCE, max_bytes=max_bytes
         )
-        asked = self.early[url] = asyncio.ensure_future(send(self.transport, request))
-        return asked
+        asked = asyncio.ensure_future(send(self._transport, request))
+        return self._request.downloads.early.setdefault(url, asked)
 
 
-def _micropip() -> Iterator[object]:
+def _load_micropip() -> Iterator[object]:
     """Load micropip, part by part."""
     for name in ("html.parser", "platform", "micropip"):
         with quick_imports():
@@ -134,7 +180,7 @@ def _micropip() -> Iterator[object]:
         yield module
 
 
-def _ours() -> Iterator[object]:
+def _load_ours() -> Iterator[object]:
     """Load what an install needs of ours, part by part."""
     yield index.best_wheel
     yield index.read_page

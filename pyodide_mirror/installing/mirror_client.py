@@ -27,6 +27,7 @@ from pyodide_mirror.transport import (
     NO_PROGRESS,
     Failure,
     Progress,
+    Response,
     RetryingClient,
     request_to,
 )
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from pyodide_mirror.model import Credentials, File, Mirror, ProjectPage
     from pyodide_mirror.reporting import EventKind
     from pyodide_mirror.storage import Cache
-    from pyodide_mirror.transport import Response, Transport
+    from pyodide_mirror.transport import Transport
 
     from .mirror_order import RankedMirror
 
@@ -133,10 +134,19 @@ class MirrorClient:
             if kept is not None:
                 self._from_cache.add(url)
                 return self._announce(kept, mirror, url)
-        answer = await self._get(mirror, url, MAX_PAGE_BYTES, accept=ACCEPT)
+        answer = await self._early_page(url)
+        if answer is None:
+            answer = await self._get(mirror, url, MAX_PAGE_BYTES, accept=ACCEPT)
         if isinstance(answer, Failure):
             return self._stale_page(cached, answer, mirror, project)
         return self._remember_page(_parse(answer, mirror, project), answer, mirror, url)
+
+    async def _early_page(self, url: str) -> Response | Failure | None:
+        """The page, if it was asked for early, as it would be now, and was to be had."""
+        if self._credentials is not None:
+            return None
+        early = await self._downloads.early_answer(url, self._timeout)
+        return early if isinstance(early, Response) and early.ok else None
 
     def is_from_cache(self, mirror: Mirror, project: str) -> bool:
         """Whether a page is the cache's, and its mirror has not been asked for it."""

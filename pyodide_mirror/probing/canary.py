@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-if TYPE_CHECKING:
-    import asyncio
+from pyodide_mirror.transport import timed_out
 
+if TYPE_CHECKING:
     from pyodide_mirror.model import ProjectPage
     from pyodide_mirror.transport import Failure, Response
 
@@ -25,6 +26,17 @@ class ProbeDownloads:
         self.pages: dict[tuple[str, str], tuple[ProjectPage, Response]] = {}
         self.files: dict[str, bytes] = {}
         self.early: dict[str, asyncio.Task[Response | Failure]] = {}
+
+    async def early_answer(self, url: str, timeout: float) -> Response | Failure | None:
+        """The answer to what was asked for early, within a time-out; None if that was nothing."""
+        asked = self.early.pop(url, None)
+        if asked is None:
+            return None
+        try:
+            async with asyncio.timeout(timeout):
+                return await asked
+        except TimeoutError:
+            return timed_out(timeout, None).failure
 
     def close(self) -> None:
         """End what was asked for early, and not taken."""

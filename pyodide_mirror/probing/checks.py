@@ -28,7 +28,6 @@ from pyodide_mirror.transport import (
     Transport,
     request_to,
     send,
-    timed_out,
 )
 
 from .verdict import (
@@ -169,24 +168,13 @@ class _MirrorCheck(NamedTuple):
         self, url: str, max_bytes: int, *, progress: Progress = NO_PROGRESS, **options: Any
     ) -> Response | Failure:
         downloads = self.canary.downloads
-        early = downloads.early.pop(url, None) if downloads is not None else None
+        early = await downloads.early_answer(url, self.timeout) if downloads is not None else None
         if early is not None:
-            return await self._early(early, progress)
+            if isinstance(early, Response):
+                progress.headers(early.status, None)
+            return early
         request = request_to(self.mirror, url, timeout=self.timeout, max_bytes=max_bytes, **options)
         return await send(self.transport, request, progress)
-
-    async def _early(
-        self, asked: asyncio.Task[Response | Failure], progress: Progress
-    ) -> Response | Failure:
-        """The answer to a request that is under way, in the time that one of this probe has."""
-        try:
-            async with asyncio.timeout(self.timeout):
-                answer = await asked
-        except TimeoutError:
-            return timed_out(self.timeout, None).failure
-        if isinstance(answer, Response):
-            progress.headers(answer.status, None)
-        return answer
 
     async def _explain(self, failure: Failure, url: str) -> Finding:
         """Tell ``cors`` from ``unreachable``, where that is open, by one opaque request."""

@@ -1,6 +1,7 @@
 """What is asked for before the code of an install is there is what its probe would ask for."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,14 @@ OTHER = make_wheel("zother", "1.0")
 PAGE, FILE = A.project_url("zpkg"), file_url(A, WHEEL)
 
 
+async def early_requests(world: World, requirement: str, **options: bool) -> dict[str, Any]:
+    """What is asked for before the code of an install is there, by URL."""
+    settings = ProbeSettings(Mirrors((A, B), named=True), DEFAULT_CANARY, TIMEOUT)
+    request = InstallRequest([requirement], options, EventLog(None))
+    await head_start(world.host, DeferredConfiguration(settings, "lockfile"), request)
+    return dict(request.downloads.early)
+
+
 @pytest.mark.parametrize("cold", [True, False])
 async def test_nothing_is_asked_for_twice_or_more_than_without_it(world: World, cold: bool) -> None:
     world.host.cold = cold
@@ -37,11 +46,9 @@ async def test_it_asks_for_the_page_and_for_the_wheel_that_the_probe_will_want(
     world: World,
 ) -> None:
     world.web.publish(A, WHEEL, make_wheel("zpkg", "0.9"), size=len(WHEEL.data))
-    settings = ProbeSettings(Mirrors((A, B), named=True), DEFAULT_CANARY, TIMEOUT)
-    request = InstallRequest(["zpkg>=0.5"], {}, EventLog(None))
-    await head_start(world.host, DeferredConfiguration(settings, "lockfile"), request)
-    assert list(request.downloads.early) == [PAGE, FILE]
-    answers = await asyncio.gather(*request.downloads.early.values())
+    early = await early_requests(world, "zpkg>=0.5")
+    assert list(early) == [PAGE, FILE]
+    answers = await asyncio.gather(*early.values())
     assert [isinstance(each, Response) and each.status for each in answers] == [200, 200]
 
 
@@ -101,3 +108,38 @@ async def test_what_nobody_asks_for_ends_with_the_install(world: World) -> None:
         await world.install("zpkg", "no requirement", mirrors=[A])
     await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
     assert world.web.asked == world.web.cancelled == [PAGE]
+
+
+ROOT = make_wheel("zroot", "1.0", requires=["zpkg", "zother>=1", 'zno; python_version < "3"'])
+
+
+async def test_the_pages_of_what_the_wheel_requires_are_asked_for_early(world: World) -> None:
+    for wheel in (ROOT, WHEEL, OTHER):
+        world.web.publish(A, wheel, size=len(wheel.data))
+    pages = [A.project_url(name) for name in ("zroot", "zpkg", "zother")]
+    assert list(await early_requests(world, "zroot")) == [pages[0], file_url(A, ROOT), *pages[1:]]
+    assert list(await early_requests(world, "zroot", deps=False)) == [pages[0], file_url(A, ROOT)]
+    world.web.requests.clear()
+    await world.install("zroot", mirrors=[A])
+    assert world.folders == ["zother-1.0", "zpkg-1.0", "zroot-1.0"]
+    assert len(world.web.asked) == len(set(world.web.asked)) == 6
+    # What is there needs no page.
+    assert list(await early_requests(world, "zroot")) == []
+
+
+async def test_no_page_is_asked_for_because_of_a_wheel_that_is_not_what_its_page_says(
+    world: World,
+) -> None:
+    world.web.publish(A, ROOT, size=len(ROOT.data), hashes={"sha256": "0" * 64})
+    with pytest.raises(NoUsableMirror):
+        await world.install("zroot", mirrors=[A])
+    assert A.project_url("zpkg") not in world.web.asked
+
+
+async def test_an_early_page_that_fails_is_asked_for_again(world: World) -> None:
+    for wheel in (ROOT, WHEEL, OTHER):
+        world.web.publish(A, wheel, size=len(wheel.data))
+    url = A.project_url("zpkg")
+    world.web.answer(url, DOWN, world.web.answers[url])
+    await world.install("zroot", mirrors=[A])
+    assert world.folders == ["zother-1.0", "zpkg-1.0", "zroot-1.0"]

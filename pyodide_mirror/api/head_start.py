@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _MOMENT: Final = 0.01
 """Seconds; less than the wheel's request saves by being made now."""
+_BLINK: Final = 0.002
+"""Seconds between two pieces of code, for a wheel that may have arrived."""
 _SMALL_PAGE: Final = 262_144
 """Bytes of a page that may be read twice: that takes less than a round trip."""
 
@@ -119,7 +121,7 @@ class _FirstRequests:
             await asyncio.sleep(0)
             return
         # To hand over what has arrived meanwhile takes Chromium several turns.
-        await asyncio.wait({self._asked}, timeout=_MOMENT)
+        await asyncio.wait({self._asked}, timeout=_MOMENT if self._file is None else _BLINK)
         if not self._asked.done():
             return
         answer, self._asked = self._asked.result(), None

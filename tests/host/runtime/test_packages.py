@@ -241,6 +241,15 @@ async def test_without_any_it_says_of_each_why_and_what_to_do(world: World) -> N
     assert world.installed == {}
 
 
+async def test_with_all_known_ones_hanging_it_says_so_in_time(world: World) -> None:
+    for cdn in (OWN, *CDNS):
+        answer(world, cdn, SLOW)
+    text, seconds = await fails(world, cdns=None)
+    assert seconds < TIMEOUT + 1
+    for name in ("this page's own Pyodide", *(cdn.name for cdn in CDNS)):
+        assert f"{name}: timeout (no answer in time)" in text
+
+
 async def test_what_was_loaded_before_the_failure_is_taken_away_again(world: World) -> None:
     answer(world, X)
     answer(world, X, GONE, wheels=(ARRAYS,))

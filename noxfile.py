@@ -1,5 +1,6 @@
 """All that is done to this project by machine: ``nox -l`` lists it, ``nox`` runs the tests."""
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,8 +20,10 @@ ENGINES = (
     "webkit-worker",
     "node",
 )
+# One more than there are cores: for a third of its time a test waits for a browser or a server.
+PROCESSES = str((os.cpu_count() or 1) + 1)
 # What shares a browser, or a module's fixtures, stays in one process; see tests/conftest.py.
-IN_PARALLEL = ("-n", "auto", "--dist", "loadgroup", "--no-loadscope-reorder")
+IN_PARALLEL = ("-n", PROCESSES, "--dist", "loadgroup", "--no-loadscope-reorder")
 # The tests that `coverage` runs: not those of JavaScript, of the demonstration and of other hosts.
 MEASURED = ("pure", "host", "abuse", "conformance", "edge", "zoo", "docs", "browser")
 

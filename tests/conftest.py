@@ -24,8 +24,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 LONGEST = (
-    *("chromium", "test_site.py", "firefox", "webkit", "chromium-worker", "test_versions.py"),
-    *("test_page_wheel.py", "test_pages.py", "test_marimo.py", "test_jupyterlite.py"),
+    *("chromium", "firefox", "test_site.py", "webkit", "chromium-worker", "versions"),
+    *("test_run.py", "test_marimo.py", "test_blocks.py", "test_zoo_installs.py", "test_abuse.py"),
+    *("test_setuptools.py", "test_addon.py", "test_pages.py", "test_table.py", "test_page.py"),
+    *("test_demo.py", "test_jupyterlite.py", "test_crash.py", "test_worker_stream.py"),
 )
 """What takes longest begins first, so that no process is left alone with it at the end."""
 
@@ -42,6 +44,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _group(item: pytest.Item) -> str:
+    if "engine_without_us" in getattr(item, "fixturenames", ()):
+        return "versions"
     shares_a_page = "page" in getattr(item, "fixturenames", ())
     engine = shares_a_page and hasattr(item, "callspec") and item.callspec.params.get("engine")
     return engine or item.path.name

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
+from importlib.metadata import distribution
 from typing import TYPE_CHECKING
 
 from pyodide_mirror import __version__
@@ -23,18 +25,33 @@ class OwnWheel:
     """A :class:`~pyodide_mirror.server.source.Source` of this very package: one project.
 
     It has two wheels: web pages load one, and pip and uv install the other, which has the command
-    and this server in it. ``filename``: that of the wheel for pages.
+    and this server in it.
     """
 
     name = "this server's own wheel"
     immutable = True  # its name is made of its content
 
     def __init__(self) -> None:
-        """Make the wheels. Raises PackageNotFoundError when the package is not installed."""
-        self._contents = dict([whole_wheel(), page_wheel()])
-        self._metadata = {name: metadata_of(wheel, name) for name, wheel in self._contents.items()}
-        self._files = tuple(map(self._describe, self._contents))
-        self.filename = self._files[-1].filename
+        """Raises PackageNotFoundError when the package is not installed."""
+        distribution(PROJECT)
+
+    # They are made when somebody wants one: it takes as long as half of the server's start.
+    @cached_property
+    def _contents(self) -> dict[str, bytes]:
+        return dict([whole_wheel(), page_wheel()])
+
+    @cached_property
+    def _metadata(self) -> dict[str, bytes]:
+        return {name: metadata_of(wheel, name) for name, wheel in self._contents.items()}
+
+    @cached_property
+    def _files(self) -> tuple[File, ...]:
+        return tuple(map(self._describe, self._contents))
+
+    @property
+    def filename(self) -> str:
+        """The file name of the wheel for pages."""
+        return self._files[-1].filename
 
     def find(self, filename: str) -> File | None:
         """The wheel of that name."""

@@ -183,6 +183,8 @@ class _Worker:
         return b"".join(chunks)
 
     def _on_received(self, size: int) -> None:
+        if self._stopped:
+            return  # nobody waits any more, and the limit has ended
         self.progress.received(size)
         if self.request.stall and self.limit and not self.limit.expired():
             self.limit.reschedule(self.loop.time() + self.request.timeout)

@@ -186,6 +186,28 @@ def page(request: pytest.FixtureRequest, _shared_page: _SharedPage) -> Iterator[
         _shared_page.renew()
 
 
+@pytest.fixture(scope="session")
+def version(request: pytest.FixtureRequest) -> str:
+    """The version of Pyodide in `engine_without_us`: a test parametrizes it."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="session")
+def engine_without_us(engine: str, version: str) -> Iterator[Engine]:
+    """An engine whose page has this version of Pyodide, and not our wheel; it can be loaded."""
+    # With JavaScript's exceptions, as before 0.28, the first compiler alone is twice as slow.
+    flags = ("--js-flags=--no-liftoff-only",) if version == "0.27.8" else ()
+    with PageServer(compiled_dist(version)) as pages:
+        started = ENGINES[engine](pages, flags=flags)
+        try:
+            wheel = provision.browser_wheel()
+            pages.wheels[wheel.name] = wheel
+            yield started
+        finally:
+            started.quit()
+
+
 @pytest.fixture
 def open_page(page: Engine) -> Iterator[Callable[..., Engine]]:
     """A function that makes ``page`` a new one, as `Engine.open` does, in a tab of its own.

@@ -299,7 +299,16 @@ def eval_less(page: Engine, engine: str, open_page: Callable[..., Engine]) -> It
         page.run(forget)
 
 
-def test_without_eval_installs_are_the_same(eval_less: Engine, mirror: BenchMirror) -> None:
+def test_without_eval_all_is_the_same(
+    eval_less: Engine, engine: str, mirror: BenchMirror, zoo: Zoo
+) -> None:
+    installs_are_the_same(eval_less, mirror)
+    run_inside(eval_less, "await clean()")
+    verdicts_are_the_same(eval_less, engine.removesuffix("-worker"), zoo)
+    a_wrong_digest_is_found(eval_less, zoo)
+
+
+def installs_are_the_same(eval_less: Engine, mirror: BenchMirror) -> None:
     # A tree, nothing of it asked for twice.
     install = (
         f"report = await pyodide_mirror.install({ROOT!r}, mirrors={mirror.url()!r}, timeout=30)"
@@ -328,9 +337,7 @@ def test_without_eval_installs_are_the_same(eval_less: Engine, mirror: BenchMirr
         asked = paths(mirror)
 
 
-def test_without_eval_verdicts_are_the_same_and_a_wrong_digest_is_found(
-    eval_less: Engine, engine: str, zoo: Zoo
-) -> None:
+def verdicts_are_the_same(eval_less: Engine, engine: str, zoo: Zoo) -> None:
     for names, timeout in ((BODIES, 30.0), (SILENT, 5.0)):
         urls = {zoo.url(name): name for name in names}
         text = run_inside(
@@ -341,10 +348,13 @@ def test_without_eval_verdicts_are_the_same_and_a_wrong_digest_is_found(
             "json.dumps([(one.mirror.index_url, ' '.join(one.repairs or (one.reason,)))\n"
             "            for one in report.outcomes])",
         )
-        expected = {name: ANIMALS[name].expect(engine.removesuffix("-worker")) for name in names}
+        expected = {name: ANIMALS[name].expect(engine) for name in names}
         assert {urls[url]: verdict for url, verdict in json.loads(text)} == {
             name: " ".join(one.repairs or (one.reason,)) for name, one in expected.items()
         }
+
+
+def a_wrong_digest_is_found(eval_less: Engine, zoo: Zoo) -> None:
     lying, healthy = zoo.url("dep-file-tampered"), zoo.url("healthy")
     alone = install_in_stage(eval_less, [lying], patience=60.0, timeout=30.0)
     assert alone.error.startswith("DigestMismatch")

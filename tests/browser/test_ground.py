@@ -1,28 +1,9 @@
 """The ground itself: the engines are what they claim to be, and their pages obey their headers."""
 
-from collections.abc import Callable
-
 import pytest
 from pytest_pyodide import run_in_pyodide
 
 from tests.support.engines import PAGES, WORKERS, Engine
-from tests.support.pages import PageServer
-
-# What a page may do that is loaded with this policy: all, except to fetch from elsewhere.
-ONLY_ITSELF = {"Content-Security-Policy": "connect-src 'self'"}
-ISOLATED = {
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Embedder-Policy": "require-corp",
-}
-# A probe of the network: a response, readable or not, is `reached`.
-FETCH = """
-    try {
-        await fetch(%r, { mode: "no-cors", cache: "no-store" });
-        return "reached";
-    } catch (error) {
-        return "blocked";
-    }
-"""
 
 
 def test_imports_the_package(page: Engine) -> None:
@@ -96,74 +77,9 @@ def test_the_browser_is_the_one_named(page: Engine, engine: str) -> None:
     assert token in page.run_js("return navigator.userAgent")
 
 
-@pytest.mark.engines(*PAGES, "chromium-worker", ci=("chromium",))
-def test_content_security_policy_blocks_a_fetch(
-    page: Engine, open_page: Callable[..., Engine], page_server: PageServer
-) -> None:
-    elsewhere = f"{page_server.base_url(host='localhost')}/package.json"
-    assert page.run_js(FETCH % elsewhere) == "reached"
-    open_page(headers=ONLY_ITSELF)
-    assert page.run_js(FETCH % elsewhere) == "blocked"
-    assert page.run_js(FETCH % f"{page.base_url}/package.json") == "reached"
-
-
-@pytest.mark.engines(*PAGES, "chromium-worker", ci=("chromium",))
-def test_https_page_is_a_secure_context(open_page: Callable[..., Engine]) -> None:
-    page = open_page(https=True)
-    assert page.run_js("return [location.protocol, self.isSecureContext]") == ["https:", True]
-
-
-@pytest.mark.engines("chromium", "chromium-worker", "firefox", "firefox-worker", ci=("chromium",))
-def test_http_page_with_a_name_is_no_secure_context(open_page: Callable[..., Engine]) -> None:
-    page = open_page(host="page.test")
-    assert page.run_js("return [location.hostname, self.isSecureContext]") == ["page.test", False]
-
-
-@pytest.mark.engines(*PAGES, "chromium-worker", ci=("chromium",))
-def test_page_is_cross_origin_isolated(page: Engine, open_page: Callable[..., Engine]) -> None:
-    assert page.run_js("return self.crossOriginIsolated") is False
-    open_page(headers=ISOLATED)
-    assert page.run_js("return self.crossOriginIsolated") is True
-    assert page.run("1 + 1") == 2
-
-
-@pytest.mark.engines(*PAGES, "chromium-worker", ci=("chromium",))
-def test_the_shared_page_outlives_a_fresh_one(page: Engine) -> None:
-    page.run("here = 'shared'")
-    with page.fresh_page():
-        assert page.run("'here' in globals()") is False
-    assert page.run("here") == "shared"
-
-
-@pytest.mark.engines("chromium", "firefox", ci=("chromium",))
-def test_offline_page_reaches_nothing(open_page: Callable[..., Engine]) -> None:
-    page = open_page()
-    page.set_offline(True)
-    try:
-        assert page.run_js("return navigator.onLine") is False
-        assert page.run_js(FETCH % f"{page.base_url}/package.json") == "blocked"
-    finally:
-        page.set_offline(False)
-    assert page.run_js("return navigator.onLine") is True
-    assert page.run_js(FETCH % f"{page.base_url}/package.json") == "reached"
-
-
 @pytest.mark.engines("chromium")
 def test_permission_is_what_was_set(page: Engine) -> None:
     query = "return (await navigator.permissions.query({ name: 'loopback-network' })).state"
     for state in ("granted", "denied", "prompt"):
         page.set_permission("loopback-network", state)
         assert page.run_js(query) == state
-
-
-@pytest.mark.engines("chromium")
-def test_flags_make_a_page_public(
-    engine: str, page_server: PageServer, start_engine: Callable[..., Engine]
-) -> None:
-    flag = f"--ip-address-space-overrides=127.0.0.1:{page_server.https_port}=public"
-    page = start_engine(engine, flag)
-    page.open(https=True)
-    page.set_permission("loopback-network", "denied")
-    assert page.run_js(FETCH % f"{page_server.base_url()}/package.json") == "blocked"
-    page.set_permission("loopback-network", "granted")
-    assert page.run_js(FETCH % f"{page_server.base_url()}/package.json") == "reached"

@@ -1,11 +1,10 @@
 """The main job: probe, choose, configure, install."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from pytest_pyodide import run_in_pyodide
 
-from pyodide_mirror.probing.race import MAX_AT_ONCE
 from tests.browser import figures
 from tests.support.engines import BROWSERS, Engine
 from tests.support.wheels import INSTALLED, make_wheel
@@ -342,6 +341,8 @@ async def install_from_each(selenium: Engine, urls: dict[str, str]) -> dict[str,
     return found
 
 
+# Chromium and Firefox do so in test_zoo_installs.
+@pytest.mark.engines(ci=("webkit", "node"))
 @pytest.mark.driver_timeout(60)
 def test_every_mirror_that_is_repaired_installs_alone(page: Engine, engine: str, zoo: Zoo) -> None:
     kind = engine.removesuffix("-worker")
@@ -457,7 +458,7 @@ async def no_install_with_cookies(selenium: Engine, url: str) -> str:
     return "ok"
 
 
-# --- the choice is remembered ---------------------------------------------------------------------
+# --- the choice is remembered; see also test_second_page ------------------------------------------
 
 
 @run_in_pyodide
@@ -483,23 +484,6 @@ async def reset(selenium: Engine) -> tuple[str, bool]:
     pyodide_mirror.reset()
     await SESSION.settled()
     return remembered, await store.load() is None
-
-
-@pytest.mark.engines(*BROWSERS)
-def test_the_choice_outlives_the_page_as_a_reordering(
-    page: Engine, open_page: Callable[..., Engine], zoo: Zoo
-) -> None:
-    good, other = zoo.start("healthy"), zoo.start("healthy")
-    assert chosen_by(page, [good.url], True) == good.url
-    page = open_page()
-    # As many as race at once, and never answer: who stands behind them is not asked.
-    hanging = [zoo.start("hangs").url for _ in range(MAX_AT_ONCE)]
-    crowd = [*hanging, good.url]
-    # Remembered, it goes to the front.
-    assert chosen_by(page, crowd, True) == good.url
-    # It is never added: who does not list it does not get it.
-    assert chosen_by(page, [other.url], False) == other.url
-    assert reset(page) == (good.url, True)
 
 
 @run_in_pyodide
@@ -590,34 +574,3 @@ def test_a_hundred_mirrors_do_not_open_a_hundred_connections(page: Engine, zoo: 
     assert pending == 99
     asked = [one for one in crowd if one.connections]
     assert len(asked) <= 7
-
-
-# --- the import; how long it takes is printed -----------------------------------------------------
-
-
-@run_in_pyodide
-async def seconds_of_import(selenium: Engine) -> tuple[float, float]:
-    """Import the package, after what it builds on, and use it: the seconds of each."""
-    import time
-
-    import micropip  # noqa: F401
-
-    started = time.perf_counter()
-    import pyodide_mirror
-
-    imported = time.perf_counter()
-    assert callable(pyodide_mirror.install)  # most of it is loaded now
-    return imported - started, time.perf_counter() - imported
-
-
-@pytest.mark.engines("chromium", "chromium-worker", "firefox", "webkit", "node")
-def test_importing_makes_no_request(open_page: Callable[..., Engine], engine: str) -> None:
-    page = open_page()
-    if engine != "node":
-        page.run_js("performance.clearResourceTimings()")
-    importing, using = seconds_of_import(page)
-    figures.SECONDS[engine]["import after micropip"] = importing
-    figures.SECONDS[engine]["the first use"] = using
-    if engine != "node":
-        names = page.run_js("return performance.getEntriesByType('resource').map((e) => e.name)")
-        assert names == []

@@ -7,21 +7,17 @@ import pytest
 
 from pyodide_mirror.own_wheels import page_wheel, whole_wheel
 from tests.browser.test_versions import VERSIONS
-from tests.support import provision
-from tests.support.compiled import compiled_dist
-from tests.support.engines import ENGINES, Engine
+from tests.support.engines import Engine
 from tests.support.own_server import Serving, serving
-from tests.support.pages import PageServer
+from tests.support.provision import PYODIDE_VERSION
 
-# One engine is enough: what differs is Python's side.
-pytestmark = pytest.mark.engines("chromium")
-
-
-@pytest.fixture(scope="module", params=[*VERSIONS, provision.PYODIDE_VERSION])
-def version(request: pytest.FixtureRequest) -> str:
-    """The version of Pyodide."""
-    name: str = request.param
-    return name
+pytestmark = [
+    # One engine is enough: what differs is Python's side.
+    pytest.mark.engines("chromium"),
+    pytest.mark.parametrize(
+        "version", [*VERSIONS, PYODIDE_VERSION], indirect=True, scope="session"
+    ),
+]
 
 
 @pytest.fixture(scope="module")
@@ -29,16 +25,6 @@ def server() -> Iterator[Serving]:
     """A server of ours that has our own wheels, and nothing else."""
     with serving() as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def _bare(version: str, engine: str) -> Iterator[Engine]:
-    with PageServer(compiled_dist(version)) as pages:  # without our wheel
-        page = ENGINES[engine](pages)
-        try:
-            yield page
-        finally:
-            page.quit()
 
 
 FORGET = """
@@ -55,10 +41,11 @@ importlib.invalidate_caches()
 
 
 @pytest.fixture
-def bare(_bare: Engine) -> Iterator[Engine]:
+def bare(engine_without_us: Engine) -> Iterator[Engine]:
     """A page with that Pyodide, without pyodide_mirror."""
-    yield _bare
-    _bare.run(FORGET)
+    engine_without_us.run(FORGET)
+    yield engine_without_us
+    engine_without_us.run(FORGET)
 
 
 INSTALLED = """

@@ -80,23 +80,29 @@ def read(page: Engine, base: str) -> str:
     return found
 
 
-def asked_by(page: Engine, who: str, server: Serving) -> str:
-    """What somebody of the table can read, from a page that is loaded for it."""
-    port = urlsplit(server.url).port
+def asked_by(page: Engine, who: str, servers: list[Serving]) -> list[str]:
+    """What somebody of the table can read of each server, from a page that is loaded for it."""
     here = f"{page.pages.base_url(host='other.test' if who == 'other' else 'page.test')}/{PAGE}"
-    address, base = {
-        "lab": (here, server.url),
-        "other": (here, server.url),
-        # The address is of the page's own origin: the browser allows it to read all it gets.
-        "rebound": (f"http://mirror.test:{port}/", f"http://mirror.test:{port}"),
-        # The server listens on 127.0.0.1 only, as it does without --host.
-        "far, not listening": (here, f"http://127.0.0.2:{port}"),
-        # Not the page for people: its own policy (CSP) forbids it to ask for anything.
-        "far, listening": (f"http://{LAN_ADDRESS}:{port}/healthz", f"http://{LAN_ADDRESS}:{port}"),
-    }[who]
+    found = []
     with page.bare_tab():
-        page.goto(address)
-        return read(page, base)
+        for server in servers:
+            port = urlsplit(server.url).port
+            address, base = {
+                "lab": (here, server.url),
+                "other": (here, server.url),
+                # The address is of the page's own origin: the browser allows it to read all.
+                "rebound": (f"http://mirror.test:{port}/", f"http://mirror.test:{port}"),
+                # The server listens on 127.0.0.1 only, as it does without --host.
+                "far, not listening": (here, f"http://127.0.0.2:{port}"),
+                # Not the page for people: its own policy (CSP) forbids it to ask for anything.
+                "far, listening": (
+                    f"http://{LAN_ADDRESS}:{port}/healthz",
+                    f"http://{LAN_ADDRESS}:{port}",
+                ),
+            }[who]
+            page.goto(address)
+            found.append(read(page, base))
+    return found
 
 
 def table_of(title: str) -> list[list[str]]:
@@ -114,6 +120,6 @@ def test_it_is_as_the_table_says(page: Engine, servers: list[Serving]) -> None:
     assert len(table) == len(ROWS)
     # Only Chromium can be told that an address of the network is this machine.
     rows = [who for who in ROWS if page.name == "chromium" or who != "far, listening"]
-    found = {who: [asked_by(page, who, server) for server in servers] for who in rows}
+    found = {who: asked_by(page, who, servers) for who in rows}
     told = dict(zip(ROWS, [cells[1:] for cells in table], strict=True))
     assert found == {who: told[who] for who in rows}

@@ -7,48 +7,34 @@ import pytest
 
 from tests.browser import figures, test_undo
 from tests.browser.test_install import FIVE
-from tests.browser.test_zoo_installs import differences
-from tests.support import provision
-from tests.support.compiled import compiled_dist
-from tests.support.engines import ENGINES, Engine
-from tests.support.pages import PageServer
+from tests.support.engines import Engine
 from tests.support.small_index import SmallIndex
 from tests.support.wheels import INSTALLED
 from tests.zoo.table import install, install_through, run_inside
-from tests.zoo.zoo import ANIMALS, Zoo
+from tests.zoo.zoo import Zoo
 
 VERSIONS = {"0.27.8": "0.9.0", "0.28.3": "0.10.1", "0.29.5": "0.11.1"}
 """Pyodide, and the micropip in it."""
 
-TELLING = ("no-cors", "relative-urls", "metadata-lies", "dep-file-tampered", "dep-page-hangs")
-
-# One engine is enough: what differs is Python's side.
-pytestmark = pytest.mark.engines("chromium")
-
-
-@pytest.fixture(scope="module", params=VERSIONS)
-def version(request: pytest.FixtureRequest) -> str:
-    """Return the version of Pyodide."""
-    name: str = request.param
-    return name
+pytestmark = [
+    # One engine is enough: what differs is Python's side.
+    pytest.mark.engines("chromium"),
+    pytest.mark.parametrize("version", VERSIONS, indirect=True, scope="session"),
+]
 
 
 @pytest.fixture(scope="module")
-def _old(version: str, engine: str) -> Iterator[Engine]:
-    """Start an engine with that Pyodide."""
-    dist, wheel = compiled_dist(version), provision.browser_wheel()
-    with PageServer(dist, wheel) as pages:
-        page = ENGINES[engine](pages)
-        try:
-            yield page
-        finally:
-            page.quit()
+def _old(engine_without_us: Engine) -> Engine:
+    """Install our wheel."""
+    page = engine_without_us
+    urls = [f"{page.base_url}/wheels/{name}" for name in page.pages.wheels]
+    page.run_async(f"import micropip\nawait micropip.install({urls!r})")
+    return page
 
 
 @pytest.fixture
 def old(_old: Engine) -> Iterator[Engine]:
     """Return a page with that Pyodide, with nothing of the zoo in it."""
-    run_inside(_old, "await clean()")
     yield _old
     run_inside(_old, "await clean()")
 
@@ -66,15 +52,6 @@ def test_installs_through_the_one_of_five_that_works(old: Engine, version: str, 
     assert result.word == "complete", result
     assert result.versions == INSTALLED
     figures.SECONDS[f"Pyodide {version}"]["install through five mirrors"] = result.seconds
-
-
-@pytest.mark.parametrize("others", [(), ("healthy",)], ids=["alone", "beside a healthy one"])
-def test_the_zoo_installs_as_it_does_in_the_newest_pyodide(
-    old: Engine, version: str, others: tuple[str, ...]
-) -> None:
-    animals = [ANIMALS[name] for name in TELLING]
-    complete = [one.beside_healthy if others else one.alone_in("chromium") for one in animals]
-    assert differences(old, animals, complete, *others, where=f"Pyodide {version}") == {}
 
 
 def test_what_every_mirror_has_tampered_with_is_not_installed(old: Engine) -> None:

@@ -19,7 +19,7 @@ from tests.support.wheels import Wheel
 class World:
     """A session, the web that it asks, and the folder into which micropip installs."""
 
-    def __init__(self, micropip: Any, folder: Path, web: Web) -> None:
+    def __init__(self, micropip: Any, folder: Path, web: Any) -> None:
         self.micropip = micropip
         self.folder = folder
         self.web = web
@@ -83,9 +83,12 @@ class World:
 
 
 @contextmanager
-def world_in(folder: Path, version: str = "0.11.1") -> Iterator[World]:
-    """A world with this version of micropip, and a site-packages of its own."""
-    web = Web()
+def world_in(folder: Path, version: str = "0.11.1", *, web: Any = None) -> Iterator[World]:
+    """A world with this version of micropip, and a site-packages of its own.
+
+    ``web`` is a transport to use in place of a fake web.
+    """
+    web = web or Web()
     with pyodide_micropip(version, folder, PlainFetch(web)) as (_, micropip):
         world = World(micropip, folder, web)
         try:

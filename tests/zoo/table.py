@@ -210,9 +210,23 @@ def install(
     return Attempt(**json.loads(found))
 
 
+_RUN_INSIDE = """
+if (!globalThis.zooInside) {
+    globalThis.zooInside = pyodide.toPy({});
+    pyodide.runPython(PRELUDE, { globals: globalThis.zooInside });
+}
+const result = await pyodide.runPythonAsync(CODE, { globals: globalThis.zooInside });
+return pyodide.$handleTestResult(result);
+"""
+
+
 def run_inside(page: Engine, code: str) -> str:
-    """Run code inside Pyodide where the functions of `INSIDE` are known."""
-    result: str = page.run_async(f"{_PRELUDE}\n\n{code}")
+    """Run code inside Pyodide where the functions of `INSIDE` are known.
+
+    A page compiles those once. All code has one namespace, which is not that of `page.run`.
+    """
+    js = _RUN_INSIDE.replace("PRELUDE", json.dumps(_PRELUDE)).replace("CODE", json.dumps(code))
+    result: str = page.run_js(js)
     return result
 
 

@@ -13,7 +13,7 @@ from pyodide_mirror.index import SMALL_WHEEL
 from pyodide_mirror.installing import InstallRequest
 from pyodide_mirror.probing import DEFAULT_CANARY
 from pyodide_mirror.reporting import EventLog
-from pyodide_mirror.transport import Response
+from pyodide_mirror.transport import Failure, FailureKind, Response
 from tests.support.fake_web import DOWN, SLOW, TIMEOUT, A, Answer, B, file_url
 from tests.support.install_world import World
 from tests.support.wheels import make_wheel
@@ -100,6 +100,15 @@ async def test_a_mirror_that_does_not_answer_has_no_longer_for_it(world: World) 
     assert [each.reason for each in raised.value.report.outcomes] == ["timeout"]
     assert asyncio.get_running_loop().time() - started < TIMEOUT + 1
     assert world.web.cancelled == [PAGE]
+
+
+async def test_what_never_comes_is_given_up(world: World) -> None:
+    """In Node, a program ends when the last time-out of a request is over, answered or not."""
+    world.web.answer(PAGE, Answer(delay=3 * TIMEOUT))
+    early = await early_requests(world, "zpkg")
+    assert isinstance(failure := await early[PAGE], Failure)
+    assert failure.kind is FailureKind.TIMEOUT
+    assert asyncio.get_running_loop().time() < 3 * TIMEOUT
 
 
 async def test_what_nobody_asks_for_ends_with_the_install(world: World) -> None:

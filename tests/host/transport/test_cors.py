@@ -627,6 +627,35 @@ async def test_what_cannot_be_decoded_is_cut_off(serve: Serve, coding: str, body
     assert (await failure(url_of(server))).kind is FailureKind.CUT_OFF
 
 
+@dataclass
+class Leaver:
+    """Loses interest at the first bytes, when all the others are on their way already."""
+
+    task: "asyncio.Task[Response] | None" = None
+
+    def headers(self, status: int, length: int | None) -> None:
+        pass
+
+    def received(self, size: int) -> None:
+        assert self.task is not None
+        self.task.cancel()
+        # The loop stands still until the whole answer is read.
+        for thread in threading.enumerate():
+            if thread.name.startswith("fetch "):
+                thread.join()
+
+
+async def test_bytes_that_come_after_a_cancellation_are_no_error(serve: Serve) -> None:
+    failures: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    url, leaver = url_of(serve(allowing(body=b"x" * 900_000))), Leaver()
+    leaver.task = asyncio.ensure_future(get(url, progress=leaver, stall=True))
+    with pytest.raises(asyncio.CancelledError):
+        await leaver.task
+    await asyncio.sleep(0)
+    assert failures == []
+
+
 # ---------------------------------------------------------------- time
 
 

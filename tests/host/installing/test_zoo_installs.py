@@ -1,0 +1,86 @@
+"""Installs through every animal of the zoo, with Pyodide's own micropip, in CPython.
+
+The transport applies the rules that a browser has for pages, so that all end as in one; they take a
+tenth of the time. Pages install through the animals at which engines differ (`tests/browser`).
+"""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from pyodide_mirror import MirrorError
+from pyodide_mirror.transport import CorsTransport, PageFacts
+from tests.support.install_world import World, world_in
+from tests.support.pyodide_micropip import VERSIONS
+from tests.support.wheels import INSTALLED
+from tests.zoo.table import LARGE, TIMEOUT
+from tests.zoo.zoo import ANIMALS, Animal, Running
+
+NEWEST, *OLDER = VERSIONS
+TELLING = ("no-cors", "relative-urls", "metadata-lies", "dep-file-tampered", "dep-page-hangs")
+"""The animals that older micropips install through as well."""
+
+
+def completes(animal: Animal, others: tuple[str, ...]) -> bool:
+    """Whether an install through the animal, followed by others, completes in CPython."""
+    if others:
+        return animal.beside_healthy
+    # Only JavaScript's parser gets past what is deep and wanted by nobody.
+    return animal.name != "deep-value" and animal.alone_in("chromium")
+
+
+async def install(world: World, animal: Animal, others: tuple[str, ...]) -> str:
+    """Install through the animal, followed by others; the error."""
+    running = [Running(ANIMALS[name]) for name in (animal.name, *others)]
+    timeout = 30.0 if animal.name in LARGE else TIMEOUT
+    urls = [each.url for each in running]
+    try:
+        await world.install("zoo-root", mirrors=urls, canary="zoo-canary", timeout=timeout)
+    except (MirrorError, ValueError) as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        await world.session.settled()
+        for each in running:
+            each.close()
+    return ""
+
+
+async def difference(world: World, animal: Animal, others: tuple[str, ...]) -> str:
+    """Install; how that does not end as it should."""
+    tasks = asyncio.all_tasks()
+    error = await install(world, animal, others)
+    left = asyncio.all_tasks() - tasks
+    running = [task for task in left if not task.cancelling()]
+    if left:
+        await asyncio.wait(left)
+    expected = INSTALLED | {"zoo-root": animal.root_version} if completes(animal, others) else {}
+    modules = {path.stem.replace("_", "-"): path.read_text() for path in world.folder.glob("*.py")}
+    as_expected = (
+        world.installed == expected
+        and bool(error) == (not expected)
+        and bool(list(world.folder.iterdir())) == bool(expected)
+        and all(f'"{name} {version}"' in modules[name] for name, version in expected.items())
+        and not running
+    )
+    files = sorted(path.name for path in world.folder.iterdir())
+    return "" if as_expected else f"{error or 'installed'}, {files}, {running}"
+
+
+@pytest.mark.parametrize("others", [(), ("healthy",)], ids=["alone", "beside a healthy one"])
+@pytest.mark.parametrize(
+    ("version", "names"),
+    [(NEWEST, tuple(ANIMALS)), *((version, TELLING) for version in OLDER)],
+    ids=VERSIONS,
+)
+async def test_an_install_completes_or_leaves_nothing(
+    tmp_path: Path, version: str, names: tuple[str, ...], others: tuple[str, ...]
+) -> None:
+    web = CorsTransport(PageFacts(origin="http://page.example"))
+    wrong = {}
+    for name in names:
+        (folder := tmp_path / name).mkdir()
+        with world_in(folder, version, web=web) as world:
+            if told := await difference(world, ANIMALS[name], others):
+                wrong[name] = told
+    assert wrong == {}

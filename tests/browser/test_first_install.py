@@ -114,3 +114,41 @@ def test_a_mirror_that_is_remembered_is_seen_without_a_look_at_it(page: Engine, 
     page.run_js(_NOTHING_REMEMBERED)
     code = json.dumps(_REMEMBER.replace("URL", repr(zoo.url("healthy"))))
     assert json.loads(page.run_js(f"return await pyodide.runPythonAsync({code});")) == [False, True]
+
+
+_COUNT = """
+const count = (prototype, name) => {
+    const real = prototype[name];
+    prototype[name] = function (...args) {
+        globalThis.counted.push(`${name} ${[args[0]].flat().join("+")}`);
+        return real.apply(this, args);
+    };
+};
+globalThis.counted = [];
+count(IDBFactory.prototype, "open");
+count(IDBDatabase.prototype, "transaction");
+"""
+_VISIT = """
+import json, js
+import pyodide_mirror
+from pyodide_mirror.api import SESSION
+
+report = await pyodide_mirror.install("zoo-canary", mirrors=URL, timeout=30)
+await SESSION.settled()
+json.dumps([list(js.counted), [each.source for each in report.installed]])
+"""
+
+
+def test_a_repeat_visit_opens_each_database_once_and_reads_all_entries_at_once(
+    open_page: Callable[..., Engine], zoo: Zoo
+) -> None:
+    code = json.dumps(_VISIT.replace("URL", repr(zoo.url("healthy"))))
+    for _ in range(2):
+        page = open_page()
+        page.run_js(_COUNT)
+        counted, found = json.loads(page.run_js(f"return await pyodide.runPythonAsync({code});"))
+    assert found == ["cache"]
+    assert sorted(counted) == [
+        *("open pyodide_mirror", "open pyodide_mirror_cache", "transaction choice"),
+        *("transaction content", "transaction content+order", "transaction order"),
+    ]

@@ -89,6 +89,7 @@ def test_nothing_but_the_hook_is_loaded_and_micropip_looks_as_before(started: St
         "found['magics'] = [list(key) for key in shell.magics]",
     )
     assert found["loaded"] == [
+        "gc",  # of the interpreter itself
         "pyodide_mirror",
         "pyodide_mirror._imports",
         "pyodide_mirror._lazy",

@@ -40,7 +40,7 @@ sys.modules["IPython"] = types.SimpleNamespace(get_ipython=lambda: shell)
 before = set(sys.modules)
 from pyodide_mirror import notebook
 notebook.prepare(mirrors=json.loads(sys.argv[1]), canary=sys.argv[2])
-found = {"loaded": sorted(set(sys.modules) - before - {"gc"})}
+found = {"loaded": sorted(set(sys.modules) - before)}
 
 def mirrors():
     import pyodide_mirror

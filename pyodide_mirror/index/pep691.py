@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from codecs import BOM_UTF8
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +109,7 @@ def _json_object(body: bytes) -> dict[str, Any]:
     if _is_deep(body):
         raise PageError(Reason.MALFORMED, f"JSON nested more than {_MAX_DEPTH} deep")
     try:
-        document = json.loads(body.decode("utf-8-sig"))
+        document = json.loads(body.removeprefix(BOM_UTF8).decode())
     except ValueError as error:
         raise PageError(Reason.MALFORMED, f"broken JSON: {str(error)[:120]}") from error
     if not isinstance(document, dict):

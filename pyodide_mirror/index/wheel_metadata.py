@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
+from codecs import BOM_UTF8
 from typing import TYPE_CHECKING
 
 from pyodide_mirror.model import normalize
@@ -67,7 +68,8 @@ def metadata_fields(metadata: bytes) -> list[tuple[str, str]]:
     read them like this. The package ``email`` costs a page 20 ms, and micropip takes the
     description's lines for fields.
     """
-    text = metadata.decode("utf-8-sig", "replace").replace("\r\n", "\n").replace("\r", "\n")
+    text = metadata.removeprefix(BOM_UTF8).decode("utf-8", "replace")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     fields: list[list[str]] = []  # a name, and what belongs to it line by line
     for line in text.lstrip("\n").partition("\n\n")[0].split("\n"):
         name, colon, value = line.partition(":")

@@ -146,7 +146,7 @@ def host_kind(url: str) -> HostKind:
 
 @functools.lru_cache(maxsize=64)  # the files of an install are on few hosts
 def _kind_of(host: str) -> HostKind:
-    if host == "localhost" or host.endswith(".localhost"):
+    if host == "localhost" or host.endswith(".localhost") or _ipv4(host)[:1] == b"\x7f":
         return HostKind.LOOPBACK
     address = address_of(host)
     if address is None:
@@ -160,13 +160,10 @@ def _kind_of(host: str) -> HostKind:
 
 def address_of(host: str) -> IPv4Address | IPv6Address | None:
     """The address that a URL's host is, or the IPv4 address that it embeds; None for a name."""
-    try:
-        packed = inet_aton(host)
-    except (OSError, ValueError):  # not an IPv4 address in any spelling
-        packed = b""
+    packed = _ipv4(host)
     if not packed and ":" not in host:
         return None
-    from ipaddress import IPv4Address, IPv6Address  # 80 kB, and most hosts are names
+    from ipaddress import IPv4Address, IPv6Address  # 80 kB of code, and most hosts are names
 
     if packed:
         return IPv4Address(packed)
@@ -174,6 +171,14 @@ def address_of(host: str) -> IPv4Address | IPv6Address | None:
         address = IPv6Address(host)
         return _embedded(address) or address
     return None
+
+
+def _ipv4(host: str) -> bytes:
+    """The IPv4 address that a host is, in any spelling; nothing for another host."""
+    try:
+        return inet_aton(host)
+    except (OSError, ValueError):
+        return b""
 
 
 def _embedded(address: IPv6Address) -> IPv4Address | None:

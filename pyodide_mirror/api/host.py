@@ -48,10 +48,13 @@ class Host(Protocol):
 class BrowserHost:
     """Pyodide, in a window, a worker or Node."""
 
+    def __init__(self) -> None:
+        self._remembers_nothing = False
+
     @cached_property
     def store(self) -> ChoiceStore:
         """The browser's storage."""
-        return browser.open_store()
+        return browser.open_store(empty=self._remembers_nothing)
 
     @cached_property
     def cdn_store(self) -> ChoiceStore:
@@ -75,7 +78,9 @@ class BrowserHost:
         """See :class:`Host`."""
         if "piplite" in sys.modules or (prefer == "lockfile" and browser.is_locked(project)):
             return False
-        return not remembers or not await browser.has_choice()
+        if remembers:
+            self._remembers_nothing = not await browser.has_choice()
+        return not remembers or self._remembers_nothing
 
 
 class CPythonHost:

@@ -56,12 +56,12 @@ _SUBTLE_FROM: Final = 1_048_576
 """Bytes from which the browser's digest is faster than Python's, the way to it included."""
 
 
-def open_store(key: str = CHOICE) -> ChoiceStore:
+def open_store(key: str = CHOICE, *, empty: bool = False) -> ChoiceStore:
     """A store in IndexedDB, which plain-http pages and workers have, too; else in memory.
 
-    ``key``: what it remembers.
+    ``key``: what it remembers. ``empty``: nothing is remembered, as far as is known.
     """
-    return IndexedDBStore(key) if has_databases() else MemoryStore()
+    return IndexedDBStore(key, empty=empty) if has_databases() else MemoryStore()
 
 
 def open_cache(max_bytes: int = MAX_BYTES) -> Cache:
@@ -72,8 +72,9 @@ def open_cache(max_bytes: int = MAX_BYTES) -> Cache:
 class IndexedDBStore:
     """:class:`~pyodide_mirror.storage.ChoiceStore` in the page's IndexedDB, under a key there."""
 
-    def __init__(self, key: str = CHOICE) -> None:
+    def __init__(self, key: str = CHOICE, *, empty: bool = False) -> None:
         self._key = key
+        self._empty = empty
         self._ahead: asyncio.Task[Choice | None] | None = None
 
     def read_ahead(self) -> None:
@@ -82,6 +83,8 @@ class IndexedDBStore:
 
     def load(self) -> Awaitable[Choice | None]:
         """See :class:`~pyodide_mirror.storage.ChoiceStore`."""
+        if self._empty:
+            return MemoryStore().load()  # to open a database takes 10 ms
         ahead, self._ahead = self._ahead, None
         return ahead or asyncio.ensure_future(self._load())
 
@@ -99,7 +102,7 @@ class IndexedDBStore:
         return js_request and Choice.from_json(js_request.result)
 
     def _write(self, change: Callable[[Any], Any]) -> Awaitable[None]:
-        self._ahead = None
+        self._ahead, self._empty = None, False
         return asyncio.ensure_future(self._change(change))
 
     async def _change(self, change: Callable[[Any], Any]) -> None:

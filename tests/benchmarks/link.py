@@ -24,7 +24,7 @@ class Network(NamedTuple):
     def seconds(self, trips: int, received: float) -> float:
         """Return what no client can be faster than, for trips that wait for one another."""
         transfer = received * 8 / (self.mbit * 1e6) if self.mbit else 0.0
-        return trips * self.round_trip / 1000 + transfer
+        return max(trips * self.round_trip / 1000, transfer)  # bytes may come in these trips
 
 
 class Link:

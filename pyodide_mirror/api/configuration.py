@@ -100,11 +100,7 @@ class Configuration(NamedTuple):
         return self.order.ranked[0].mirror
 
     def updated(self, settings: ProbeSettings, prefer: Prefer) -> Configuration:
-        """The same mirrors, with another time-out and preference, and CDNs if any are named."""
-        packages = settings.packages
-        if packages.cdns is None:
-            packages = packages._replace(cdns=self.settings.packages.cdns)
-        settings = settings._replace(packages=packages)
+        """The same mirrors, with another time-out and preference, and other CDNs."""
         order = self.order._replace(timeout=settings.timeout)
         return Configuration(settings, prefer, self.report, order)
 

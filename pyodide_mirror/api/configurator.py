@@ -52,6 +52,14 @@ class Configurator:
         self._hook.install()
         self.in_force = configuration
 
+    def with_known_cdns(self, plan: DeferredConfiguration) -> DeferredConfiguration:
+        """The plan of an install; where it names no CDNs, with those that are configured."""
+        packages = plan.settings.packages
+        if packages.cdns is not None or self.in_force is None:
+            return plan
+        packages = packages._replace(cdns=self.in_force.settings.packages.cdns)
+        return plan._replace(settings=plan.settings._replace(packages=packages))
+
     def package_request(
         self,
         settings: PackageSettings,
@@ -60,14 +68,9 @@ class Configurator:
         *,
         cache: bool = True,
     ) -> PackageRequest:
-        """How packages of Pyodide's lock file are loaded; ``tell`` is called with each event.
-
-        Where ``settings`` name no CDNs, those that are configured count.
-        """
+        """How packages of Pyodide's lock file are loaded; ``tell`` is called with each event."""
         kept = self._cache if cache else storage.NO_CACHE
         cdns, remember = settings
-        if cdns is None and self.in_force is not None:
-            cdns = self.in_force.settings.packages.cdns
         self._warn_without_hook(settings)
         return runtime.PackageRequest(self.packages, cdns, timeout, kept, tell, remember=remember)
 

@@ -33,8 +33,9 @@ async def run_install(
     """
     if request.cache:
         cache.warm()
-    found = await search.for_install(plan, request)
     configurator = search.configurator
+    plan = configurator.with_known_cdns(plan)
+    found = await search.for_install(plan, request)
     failover = request.failover(found.deferred, cache)
     packages = configurator.package_request(
         plan.settings.packages, plan.settings.timeout, request.events.add, cache=request.cache

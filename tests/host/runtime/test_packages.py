@@ -20,7 +20,7 @@ from pyodide_mirror.api import Session
 from pyodide_mirror.cdns import CDNS
 from pyodide_mirror.notebook import startup
 from pyodide_mirror.transport import FailureKind
-from tests.support.fake_web import BUSY, DOWN, GONE, SLOW, TIMEOUT, A, Answer
+from tests.support.fake_web import BUSY, DOWN, GONE, SLOW, TIMEOUT, A, Answer, B
 from tests.support.install_world import World, world_in
 from tests.support.pyodide_micropip import OWN_PLACE, PackageManager
 from tests.support.wheels import Wheel, make_wheel
@@ -412,6 +412,17 @@ async def test_an_install_uses_the_cdns_that_are_configured(world: World) -> Non
     status = world.session.status()
     assert status is not None
     assert [each.cdn for each in status.cdns] == [X]
+
+
+async def test_an_install_with_other_mirrors_leaves_the_cdns_as_they_are(world: World) -> None:
+    await configured(world, cdns=X)
+    answer(world, X)
+    wheel = make_wheel("zother", "1.0")
+    world.web.publish(B, wheel, size=len(wheel.data))
+    await world.session.install("zother", mirrors=B)
+    await world.pyodide.load_package("zoo-arrays")
+    assert asked(world, X)
+    assert "zoo-arrays" in world.installed
 
 
 async def test_what_is_put_off_holds_for_plain_load_package_too(world: World) -> None:

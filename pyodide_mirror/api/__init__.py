@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from .arguments import (
         ENVIRONMENT_VARIABLE,
         check_canary,
+        check_cdns,
         check_choice,
         check_mirrors,
         check_timeout,

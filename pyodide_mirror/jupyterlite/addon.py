@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from jupyterlite_core.addons.base import BaseAddon
 from traitlets import Bool, Dict, Float, List, TraitError, Unicode, Union, default
 
-from pyodide_mirror.api import check_canary, check_choice, check_timeout
+from pyodide_mirror.api import check_canary, check_cdns, check_choice, check_timeout
 from pyodide_mirror.model import Mirror
 from pyodide_mirror.probing import DEFAULT_CANARY
 
@@ -34,6 +34,7 @@ _FIELDS: Final = ("index_url", "name", "region", "private", "projects", "credent
 _KINDS: Final = {
     "enabled": "true or false",
     "mirrors": "a list of index URLs, or of mappings with the arguments of pyodide_mirror.Mirror",
+    "cdns": "a list of base URLs",
     "canary": "a project's name",
     "prefer": "'lockfile' or 'index'",
     "timeout": "a number of seconds",
@@ -60,6 +61,7 @@ class PyodideMirrorAddon(BaseAddon):
 
     aliases: ClassVar[dict[str, str]] = {
         "pyodide-mirrors": "PyodideMirrorAddon.mirrors",
+        "pyodide-mirror-cdns": "PyodideMirrorAddon.cdns",
         "pyodide-mirror-canary": "PyodideMirrorAddon.canary",
         "pyodide-mirror-prefer": "PyodideMirrorAddon.prefer",
         "pyodide-mirror-timeout": "PyodideMirrorAddon.timeout",
@@ -79,6 +81,13 @@ class PyodideMirrorAddon(BaseAddon):
         help="Index URLs in order of preference, or mappings with the arguments of"
         " pyodide_mirror.Mirror; those that pyodide_mirror knows when there are none."
         " env: JUPYTERLITE_PYODIDE_MIRRORS, separated by spaces or commas",
+    ).tag(config=True)
+    cdns = Mirrors(
+        Unicode(),
+        help="Base URLs of CDNs with Pyodide's own packages, in order of preference, in which"
+        " {version} stands for Pyodide's version; when there are none, the place that the site has"
+        " Pyodide from, then those that pyodide_mirror knows."
+        " env: JUPYTERLITE_PYODIDE_MIRROR_CDNS, separated by spaces or commas",
     ).tag(config=True)
     canary = Unicode(DEFAULT_CANARY, help="The project that is looked up to test a mirror.").tag(
         config=True
@@ -110,6 +119,10 @@ class PyodideMirrorAddon(BaseAddon):
     @default("mirrors")
     def _default_mirrors(self) -> list[str]:
         return [os.environ.get("JUPYTERLITE_PYODIDE_MIRRORS", "")]
+
+    @default("cdns")
+    def _default_cdns(self) -> list[str]:
+        return [os.environ.get("JUPYTERLITE_PYODIDE_MIRROR_CDNS", "")]
 
     def status(self, manager: Any) -> Iterator[Task]:
         """Print the settings that kernels get."""
@@ -174,10 +187,12 @@ class PyodideMirrorAddon(BaseAddon):
             check_choice("prefer", self.prefer, ("lockfile", "index"))
             check_timeout(self.timeout)
             mirrors = [_literal(each) for each in _separated(self.mirrors)]
+            cdns = check_cdns(list(map(str, _separated(self.cdns))) or None)
         except (TypeError, ValueError) as error:
             raise ValueError(f"PyodideMirrorAddon: {error}.") from None
         return {
             "mirrors": mirrors or None,
+            "cdns": cdns and [cdn.base_url for cdn in cdns],
             "canary": self.canary,
             "prefer": self.prefer,
             "timeout": self.timeout,
@@ -243,8 +258,8 @@ class PyodideMirrorAddon(BaseAddon):
             SiteConfig(self).drop_index()
 
 
-def _separated(mirrors: list[Any]) -> Iterator[str | Mapping[str, Any]]:
-    for each in mirrors:
+def _separated(given: list[Any]) -> Iterator[str | Mapping[str, Any]]:
+    for each in given:
         if isinstance(each, str):
             yield from filter(None, re.split(r"[\s,]+", each))
         else:

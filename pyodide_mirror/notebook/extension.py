@@ -38,6 +38,7 @@ def activate(
     session: Session,
     *,
     mirrors: Iterable[str | Mirror | Mapping[str, Any]] | None = None,
+    cdns: list[str] | None = None,
     canary: str = DEFAULT_CANARY,
     prefer: Prefer = "lockfile",
     timeout: float = 5.0,
@@ -52,7 +53,12 @@ def activate(
     """
     wanted = None if mirrors is None else [_mirror(each) for each in mirrors]
     session.configure_later(
-        wanted or None, canary=canary, timeout=timeout, prefer=prefer, on_configured=_tell
+        wanted or None,
+        cdns=cdns,
+        canary=canary,
+        timeout=timeout,
+        prefer=prefer,
+        on_configured=_tell,
     )
     add_magic(show_mirrors)
 

@@ -24,6 +24,7 @@ from tests.support.wheels import make_wheel
 KERNEL = sites.KERNEL
 MIRROR = "https://mirror.example/simple"
 OTHER = "https://other.example/simple"
+CDN = "https://cdn.example/v{version}/full/"
 PREFIX = "../../../../pypi/"
 
 
@@ -118,6 +119,7 @@ def test_a_site_has_the_wheels_in_its_index_and_loads_all_but_comm_first(plain: 
 def test_the_startup_file_is_the_settings_and_leaves_no_name_behind(plain: Path) -> None:
     assert told(plain) == {
         "mirrors": [MIRROR, OTHER],
+        "cdns": None,
         "canary": "iniconfig",
         "prefer": "lockfile",
         "timeout": 5.0,
@@ -279,13 +281,19 @@ def test_mirrors_come_from_the_command_line_the_environment_or_nowhere(tmp_path:
     (folder / "jupyter_lite_config.json").write_text(json.dumps(settings))
     assert told(build(folder))["mirrors"] == [OTHER]
     (folder / "jupyter_lite_config.json").unlink()
-    environ = {"JUPYTERLITE_PYODIDE_MIRRORS": f"{MIRROR}, {OTHER}"}
-    assert told(build(folder, environ=environ))["mirrors"] == [MIRROR, OTHER]
+    environ = {
+        "JUPYTERLITE_PYODIDE_MIRRORS": f"{MIRROR}, {OTHER}",
+        "JUPYTERLITE_PYODIDE_MIRROR_CDNS": CDN,
+    }
+    found = told(build(folder, environ=environ))
+    assert (found["mirrors"], found["cdns"]) == ([MIRROR, OTHER], [CDN])
     arguments = [f"--pyodide-mirrors={OTHER}", f"--pyodide-mirrors={MIRROR}/"]
     arguments += ["--pyodide-mirror-canary=Acme.Tool", "--pyodide-mirror-prefer=index"]
+    arguments += [f"--pyodide-mirror-cdns={CDN}", f"--pyodide-mirror-cdns={MIRROR}/{{version}}"]
     output = build(folder, *arguments, "--pyodide-mirror-timeout=2.5", environ=environ)
     assert told(output) == {
         "mirrors": [OTHER, MIRROR],
+        "cdns": [CDN, f"{MIRROR}/{{version}}/"],
         "canary": "Acme.Tool",
         "prefer": "index",
         "timeout": 2.5,

@@ -30,6 +30,11 @@ BAD: Mapping[str, tuple[dict[str, Any], str]] = {
     ),
     "no field": ({"mirrors": [{"name": "x"}]}, "mirrors: a mapping needs an 'index_url'"),
     "a number": ({"mirrors": [7]}, "PyodideMirrorAddon.mirrors must be a list of index URLs"),
+    "a secret CDN": (
+        {"cdns": ["https://me:secret@cdn.example/v{version}/"]},
+        "PyodideMirrorAddon: cdns: ",
+    ),
+    "no CDN": ({"cdns": [7]}, "PyodideMirrorAddon.cdns must be a list of base URLs."),
     "a bad name": ({"canary": "secret tool"}, "canary: 'secret tool' is not a project's name"),
     "another word": ({"prefer": "both"}, "prefer must be one of 'lockfile', 'index'; not 'both'"),
     "no time": ({"timeout": 0}, "timeout must be a positive number of seconds, not 0"),

@@ -6,7 +6,7 @@ from pyodide_mirror._lazy import hand_on
 
 if TYPE_CHECKING:
     from .canary import DEFAULT_CANARY, Canary, ProbeDownloads
-    from .checks import MAX_WHEEL_BYTES, probe_mirror
+    from .checks import MAX_WHEEL_BYTES, opaque_failure, probe_mirror
     from .race import Check, Result, check_all, run_race
     from .verdict import (
         UNUSABLE,

@@ -178,12 +178,22 @@ class _MirrorCheck(NamedTuple):
 
     async def _explain(self, failure: Failure, url: str) -> Finding:
         """Tell ``cors`` from ``unreachable``, where that is open, by one opaque request."""
-        opaque: Failure | None = failure
-        if failure.kind is FailureKind.NETWORK:
-            request = Request(url=url, timeout=self.timeout, max_bytes=0, opaque=True)
-            answer = await send(self.transport, request)
-            opaque = answer if isinstance(answer, Failure) else None
+        opaque = await opaque_failure(failure, url, self.transport, self.timeout)
         return explain_failure(failure, url, self.transport.page, opaque)
+
+
+async def opaque_failure(
+    failure: Failure, url: str, transport: Transport, timeout: float
+) -> Failure | None:
+    """How an opaque request fails after this failure; None if it is answered.
+
+    It is made where the failure leaves open whether anything is there; else the failure stands.
+    """
+    if failure.kind is not FailureKind.NETWORK:
+        return failure
+    request = Request(url=url, timeout=timeout, max_bytes=0, opaque=True)
+    answer = await send(transport, request)
+    return answer if isinstance(answer, Failure) else None
 
 
 def _under_other_urls(file: File, page: ProjectPage) -> list[File]:

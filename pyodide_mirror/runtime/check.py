@@ -6,11 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pyodide_mirror.model import CDNOutcome, Finding, Reason, origin
-from pyodide_mirror.probing import explain_failure, refuse_url
+from pyodide_mirror.probing import explain_failure, opaque_failure, refuse_url
 from pyodide_mirror.transport import (
     NO_PROGRESS,
     Failure,
-    FailureKind,
     Progress,
     Request,
     Response,
@@ -158,11 +157,7 @@ class CDNCheck(NamedTuple):
 
     async def explain(self, failure: Failure, url: str) -> Finding:
         """Tell ``cors`` from ``unreachable``, where that is open, by one opaque request."""
-        opaque: Failure | None = failure
-        if failure.kind is FailureKind.NETWORK:
-            request = Request(url=url, timeout=self.timeout, max_bytes=0, opaque=True)
-            answer = await send(self.transport, request)
-            opaque = answer if isinstance(answer, Failure) else None
+        opaque = await opaque_failure(failure, url, self.transport, self.timeout)
         finding = explain_failure(failure, url, self.transport.page, opaque)
         if finding.reason is Reason.CORS and opaque is None:
             return Finding(Reason.CORS, "it answers, but this page may not read the answer")

@@ -14,7 +14,7 @@ from html import escape
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
-from tests.support.wheels import STOCK, Sdist, Wheel
+from tests.support.wheels import INSTALLED, ROOT, STOCK, Sdist, Wheel
 from tests.zoo.server import Request, Response
 
 JSON_V1 = "application/vnd.pypi.simple.v1+json"
@@ -300,6 +300,14 @@ class Animal:
     def alone_in(self, engine: str) -> bool:
         """Whether an install through it alone completes in that engine."""
         return self.expect(engine).support != "none" if engine in self.engines else self.alone
+
+    def may_install(self, *others: str) -> list[dict[str, str]]:
+        """Return what an install through `[this, *others]` may put in place, if it completes.
+
+        Which of two good mirrors is fast enough is the race's business, and a busy machine's.
+        """
+        roots = {self.root_version, *(["1.0"] if "healthy" in others else [])}
+        return [{**INSTALLED, ROOT: version} for version in sorted(roots)]
 
     def answer(self, visit: Visit) -> Response:
         """Answer one request."""

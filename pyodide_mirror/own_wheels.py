@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _PACKAGE: Final = "pyodide_mirror"
 _HOST_ONLY: Final = frozenset(
     {
-        *("__main__.py", "own_wheels.py", "cli", "edge", "jupyterlite", "server"),
+        *("__main__.py", "own_wheels.py", "cli", "edge", "jupyterlite", "loader", "server"),
         *("transport/cors.py", "transport/cpython.py", "runtime/published.py"),
     }
 )

@@ -1,4 +1,4 @@
-// Loads Pyodide from whichever CDN can be read. Written by `pyodide-mirror loader`.
+// Loads Pyodide from whichever CDN can be read; `pyodide-mirror loader` wrote it.
 //
 // The command puts the settings here, and Pyodide's own module beside this one. What need not be
 // here at once is in FIXED.rest.

@@ -57,7 +57,7 @@ def _before_use(loader: Any) -> None:
 
 
 def prepare(unpack: Callable[[str], None], cdns: str, mirrors: str) -> None:
-    """Put it into Python's imports. ``unpack``: unpacks our wheel into a folder; the others: URLs."""
+    """Put it into Python's imports. ``unpack`` puts our wheel into a folder; the rest are URLs."""
     for name, urls in (("PYODIDE_MIRROR_CDNS", cdns), ("PYODIDE_MIRROR_URLS", mirrors)):
         if urls:
             os.environ.setdefault(name, urls)

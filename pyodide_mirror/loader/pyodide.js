@@ -6,8 +6,9 @@ const FIXED = {};
 
 const HERE = new URL(".", import.meta.url).href;
 const NODE = typeof process === "object" && Boolean(process.versions?.node) && !process.browser;
+const LIMIT = FIXED.timeout * 1000; // milliseconds without a byte of any CDN
 const STAGGER = 150; // milliseconds until the next CDN is asked as well
-const PATIENCE = 1000; // the same, since the last byte of one that has answered
+const PATIENCE = Math.min(500, LIMIT / 5); // the same, since the last byte of one that has answered
 const MAX_BYTES = 2 ** 29;
 
 const rest = import(HERE + FIXED.rest);
@@ -104,6 +105,7 @@ async function read(file, load) {
 /** The bytes of a file from the first of its places that has it. */
 function race({ name, integrity, size, places: queue }, tell) {
 	queue = [...queue];
+	const pause = Math.min(STAGGER, LIMIT / 4 / queue.length); // all are asked in time
 	const faults = [];
 	const control = new AbortController();
 	let [running, reading, timer, watchdog] = [0];
@@ -118,14 +120,14 @@ function race({ name, integrity, size, places: queue }, tell) {
 		const heard = () => {
 			clearTimeout(watchdog);
 			const fault = new Error(`no answer within ${FIXED.timeout} s`);
-			watchdog = setTimeout(() => control.abort(fault), FIXED.timeout * 1000);
+			watchdog = setTimeout(() => control.abort(fault), LIMIT);
 		};
 		const next = () => {
 			clearTimeout(timer);
 			const place = queue.shift();
 			if (place) {
 				running++;
-				timer = setTimeout(next, STAGGER);
+				timer = setTimeout(next, pause);
 				attempt(place).then(
 					(bytes) => bytes && won(place, bytes),
 					(error) => lost(place, error),

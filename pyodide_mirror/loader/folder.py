@@ -218,7 +218,7 @@ def _javascript(name: str, settings: Mapping[str, Any]) -> bytes:
     first, *lines = resources(__package__).joinpath(name).read_text("utf-8").splitlines()
     kept = [re.sub(" // .*", "", line) for line in lines if not _COMMENT.fullmatch(line)]
     # JSON in ASCII is always JavaScript: nothing in it can end a comment or a string.
-    fixed = f"const FIXED = {json.dumps(dict(settings))};"
+    fixed = f"const FIXED = {json.dumps(dict(settings), separators=(',', ':'))};"
     return "\n".join([first, *kept, ""]).replace(_FIXED, fixed, 1).encode()
 
 

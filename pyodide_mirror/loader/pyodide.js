@@ -42,10 +42,10 @@ export async function loadPyodide({ onProgress, ...options } = {}) {
 	load.find = (name, file, base = load.base) => get({ name, ...file, places: places(name, base) }, load);
 	load.wheel = rest.then(({ WHEEL }) => race({ ...WHEEL, places: [HERE] }, () => {}));
 	const failure = failureOf([load.module, load.wheel]);
-	const started = NODE ? rest.then((it) => it.startInNode(options, load)) : startInPage(options, load);
-	const pyodide = await Promise.race([started, failure]);
-	await (await rest).prepare(pyodide, load, cdns);
-	return pyodide;
+	const begun = NODE ? rest.then((it) => it.startInNode(options, load)) : startInPage(options, load);
+	const pyodide = Promise.race([begun, failure]).then(async (it) => (await rest).prepare(it, load, cdns));
+	load.started = pyodide.catch(() => {});
+	return await pyodide;
 }
 
 /** A promise that is rejected when one of these is, and never resolved. */
@@ -60,24 +60,15 @@ async function startInPage(options, load) {
 	const wanted = Object.entries(FIXED.core).filter(([name]) => !(name.endsWith(".zip") && options.stdLibURL));
 	const core = new Map(wanted.map(([name, file]) => [base + name, load.find(name, file, base)]));
 	const failure = failureOf(core.values()); // of which Pyodide logs a line, and waits for ever
-	const answer = (input, init) => {
-		const url = input.href ?? input.url ?? `${input}`;
-		if (signals.has(init?.signal)) return undefined;
-		const name = init?.integrity && url.startsWith(load.base) && url.slice(load.base.length);
-		const bytes = core.get(url) ?? (name ? load.find(name, init) : undefined);
-		const type = url.endsWith(".wasm") ? "application/wasm" : "application/octet-stream";
-		return bytes?.then((body) => new Response(body, { headers: { "Content-Type": type } }));
-	};
-	const begin = async () => {
-		const release = (await rest).intercept(answer);
-		try {
-			return await (await load.module).loadPyodide({ ...options, indexURL: base });
-		} finally {
-			release();
-		}
-	};
+	failure.catch(() => {}); // until it is raced
 	if (base === HERE) import(HERE + FIXED.script).catch(() => {}); // for which Pyodide asks later
-	return await Promise.race([begin(), failure]);
+	const release = (await rest).intercept(core, load, signals);
+	try {
+		const { loadPyodide } = await load.module;
+		return await Promise.race([loadPyodide({ ...options, indexURL: base }), failure]);
+	} finally {
+		release();
+	}
 }
 
 const places = (name, base) =>
@@ -97,8 +88,8 @@ async function read(file, load) {
 	const kept = await store?.get(file).catch(() => undefined); // it is not there
 	if (kept && (await isRight(kept, file.integrity))) return new Uint8Array(kept);
 	const bytes = await race(file, load.tell);
-	const saved = store?.put(file, bytes);
-	await (NODE ? saved : saved?.catch(() => {})); // only Node reads it from there
+	if (NODE) await store.put(file, bytes);
+	else load.started.then(() => store?.put(file, bytes)).catch(() => {}); // there may be no room
 	return bytes;
 }
 

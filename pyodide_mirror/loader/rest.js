@@ -8,16 +8,27 @@ export const WHEEL = FIXED.wheel;
 let patch;
 
 /**
- * Have a function asked before each `fetch` of this page.
+ * Answer Pyodide's requests, until the function that is returned is called.
  *
- * @param {(input: any, init: any) => Promise<Response> | undefined} answer undefined: not for it
- * @returns {() => void} which ends that, and puts back what was there
+ * @param {Map<string, Promise<Uint8Array>>} core files of Pyodide by URL
+ * @param {object} load as the loader has prepared it
+ * @param {WeakSet<AbortSignal>} signals by which the loader's own requests are known
+ * @returns {() => void} which puts back what was there
  */
-export function intercept(answer) {
+export function intercept(core, load, signals) {
+	const answer = (input, init) => {
+		const url = input.href ?? input.url ?? `${input}`;
+		if (signals.has(init?.signal)) return undefined;
+		const integrity = init?.integrity;
+		const name = integrity && url.startsWith(load.base) && url.slice(load.base.length);
+		const bytes = core.get(url) ?? (name ? load.find(name, { integrity }) : undefined);
+		const type = url.endsWith(".wasm") ? "application/wasm" : "application/octet-stream";
+		return bytes?.then((body) => new Response(body, { headers: { "Content-Type": type } }));
+	};
 	if (globalThis.fetch !== patch?.fetch) {
 		const [before, answers] = [globalThis.fetch, new Set()];
 		const find = (...request) => [...answers].reduce((found, each) => found ?? each(...request), undefined);
-		patch = { before, answers, fetch: (...request) => find(...request) ?? before(...request) };
+		patch = { before, answers, fetch: (...request) => find(...request) ?? before.apply(globalThis, request) };
 		globalThis.fetch = patch.fetch;
 	}
 	const mine = patch;
@@ -34,6 +45,7 @@ export function intercept(answer) {
  * @param {object} pyodide Pyodide
  * @param {object} load what the loader has found
  * @param {string[]} cdns base URLs, the best first
+ * @returns {Promise<object>} Pyodide
  */
 export async function prepare(pyodide, load, cdns) {
 	const manager = pyodide._api?.packageManager; // there is none before Pyodide 0.28
@@ -47,6 +59,9 @@ export async function prepare(pyodide, load, cdns) {
 			return load.find(name, { integrity: `sha256-${btoa(String.fromCharCode(...digest))}` });
 		};
 	}
+	// Python asks the CDN that has worked first, instead of this folder.
+	const learned = cdns !== load.fixed.cdns && !load.fixed.local.length;
+	if (learned && manager?.installBaseUrl === load.here) manager.installBaseUrl = cdns[0];
 	if (load.packages) await pyodide.loadPackage(load.packages, { messageCallback() {} });
 	const bytes = await load.wheel;
 	const globals = pyodide.toPy({});
@@ -56,6 +71,7 @@ export async function prepare(pyodide, load, cdns) {
 	start(unpack, cdns.join(" "), FIXED.mirrors.join(" "));
 	start.destroy();
 	globals.destroy();
+	return pyodide;
 }
 
 /**
@@ -73,6 +89,7 @@ export async function startInNode({ packages, ...options }, load) {
 	if (!options.lockFileContents) given.lockFileURL ??= `${here}pyodide-lock.json`;
 	// Pyodide does not look at a package's digest in Node, but the loader does, once it has started.
 	Object.assign(load, { base: load.here, packages, store: folderStore(folder, fs) });
+	if (/^https?:/.test(options.packageBaseUrl)) load.base = options.packageBaseUrl.replace(/\/?$/, "/");
 	if (!options.indexURL) {
 		const { core, script } = load.fixed;
 		await fs.mkdir(folder, { recursive: true });

@@ -149,7 +149,8 @@ const options = Object.assign({ onProgress }, OPTIONS);
 try {
     self.pyodide = await loadPyodide(options);
 } catch (error) {
-    return { error: String(error), seconds: (performance.now() - before[1]) / 1000 };
+    const seconds = (performance.now() - before[1]) / 1000;
+    return { error: String(error), seconds, restored: globalThis.fetch === before[0] };
 }
 const python = (code) => pyodide.runPythonAsync(code);
 let result = null;
@@ -242,6 +243,7 @@ def test_all_cdns_dead_is_one_error_that_says_why_of_each(
     with visiting(page, folder):
         found = start(page)
     assert found["seconds"] < 1 + 1  # the time-out, and not the sum of all
+    assert found["restored"]
     assert "could not be loaded from any CDN: " in found["error"]
     for name, url in urls.items():
         assert f"{url.split('/')[2]}: {DEAD[name]}" in found["error"]

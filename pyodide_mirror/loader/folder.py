@@ -29,9 +29,6 @@ AT_PAGE_TIME: Final = ("pyodide.asm.wasm", "python_stdlib.zip")
 _SCRIPTS: Final = ("pyodide.asm.mjs", "pyodide.asm.js")
 _COMMENT: Final = re.compile(r"\s*(//.*|/\*\* .* \*/)")
 _FIXED: Final = "const FIXED = {};"
-_MARK: Final = (
-    "// Loads Pyodide from whichever CDN can be read. Written by `pyodide-mirror loader`."
-)
 
 
 class Written(NamedTuple):
@@ -105,8 +102,8 @@ def write_loader(  # noqa: PLR0913  # each is a setting of its own
 def _check_target(target: Path, *, force: bool) -> None:
     if target.exists() and not target.is_dir():
         raise LoaderError(f"{target} is a file; give the folder to write another name")
-    ours = target / MODULE
-    if ours.is_file() and ours.read_bytes().startswith(_MARK.encode()):
+    mark = _source("pyodide.js").partition("\n")[0]
+    if (target / MODULE).is_file() and (target / MODULE).read_bytes().startswith(mark.encode()):
         return
     if target.is_dir() and any(target.iterdir()) and not force:
         raise LoaderError(
@@ -215,7 +212,7 @@ def _modules(
 
 def _javascript(name: str, settings: Mapping[str, Any]) -> bytes:
     """A module of ours with its settings, and of its comments those that its users want."""
-    first, *lines = resources(__package__).joinpath(name).read_text("utf-8").splitlines()
+    first, *lines = _source(name).splitlines()
     kept = [re.sub(" // .*", "", line) for line in lines if not _COMMENT.fullmatch(line)]
     # JSON in ASCII is always JavaScript: nothing in it can end a comment or a string.
     fixed = f"const FIXED = {json.dumps(dict(settings), separators=(',', ':'))};"
@@ -224,10 +221,14 @@ def _javascript(name: str, settings: Mapping[str, Any]) -> bytes:
 
 def _start() -> str:
     """What Python runs in a page, without what only its readers want."""
-    source = resources(__package__).joinpath("start.py").read_bytes()
+    source = _source("start.py").encode()
     lines = as_pages_get_it("start.py", source).decode().splitlines()
     unused = ("from __future__", "from typing")
     return "\n".join(line for line in lines if line.strip() and not line.startswith(unused))
+
+
+def _source(name: str) -> str:
+    return resources(__package__).joinpath(name).read_text("utf-8")
 
 
 def _integrity(content: bytes) -> str:

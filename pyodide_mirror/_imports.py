@@ -41,7 +41,7 @@ def quick_imports() -> Iterator[None]:
         return
     collects = gc.isenabled()
     gc.disable()
-    sys.meta_path.insert(0, ZipFinder)
+    sys.meta_path.insert(isinstance(sys.meta_path[0], CompiledFinder), ZipFinder)
     try:
         yield
     finally:
@@ -126,8 +126,8 @@ class CompiledFinder:
         self._places: dict[str, tuple[Path, int, int]] = {}
         start = 0
         for path, size in header["modules"].items():
-            name = f"{file.parent.name}/{path}".removesuffix(".py").replace("/", ".")
-            self._places[name] = file.parent / path, start, start + size
+            name = f"{file.parent.name}/{path}".removesuffix(".py").removesuffix("/__init__")
+            self._places[name.replace("/", ".")] = file.parent / path, start, start + size
             start += size
 
     def find_spec(
@@ -136,8 +136,12 @@ class CompiledFinder:
         """The spec of a module that is in the file."""
         if name not in self._places:
             return None
-        spec = ModuleSpec(name, cast("Loader", self), origin=str(self._places[name][0]))
+        path = self._places[name][0]
+        is_package = path.name == "__init__.py"
+        spec = ModuleSpec(name, cast("Loader", self), origin=str(path), is_package=is_package)
         spec.has_location = True
+        if spec.submodule_search_locations is not None:
+            spec.submodule_search_locations.append(str(path.parent))
         return spec
 
     def create_module(self, _spec: ModuleSpec) -> None:

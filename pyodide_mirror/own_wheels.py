@@ -91,7 +91,12 @@ def compiled_wheel(
     names = header.get("modules", {})
     if not names or header["sources"] != _digest({path: modules.get(path, b"") for path in names}):
         return None
-    rest = {path: source for path, source in modules.items() if path not in names}
+    # Those of packages are read as text, too (`_lazy`).
+    rest = {
+        path: source
+        for path, source in modules.items()
+        if path not in names or path.endswith("__init__.py")
+    }
     return _own_wheel(
         {**rest, _COMPILED: content},
         {"METADATA": _page_metadata()},

@@ -4,6 +4,7 @@ Only a Pyodide compiles for its Python; Node runs it. What it makes lies in the 
 in the repository: a build takes it from there. It is made anew when the sources have changed.
 """
 
+import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -15,6 +16,7 @@ BUDGET = provision.ROOT / "tests" / "browser" / "first_install.txt"
 """What a first install imports."""
 PYTHONS = {"cp314": provision.PYODIDE_VERSION}
 """A Pyodide with each Python that we compile for."""
+_PACKAGE = provision.ROOT / "pyodide_mirror"
 _DRIVER = Path(__file__).with_name("compile_driver.mjs")
 _INSIDE = """
 import sys
@@ -32,20 +34,22 @@ _LINES_ALONE = "PYTHONNODEBUGRANGES=1"
 def modules() -> list[str]:
     """Return the paths in the package of what is worth to be compiled: modules of the budget."""
     names = [name for name in BUDGET.read_text().split() if name.startswith("pyodide_mirror.")]
-    paths = [f"{name.partition('.')[2].replace('.', '/')}.py" for name in names]
-    # Those of packages are read as text (`pyodide_mirror._lazy`), and short.
-    return [path for path in paths if (provision.ROOT / "pyodide_mirror" / path).is_file()]
+    places = [name.partition(".")[2].replace(".", "/") for name in names]
+    return [
+        f"{place}/__init__.py" if (_PACKAGE / place).is_dir() else f"{place}.py" for place in places
+    ]
 
 
 def compile_own(python: str) -> Path:
     """Compile for a Python, unless that was done; return the file. Raises `ProvisionError`."""
-    target = provision.ROOT / "pyodide_mirror" / "compiled" / f"{python}.bin"
-    if own_wheels.compiled_wheel(python) is not None:
+    target = _PACKAGE / "compiled" / f"{python}.bin"
+    if own_wheels.compiled_wheel(python) is not None and _listed_in(target) == modules():
         return target
+    dist = provision.pyodide_dist(PYTHONS[python])
     with tempfile.TemporaryDirectory(dir=provision.CACHE) as name:
         folder = Path(name)
         for part in ("pyodide.*", "python_stdlib.zip", "pyodide-lock.json", "node_modules"):
-            for path in provision.pyodide_dist(PYTHONS[python]).glob(part):
+            for path in dist.glob(part):
                 (folder / path.name).symlink_to(path)
         shutil.unpack_archive(provision.project_wheel(), folder / "package", "zip")
         inside = folder / "inside.py"
@@ -55,6 +59,10 @@ def compile_own(python: str) -> Path:
         target.parent.mkdir(exist_ok=True)
         (folder / "compiled.bin").replace(target)
     return target
+
+
+def _listed_in(file: Path) -> list[str]:
+    return list(json.loads(file.read_bytes().partition(b"\n")[0])["modules"])
 
 
 def main() -> None:

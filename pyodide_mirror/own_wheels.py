@@ -42,8 +42,7 @@ _PACKAGE: Final = "pyodide_mirror"
 _HOST_ONLY: Final = frozenset(
     {
         *("__main__.py", "own_wheels.py", "cli", "compiled", "edge", "jupyterlite", "loader"),
-        "server",
-        *("transport/cors.py", "transport/cpython.py", "runtime/published.py"),
+        *("server", "transport/cors.py", "transport/cpython.py", "runtime/published.py"),
     }
 )
 """What no page imports: half of the package."""

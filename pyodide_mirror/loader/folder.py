@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pyodide_mirror.model import CDN, Mirror
-from pyodide_mirror.own_wheels import as_pages_get_it, page_wheel
+from pyodide_mirror.own_wheels import COMPILED_FOR, as_pages_get_it, compiled_wheel, page_wheel
 
 from .core import CoreFile, core_files
 from .sources import LoaderError, LocalFolder, Source, fetch_core
@@ -176,13 +176,7 @@ def _modules(
     mirrors: Sequence[str],
 ) -> dict[str, bytes]:
     """Pyodide's files, our wheel and our modules by name, the one that names the others last."""
-    try:
-        wheel_name, wheel = page_wheel()
-    except PackageNotFoundError:
-        raise LoaderError(
-            "pyodide-mirror runs without being installed, so that its own wheel cannot be made;"
-            " install it with `pip install pyodide-mirror`"
-        ) from None
+    wheel_name, wheel = _wheel(settings["version"])
     script = next(name for name in _SCRIPTS if name in core)
     more = {
         "wheel": {"name": wheel_name, "integrity": _integrity(wheel), "size": len(wheel)},
@@ -208,6 +202,18 @@ def _modules(
         names["rest"]: rest,
         MODULE: own,
     }
+
+
+def _wheel(version: str) -> tuple[str, bytes]:
+    """Our wheel for that Pyodide, whose modules are compiled where that was done."""
+    python = f"cp{version.partition('.')[0]}"  # since 314 its first number is that of Python
+    try:
+        return (compiled_wheel(python) if python in COMPILED_FOR else None) or page_wheel()
+    except PackageNotFoundError:
+        raise LoaderError(
+            "pyodide-mirror runs without being installed, so that its own wheel cannot be made;"
+            " install it with `pip install pyodide-mirror`"
+        ) from None
 
 
 def _javascript(name: str, settings: Mapping[str, Any]) -> bytes:

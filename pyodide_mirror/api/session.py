@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import replace
@@ -101,10 +102,13 @@ class Session:
         await self._search.settled()
         transport = await self._host.transport()
         check = settings.check(transport, thorough=True)
-        report = report_of(await probing.check_all(settings.mirrors.mirrors, check, on_outcome))
         from .packages import probe_cdns  # an install makes no use of it
 
-        found = await probe_cdns(settings, transport)
+        result, found = await asyncio.gather(
+            probing.check_all(settings.mirrors.mirrors, check, on_outcome),
+            probe_cdns(settings, transport),
+        )
+        report = report_of(result)
         return replace(report, cdns=found) if found else report
 
     async def configure(

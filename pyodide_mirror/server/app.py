@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -37,9 +37,13 @@ if TYPE_CHECKING:
 
     from pyodide_mirror.model import File
 
-    from .download import Downloads
-    from .repository import FoundPage, Repository
+    from .download import Download, Downloads
+    from .releases import Releases
+    from .repository import Repository
     from .settings import Settings
+    from .source import InMemory, Stored
+
+    _Found = tuple[File, Stored | InMemory | Download, str]
 
 PREFIXES: Final = ("/simple", "/pypi/simple")
 """The second one is that of the well-known Cloudflare snippet."""
@@ -58,8 +62,10 @@ class App:
         own_wheel: OwnWheel,
         settings: Settings,
         downloads: Downloads,
+        releases: Releases,
     ) -> None:
         self.repository = repository
+        self.releases = releases
         self.downloads = downloads
         self.own_wheel = own_wheel
         self.settings = settings
@@ -71,6 +77,8 @@ class App:
             _route("/", self.landing),
             _route("/healthz", self.health),
             _route("/files/{digest}/{project}/{filename}", self.file),
+            _route("/pyodide/v{version}/full/", self.release),
+            _route("/pyodide/v{version}/full/{filename}", self.release_file),
         ]
         for prefix in PREFIXES:
             routes += [
@@ -87,6 +95,7 @@ class App:
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
             yield
             await self.downloads.close()
+            await self.releases.close()
             await self.repository.close()
 
         app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=_ERRORS)
@@ -130,24 +139,32 @@ class App:
         never_changes = found.source.immutable and bool(file.sha256)
         caching = _FOR_EVER if never_changes else _ASK_AGAIN
         if wanted == filename:
-            return await self._content(request, project, found, file, caching)
+
+            async def find() -> _Found:
+                return file, await self.repository.blob(project, found, file), caching
+
+            return await _file_answer(request, find)
         if not filename.endswith(".whl.metadata"):
             raise Missing("only wheels have metadata here")
         body = await found.source.metadata(project, file)
         return _metadata(request, body)
 
-    async def _content(
-        self, request: Request, project: str, found: FoundPage, file: File, caching: str
-    ) -> Response:
-        blob = await self.repository.blob(project, found, file)
-        try:
-            return await files.answer(request, file, blob, caching=caching)
-        except FileNotFoundError:  # another process, or a person, has just removed it
-            blob = await self.repository.blob(project, found, file)
-        try:
-            return await files.answer(request, file, blob, caching=caching)
-        except FileNotFoundError:
-            raise Missing(f"{file.filename} has just been removed") from None
+    async def release_file(self, request: Request) -> Response:
+        """A file of a release of Pyodide."""
+        version, filename = request.path_params["version"], request.path_params["filename"]
+
+        async def find() -> _Found:
+            found = await self.releases.find(version, filename)
+            return found.file, found.blob, _FOR_EVER if found.never_changes else _ASK_AGAIN
+
+        return await _file_answer(request, find)
+
+    async def release(self, request: Request) -> Response:
+        """That there is no list of a release's files."""
+        raise Missing(
+            "here are the files of a release of Pyodide, by their names; pyodide-lock.json lists"
+            " its packages"
+        )
 
     async def own_wheel_file(self, request: Request) -> Response:
         """One of our own wheels, at the address that the page for people shows."""
@@ -163,7 +180,7 @@ class App:
         """The page for people, with lines to copy."""
         left_out = await self.repository.left_out()
         base, wheel = self._base(request), self.own_wheel.filename
-        body = landing.page(base, wheel, self.repository, left_out)
+        body = landing.page(base, wheel, self.repository, self.releases, left_out)
         headers = {"cache-control": _ASK_AGAIN, "content-security-policy": landing.POLICY}
         return HTMLResponse(body, headers=headers)
 
@@ -172,10 +189,15 @@ class App:
         upstreams = [
             {"index_url": each.name, "problem": each.problem} for each in self.repository.upstreams
         ]
+        cdns = [
+            {"base_url": cdn.base_url, "problem": problem}
+            for cdn, problem in self.releases.cdns.problems.items()
+        ]
         document = {
             "status": "ok",
             "version": __version__,
             "upstreams": upstreams,
+            "cdns": cdns,
             "cache": {"problem": self.downloads.disk.problem},
         }
         return JSONResponse(document, headers=_UNCACHED)
@@ -241,6 +263,16 @@ def _takes_gzip(request: Request) -> bool:
     return any(
         re.fullmatch(r"gzip(\s*;\s*q=(?!0(\.0*)?$).*)?", coding.strip()) for coding in codings
     )
+
+
+async def _file_answer(request: Request, find: Callable[[], Awaitable[_Found]]) -> Response:
+    """The answer with what is found: a file, its content, and its Cache-Control."""
+    for _ in range(2):
+        file, blob, caching = await find()
+        # Another process, or a person, may just have removed it.
+        with suppress(FileNotFoundError):
+            return await files.answer(request, file, blob, caching=caching)
+    raise Missing(f"{file.filename} has just been removed")
 
 
 def _metadata(request: Request, body: bytes) -> Response:

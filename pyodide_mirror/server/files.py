@@ -33,6 +33,11 @@ _MEDIA_TYPES: Final = {
     ".whl": "application/octet-stream",
     ".gz": "application/octet-stream",
     ".zip": "application/zip",
+    # What Pyodide consists of; browsers take modules and WebAssembly under no other types.
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".wasm": "application/wasm",
+    ".json": "application/json",
 }
 _NO_WAIT: Final = getattr(os, "RWF_NOWAIT", 0)
 """Read only what needs no disk; only Linux can say so."""

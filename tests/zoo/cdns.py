@@ -54,6 +54,15 @@ def lock_entries() -> dict[str, dict[str, Any]]:
     return {wheel.name: lock_entry(wheel) for wheel in LOCKED}
 
 
+CORE: Mapping[str, bytes] = MappingProxyType(
+    {
+        "pyodide.mjs": b"export function loadPyodide() {}",
+        "pyodide-lock.json": json.dumps({"info": {}, "packages": lock_entries()}).encode(),
+    }
+)
+"""What stands for the files of Pyodide's core."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """One kind of CDN: its verdict, and what it makes of a good answer.
@@ -142,10 +151,8 @@ class RunningCDN:
         """Start it."""
         self.kind = kind
         self._files = {wheel.filename: wheel.data for wheel in LOCKED} if kind.packages else {}
-        lock = {"info": {}, "packages": lock_entries()}
         if kind.core:
-            self._files["pyodide.mjs"] = b"export function loadPyodide() {}"
-            self._files["pyodide-lock.json"] = json.dumps(lock).encode()
+            self._files |= CORE
         self._server = Server(self._answer) if kind.port == "open" else ClosedPort()
         self.url = f"http://{LOOPBACK}:{self._server.port}/pyodide/v{{version}}/full/"
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pyodide_mirror.transport import Progress
 
 _log = logging.getLogger("pyodide_mirror.server")
-_MAX_BYTES: Final = 16 * 1024 * 1024
+_MAX_BYTES: Final = 4 * 1024 * 1024
 """The most that is received of a small file."""
 
 
@@ -50,8 +50,8 @@ class CDNCopies:
 
     def __init__(self, cdns: Sequence[CDN], timeout: float) -> None:
         self.cdns = tuple(cdns)
-        self.problems = dict.fromkeys(self.cdns, "")
-        """What was wrong with each the last time, for people."""
+        self._errors: dict[CDN, UpstreamError] = {}
+        """What was wrong with each the last time."""
         self._clients = {
             cdn: UpstreamClient(cdn.url("", "0"), login=None, timeout=timeout) for cdn in self.cdns
         }
@@ -64,19 +64,23 @@ class CDNCopies:
         """Those that had wrong bytes, which are asked last: a body half sent cannot be fixed."""
         self._races: OnceMap[tuple[KnownFile, tuple[CDN, ...]], _Raced] = OnceMap()
 
+    @property
+    def problems(self) -> dict[CDN, str]:
+        """What was wrong with each the last time, for people."""
+        return {cdn: self._errors[cdn].detail if cdn in self._errors else "" for cdn in self.cdns}
+
     async def read(self, file: KnownFile) -> bytes:
         """A small file from the first CDN that has it; raises UpstreamError."""
-        outcomes, content = await self._race(file, self.cdns)
+        _, content = await self._race(file, self.cdns)
         if content is None:
-            detail = "; ".join(f"{each.cdn.name}: {each.detail}" for each in outcomes)
-            late = all(each.reason is Reason.TIMEOUT for each in outcomes)
-            raise UpstreamError(f"{file.name}: {detail}", timed_out=late)
+            raise self._failure(file)
         return content
 
     async def places(self, file: KnownFile, canary: KnownFile) -> AsyncIterator[Place]:
         """Where a file may be, the best place first; what does not work is left behind.
 
-        ``canary``: a small file, which tells whether a CDN may have it.
+        ``canary``: a small file, which tells whether a CDN may have it. Raises UpstreamError when
+        there is no place left.
         """
         wrong = self._wrong.get(file, [])
         left = [cdn for cdn in self.cdns if cdn not in wrong]
@@ -93,6 +97,7 @@ class CDNCopies:
                 yield place  # it was cut off; the second try resumes there
         for cdn in wrong:  # it may have been corrected
             yield self._place(file, canary, cdn)
+        raise self._failure(file)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -129,9 +134,19 @@ class CDNCopies:
         return Place(cdn.url(file.name, file.version), self._clients[cdn], note)
 
     def _note(self, canary: KnownFile, cdn: CDN, error: UpstreamError | None) -> None:
-        self.problems[cdn] = "" if error is None else error.detail
+        if error is None:
+            self._errors.pop(cdn, None)
+        else:
+            self._errors[cdn] = error
         good = [each for each in self._good.get(canary, ()) if each != cdn]
         self._good[canary] = good if error else [cdn, *good]
+
+    def _failure(self, file: KnownFile) -> UpstreamError:
+        """That no CDN has delivered a file, and why."""
+        errors = [(cdn.name, self._errors[cdn]) for cdn in self.cdns if cdn in self._errors]
+        detail = "; ".join(f"{name}: {error.detail}" for name, error in errors)
+        late = all(error.timed_out for _, error in errors)
+        return UpstreamError(f"{file.name}: {detail}", timed_out=late)
 
     async def _race(self, file: KnownFile, cdns: tuple[CDN, ...]) -> _Raced:
         async def run() -> _Raced:

@@ -35,7 +35,7 @@ class Lock(NamedTuple):
         """The name of a small file, by which a copy of the release can be tested."""
         wheels = [name for name in self.files if name.endswith("-none-any.whl")]
         small = (name for begin in _SMALL for name in wheels if name.startswith(begin))
-        return next(small, None) or next(iter([*wheels, *self.files]), None)
+        return next(small, None)
 
 
 def read_lock(content: bytes) -> Lock:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import re
 from pathlib import Path
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("pyodide_mirror.server")
 _VERSION: Final = r"[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4}[A-Za-z0-9.+-]{0,40}"
-_MAX_MODULE_BYTES: Final = 4 * 1024 * 1024
+_NAMED: Final = rf'"version"\s*:\s*"({_VERSION})"'
+_MAX_TEXT_BYTES: Final = 4 * 1024 * 1024
 
 
 class FolderFile(NamedTuple):
@@ -55,12 +55,15 @@ class ReleaseFolder:
     async def lock(self) -> Lock:
         """The lock file as it is now; UnreadableError says why there is none."""
         stamp = self._stamp(LOCK)
+        if isinstance(stamp, str):
+            raise self._unusable(stamp)
         if stamp != self._lock_stamp:
             try:
                 self._lock = await asyncio.to_thread(self._read_lock)
-            except (OSError, ValueError) as error:
-                why = error.strerror if isinstance(error, OSError) else error
-                raise UnreadableError(f"{self.name}: {LOCK} cannot be used: {why}") from None
+            except OSError as error:
+                raise self._unusable(error.strerror) from None
+            except ValueError as error:
+                raise self._unusable(error) from None
             self._lock_stamp = stamp
         return self._lock
 
@@ -87,6 +90,9 @@ class ReleaseFolder:
         path = self.path / name
         return FolderFile(path, await asyncio.to_thread(digest_of, str(path), stamp, self._disk))
 
+    def _unusable(self, why: object) -> UnreadableError:
+        return UnreadableError(f"{self.name}: {LOCK} cannot be used: {why}")
+
     def _stamp(self, name: str) -> Stamp:
         path = str(self.path / name)
         return stamps_of([path])[path]
@@ -111,21 +117,22 @@ class ReleaseFolder:
 
     def _find_version(self) -> str:
         """The version that Pyodide's own module says, or else npm's description."""
-        try:
-            module = _begin(self.path / "pyodide.mjs", _MAX_MODULE_BYTES).decode("utf-8", "replace")
-            said = set(re.findall(f'="({_VERSION})"', module))
+        for name, pattern in (("pyodide.mjs", f'="({_VERSION})"'), ("package.json", _NAMED)):
+            said = set(re.findall(pattern, _text(self.path / name)))
             if len(said) == 1:
                 return str(said.pop())
-            package = json.loads(_begin(self.path / "package.json", _MAX_MODULE_BYTES))
-            version = package.get("version") if isinstance(package, dict) else None
-            if isinstance(version, str) and re.fullmatch(_VERSION, version):
-                return version
-        except (OSError, ValueError, RecursionError):
-            pass
         raise ValueError(
             f"the version of Pyodide in the folder {str(self.path)!r} is unknown: neither"
             " pyodide.mjs nor package.json says it"
         )
+
+
+def _text(path: Path) -> str:
+    """The text of a file, empty where none can be read: another one may say the same."""
+    try:
+        return _begin(path, _MAX_TEXT_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def _begin(path: Path, size: int) -> bytes:

@@ -129,8 +129,8 @@ class Release:
             if name == LOCK:
                 return _found(self._file(LOCK, lock.sha256), InMemory(lock.content), released)
             file = self._file(name, lock.files.get(name, ""))
-            small = lock.small_file or name
-            canary = self._file(small, lock.files.get(small, ""))
+            small = lock.small_file
+            canary = self._file(small, lock.files[small]) if small else self._core_file(LOCK)
         if not (file.sha256 or (is_core and not released)):
             raise self._missing(name)
         here = None if self._folder is None else await self._folder.file(name)

@@ -7,6 +7,7 @@ import hashlib
 import http.server
 import json
 import os
+import re
 import threading
 import urllib.error
 import urllib.request
@@ -179,6 +180,23 @@ async def test_who_has_no_working_cdn_learns_what_is_wrong_with_each(
         assert what in text
     seen = json.loads((await ask(app, "/healthz")).body)["cdns"]
     assert [bool(each["problem"]) for each in seen] == [True] * 3
+
+
+async def test_the_same_is_said_where_the_lock_file_is_in_the_cache(
+    start: Start, shared: CDNZoo
+) -> None:
+    await get(start(shared.url("good")), LOCK)
+    app = start(*map(shared.url, ("closed", "503", "core-only", "wrong-bytes")))
+    answer = await get(app, FRAMES.filename)
+    assert answer.status == 502
+    for name, what in [
+        ("closed", "no connection"),
+        ("503", "answers 503"),
+        ("core-only", "answers 404"),
+        ("wrong-bytes", "SHA-256 differs"),
+    ]:
+        place = shared.url(name).split("/")[2]
+        assert re.search(f"{place}: [^;]*{what}", answer.text), answer.text
 
 
 def tampered(response: Response) -> Response:

@@ -139,6 +139,21 @@ def test_without_the_extra_it_says_what_to_install() -> None:
     )
 
 
+def test_offline_it_serves_a_release_of_pyodide_from_a_folder(tmp_path: Path) -> None:
+    lock = b'{"packages": {}}'
+    tmp_path.joinpath("pyodide-lock.json").write_bytes(lock)
+    tmp_path.joinpath("package.json").write_text('{"version": "314.0.7"}')
+    with serving(options=["--pyodide", str(tmp_path)]) as running:
+        base = f"{running.url}/pyodide/v314.0.7/full/"
+        status, headers, body = fetch(f"{base}pyodide-lock.json")
+        assert (status, body) == (200, lock)
+        assert headers["access-control-allow-origin"] == "*"
+        assert fetch(f"{base}%2e%2e/full/pyodide-lock.json")[0] == 404
+        assert fetch(f"{base}..%2f..%2fpackage.json")[0] == 404
+        assert fetch(f"{base}pyodide.mjs")[0] == 404
+    assert "there is nothing to serve" not in running.output
+
+
 def test_it_says_where_it_is_and_logs_a_line_for_each_request(upstream: Upstream) -> None:
     with serving(None, [upstream.url]) as running:
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+", running.url)

@@ -56,8 +56,9 @@ def documentation(session: nox.Session) -> None:
 
 
 def ground(session: nox.Session) -> None:
-    """Make Pyodide and the browsers be there."""
+    """Make Pyodide, what it compiles for our wheels, and the browsers be there."""
     session.run("python", "-m", "tests.support.provision", silent=True)
+    session.run("python", "-m", "tests.support.own_compiled", silent=True)
     session.run("python", "-m", "tests.support.browsers", "--install")
 
 
@@ -210,6 +211,16 @@ def docs(session: nox.Session) -> None:
     """Build the documentation into docs/_build; a warning is an error."""
     install(session, "docs")
     documentation(session)
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Build all that is published, into dist: the wheel and the sdist, and the wheels for pages."""
+    install(session, "test")
+    ground(session)
+    session.run("python", "-m", "hatchling", "build", "-d", "dist", silent=True)
+    session.run("python", "-m", "pyodide_mirror.own_wheels", "dist")
+    session.run("python", "-m", "pyodide_mirror.own_wheels", "dist", "--python", "cp314")
 
 
 @nox.session

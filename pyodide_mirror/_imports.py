@@ -3,21 +3,28 @@
 :mod:`zipimport` compiles each module twice: ``find_spec`` asks for the name of the file, and
 :meth:`zipimport.zipimporter.get_filename` compiles the module to tell it; then it is compiled to be
 run. What a first install needs of the standard library takes 100 ms to compile.
+
+Our own modules take as long; in a wheel for one Python (:mod:`pyodide_mirror.own_wheels`) they are
+compiled.
 """
 
 from __future__ import annotations
 
 import gc
+import json
+import marshal
 import sys
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.util import LazyLoader
+from importlib.util import MAGIC_NUMBER, LazyLoader
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from zipimport import ZipImportError, zipimporter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from importlib.abc import Loader
+    from types import ModuleType
 
 _SELDOM_USED = ("ipaddress",)
 """What :mod:`urllib.parse` needs for IPv6 addresses alone: loaded when it is used."""
@@ -34,7 +41,7 @@ def quick_imports() -> Iterator[None]:
         return
     collects = gc.isenabled()
     gc.disable()
-    sys.meta_path.insert(0, ZipFinder)
+    sys.meta_path.insert(isinstance(sys.meta_path[0], CompiledFinder), ZipFinder)
     try:
         yield
     finally:
@@ -97,3 +104,60 @@ def _has(archive: zipimporter, file: str) -> bool:
     except OSError:
         return False
     return True
+
+
+class CompiledFinder:
+    """Finds modules of ours in a file of compiled code, and loads them.
+
+    Raises ImportError when another version of Python has compiled it.
+    """
+
+    is_of_pyodide_mirror = True
+
+    def __init__(self, file: Path) -> None:
+        first, _, self._codes = file.read_bytes().partition(b"\n")
+        header = json.loads(first)
+        if header["magic"] != MAGIC_NUMBER.hex():
+            raise ImportError(
+                f"{file.name} is not for this Python, {sys.version.split()[0]}: install the wheel"
+                " of pyodide-mirror whose name has py3-none in it"
+            )
+        self._file = file
+        self._places: dict[str, tuple[Path, int, int]] = {}
+        start = 0
+        for path, size in header["modules"].items():
+            name = f"{file.parent.name}/{path}".removesuffix(".py").removesuffix("/__init__")
+            self._places[name.replace("/", ".")] = file.parent / path, start, start + size
+            start += size
+
+    def find_spec(
+        self, name: str, _path: Sequence[str] | None = None, _target: object = None
+    ) -> ModuleSpec | None:
+        """The spec of a module that is in the file."""
+        if name not in self._places:
+            return None
+        path = self._places[name][0]
+        is_package = path.name == "__init__.py"
+        spec = ModuleSpec(name, cast("Loader", self), origin=str(path), is_package=is_package)
+        spec.has_location = True
+        if spec.submodule_search_locations is not None:
+            spec.submodule_search_locations.append(str(path.parent))
+        return spec
+
+    def create_module(self, _spec: ModuleSpec) -> None:
+        """Leave that to Python."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the module's code."""
+        _, start, end = self._places[module.__name__]
+        exec(marshal.loads(self._codes[start:end]), vars(module))  # noqa: S102, S302  # it is our own wheel
+
+
+def use_compiled(file: Path) -> None:
+    """Import from a file of compiled code, if it is there, and from that of no earlier install."""
+    sys.meta_path[:] = [f for f in sys.meta_path if not hasattr(f, "is_of_pyodide_mirror")]
+    if file.is_file():
+        sys.meta_path.insert(0, CompiledFinder(file))
+
+
+use_compiled(Path(__file__).with_name("compiled.bin"))

@@ -8,6 +8,10 @@ that a traceback is that of the package. Its platform tags are those of Pyodide 
 prefers it to the whole one (micropip 0.9 takes whichever is listed last, so list it last), and pip
 on a desktop never takes it. The build tag of a name is made of the content: one file name is one
 content everywhere, and no cache has anything stale under it.
+
+A page compiles all the Python that it imports, with each load anew. Where its Python is known, a
+third wheel saves that: it has the code of the modules that a first install needs, compiled by that
+Python, in one file (:func:`compile_modules`), from which :mod:`pyodide_mirror._imports` loads them.
 """
 
 from __future__ import annotations
@@ -18,12 +22,15 @@ import base64
 import functools
 import hashlib
 import io
+import json
+import marshal
 import re
 import sys
 import tokenize
 import zipfile
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
+from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -34,7 +41,16 @@ if TYPE_CHECKING:
 _PACKAGE: Final = "pyodide_mirror"
 _HOST_ONLY: Final = frozenset(
     {
-        *("__main__.py", "own_wheels.py", "cli", "edge", "jupyterlite", "loader", "server"),
+        *(
+            "__main__.py",
+            "own_wheels.py",
+            "cli",
+            "compiled",
+            "edge",
+            "jupyterlite",
+            "loader",
+            "server",
+        ),
         *("transport/cors.py", "transport/cpython.py", "runtime/published.py"),
     }
 )
@@ -46,6 +62,10 @@ PAGE_PLATFORMS: Final = (
     "pyemscripten_2026_5_wasm32",  # 315
 )
 """The platforms of the Pyodides that the wheel for pages is for."""
+COMPILED_FOR: Final = {"cp314": ("pyemscripten_2026_0_wasm32",)}
+"""The Pythons for which modules are compiled, by their tag (PEP 425): platforms of its Pyodides."""
+_COMPILED: Final = "compiled.bin"
+"""The name of the file with the code, in a page's wheel."""
 _PAGES_NEED_NOT: Final = re.compile(
     r"Classifier:|Description-Content-Type:|Keywords:|Provides-Extra:|Requires-Dist:.*;.*\bextra\b"
     r"|Requires-Dist: packaging\b"  # micropip has a copy of it
@@ -61,14 +81,70 @@ def page_wheel(platforms: tuple[str, ...] = PAGE_PLATFORMS) -> tuple[str, bytes]
     With other ``platforms`` it is another file. Where pip or uv may find it, "any" must not be one.
     Raises PackageNotFoundError when the package is run without being installed.
     """
-    metadata = _metadata().partition("\n\n")[0]
-    fields = [line for line in metadata.splitlines() if not _PAGES_NEED_NOT.match(line)]
-    modules = {
-        path: as_pages_get_it(path, content)
-        for path, content in _modules()
-        if not _is_host_only(path)
+    return _own_wheel(_page_modules(), {"METADATA": _page_metadata()}, platforms)
+
+
+@functools.cache
+def compiled_wheel(
+    python: str = "cp314", platforms: tuple[str, ...] | None = None
+) -> tuple[str, bytes] | None:
+    """File name and content of the wheel for pages with that Python; a tag of `COMPILED_FOR`.
+
+    None where no modules were compiled for it, as in a checkout of the sources, or other sources
+    than these. Without ``platforms`` it is for those of that Python's Pyodides.
+    """
+    modules = _page_modules()
+    compiled = files(_PACKAGE) / "compiled" / f"{python}.bin"
+    content = compiled.read_bytes() if compiled.is_file() else b"{}"
+    header = json.loads(content.partition(b"\n")[0])
+    names = header.get("modules", {})
+    if not names or header["sources"] != _digest({path: modules.get(path, b"") for path in names}):
+        return None
+    # Those of packages are read as text, too (`_lazy`).
+    rest = {
+        path: source
+        for path, source in modules.items()
+        if path not in names or path.endswith("__init__.py")
     }
-    return _own_wheel(modules, {"METADATA": "\n".join([*fields, ""])}, platforms)
+    return _own_wheel(
+        {**rest, _COMPILED: content},
+        {"METADATA": _page_metadata()},
+        platforms or COMPILED_FOR[python],
+        python,
+    )
+
+
+def page_wheels() -> dict[str, bytes]:
+    """The wheels for pages by their file names; the last one does for every Python.
+
+    In this order: of two wheels that would do, micropip 0.9 takes the last.
+    """
+    compiled = [compiled_wheel(python) for python in COMPILED_FOR]
+    return dict([*filter(None, compiled), page_wheel()])
+
+
+def compile_modules(paths: Iterable[str]) -> bytes:
+    """A file with the code of modules, compiled by the Python that runs this.
+
+    ``paths``: those of modules in the package. The first line is JSON, with the size of each
+    module's code. The package is built with it as ``compiled/TAG.bin``.
+    """
+    sources = {path: _page_modules()[path] for path in paths}
+    codes = {
+        path: marshal.dumps(compile(source, f"{_PACKAGE}/{path}", "exec", dont_inherit=True))
+        for path, source in sources.items()
+    }
+    header = {
+        "magic": MAGIC_NUMBER.hex(),
+        "sources": _digest(sources),
+        "modules": {path: len(code) for path, code in codes.items()},
+    }
+    return b"".join([json.dumps(header).encode(), b"\n", *codes.values()])
+
+
+def _digest(sources: Mapping[str, bytes]) -> str:
+    parts = [part for path, source in sources.items() for part in (path.encode(), source)]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
 @functools.cache
@@ -83,14 +159,17 @@ def whole_wheel() -> tuple[str, bytes]:
 
 
 def pure_wheel(
-    info: str, contents: Mapping[str, bytes], platforms: Iterable[str] = ("any",)
+    info: str,
+    contents: Mapping[str, bytes],
+    platforms: Iterable[str] = ("any",),
+    python: str = "py3",
 ) -> bytes:
     """A wheel of these files by their path, with WHEEL and RECORD added.
 
     ``info`` is its ``.dist-info`` folder (PyPA: binary distribution format). The same files make
     the same bytes.
     """
-    tags = "".join(f"Tag: py3-none-{platform}\n" for platform in platforms)
+    tags = "".join(f"Tag: {python}-none-{platform}\n" for platform in platforms)
     wheel = f"Wheel-Version: 1.0\nGenerator: pyodide-mirror\nRoot-Is-Purelib: true\n{tags}"
     contents = {**dict(sorted(contents.items())), f"{info}/WHEEL": wheel.encode()}
     record = "".join(_record(name, content) for name, content in contents.items())
@@ -102,17 +181,22 @@ def pure_wheel(
     return buffer.getvalue()
 
 
-def wheel_name(stem: str, content: bytes, platforms: Iterable[str] = ("any",)) -> str:
+def wheel_name(
+    stem: str, content: bytes, platforms: Iterable[str] = ("any",), python: str = "py3"
+) -> str:
     """A wheel's file name, whose build tag is made of its content.
 
     ``stem``: name and version. A build tag begins with a digit (PyPA: binary distribution format).
     """
     digest = hashlib.sha256(content).hexdigest()
-    return f"{stem}-0x{digest[:12]}-py3-none-{'.'.join(platforms)}.whl"
+    return f"{stem}-0x{digest[:12]}-{python}-none-{'.'.join(platforms)}.whl"
 
 
 def _own_wheel(
-    modules: Mapping[str, bytes], texts: Mapping[str, str], platforms: Iterable[str]
+    modules: Mapping[str, bytes],
+    texts: Mapping[str, str],
+    platforms: Iterable[str],
+    python: str = "py3",
 ) -> tuple[str, bytes]:
     installed = distribution("pyodide-mirror")
     stem = f"{_PACKAGE}-{installed.version}"
@@ -122,8 +206,23 @@ def _own_wheel(
         **{f"{_PACKAGE}/{path}": content for path, content in modules.items()},
         **{f"{stem}.dist-info/{name}": text.encode() for name, text in info.items()},
     }
-    content = pure_wheel(f"{stem}.dist-info", contents, platforms)
-    return wheel_name(stem, content, platforms), content
+    content = pure_wheel(f"{stem}.dist-info", contents, platforms, python)
+    return wheel_name(stem, content, platforms, python), content
+
+
+@functools.cache
+def _page_modules() -> dict[str, bytes]:
+    """The files that pages get, by their path in the package."""
+    return {
+        path: as_pages_get_it(path, content)
+        for path, content in _modules()
+        if not _is_host_only(path)
+    }
+
+
+def _page_metadata() -> str:
+    lines = _metadata().partition("\n\n")[0].splitlines()
+    return "\n".join([*[line for line in lines if not _PAGES_NEED_NOT.match(line)], ""])
 
 
 def _metadata() -> str:
@@ -260,16 +359,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Write the wheel of this package that pages load, and print its path.",
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder that exists")
-    folder: Path = parser.parse_args(arguments).folder
-    if not folder.is_dir():
-        parser.error(f"{folder} is not a folder")
+    parser.add_argument(
+        "--python",
+        choices=COMPILED_FOR,
+        help="write the wheel for this Python alone, which is compiled and quicker to import",
+    )
+    given = parser.parse_args(arguments)
+    if not given.folder.is_dir():
+        parser.error(f"{given.folder} is not a folder")
     try:
-        name, content = page_wheel()
-        (folder / name).write_bytes(content)
+        wheel = compiled_wheel(given.python) if given.python else page_wheel()
+        if wheel is None:
+            raise OSError(f"this is a checkout, in which nothing is compiled for {given.python}")
+        path = given.folder / wheel[0]
+        path.write_bytes(wheel[1])
     except (PackageNotFoundError, OSError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1
-    print(folder / name)
+    print(path)
     return 0
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pyodide_mirror import __version__
 from pyodide_mirror.api import check_choice
 from pyodide_mirror.model import check_cdn, check_index_url, check_origin, origin
-from pyodide_mirror.own_wheels import page_wheel, whole_wheel
+from pyodide_mirror.own_wheels import page_wheels, whole_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -147,12 +147,12 @@ def _contents(settings: Mapping[str, Any], name: str) -> dict[str, bytes]:
 
 
 def _own_wheels() -> dict[str, bytes]:
-    """The whole wheel for pip, and the one for pages, by their file names.
+    """The whole wheel for pip, and those for pages, by their file names.
 
     In this order: of two wheels that would do, micropip 0.9 takes the last.
     """
     try:
-        return dict([whole_wheel(), page_wheel()])
+        return {**dict([whole_wheel()]), **page_wheels()}
     except PackageNotFoundError:
         raise EdgeError(
             "pyodide-mirror runs without being installed, so that its own wheel cannot be made;"

@@ -179,8 +179,8 @@ class App:
     async def landing(self, request: Request) -> Response:
         """The page for people, with lines to copy."""
         left_out = await self.repository.left_out()
-        base, wheel = self._base(request), self.own_wheel.filename
-        body = landing.page(base, wheel, self.repository, self.releases, left_out)
+        base = self._base(request)
+        body = landing.page(base, self.repository, self.releases, left_out)
         headers = {"cache-control": _ASK_AGAIN, "content-security-policy": landing.POLICY}
         return HTMLResponse(body, headers=headers)
 

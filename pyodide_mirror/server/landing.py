@@ -27,20 +27,14 @@ table{border-collapse:collapse}td,th{text-align:left;padding:.2rem 1rem .2rem 0}
 """
 
 
-def page(
-    base: str,
-    own_wheel: str,
-    repository: Repository,
-    releases: Releases,
-    left_out: Mapping[str, str],
-) -> str:
+def page(base: str, repository: Repository, releases: Releases, left_out: Mapping[str, str]) -> str:
     """The page for a server that its visitor sees at ``base``.
 
     ``left_out``: what is not served of what is on this machine, and why.
     """
     sections = "\n".join(
         f"<h2>{escape(title)}</h2>\n<pre>{escape(lines)}</pre>"
-        for title, lines in (*_recipes(base, own_wheel), *_for_pyodide(base, releases.newest))
+        for title, lines in (*_recipes(base), *_for_pyodide(base, releases.newest))
     )
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8">
@@ -85,7 +79,7 @@ def _left_out(left_out: Mapping[str, str]) -> str:
     return f"\n<details><summary>Left out: {len(left_out):,}</summary><pre>{text}</pre></details>"
 
 
-def _recipes(base: str, own_wheel: str) -> Iterator[tuple[str, str]]:
+def _recipes(base: str) -> Iterator[tuple[str, str]]:
     index = f"{base}/simple"
     yield (
         "Pyodide, with nothing but micropip",
@@ -99,7 +93,7 @@ def _recipes(base: str, own_wheel: str) -> Iterator[tuple[str, str]]:
         "Pyodide, where nothing else can be reached: load our own wheel first",
         _lines(
             "import micropip",
-            f"await micropip.install({f'{base}/{own_wheel}'!r})",
+            f"await micropip.install('pyodide-mirror', index_urls=[{index!r}])",
             "import pyodide_mirror",
             f'await pyodide_mirror.install("cowsay", mirrors={index!r})',
         ),

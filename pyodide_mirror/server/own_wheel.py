@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pyodide_mirror import __version__
 from pyodide_mirror.index import metadata_of
 from pyodide_mirror.model import File, ProjectPage
-from pyodide_mirror.own_wheels import page_wheel, whole_wheel
+from pyodide_mirror.own_wheels import page_wheels, whole_wheel
 
 from .source import InMemory
 
@@ -24,8 +24,8 @@ PROJECT = "pyodide-mirror"
 class OwnWheel:
     """A :class:`~pyodide_mirror.server.source.Source` of this very package: one project.
 
-    It has two wheels: web pages load one, and pip and uv install the other, which has the command
-    and this server in it.
+    Of its wheels pip and uv install the first, which has the command and this server in it; web
+    pages load one of the others.
     """
 
     name = "this server's own wheel"
@@ -38,7 +38,7 @@ class OwnWheel:
     # They are made when somebody wants one: it takes as long as half of the server's start.
     @cached_property
     def _contents(self) -> dict[str, bytes]:
-        return dict([whole_wheel(), page_wheel()])
+        return {**dict([whole_wheel()]), **page_wheels()}
 
     @cached_property
     def _metadata(self) -> dict[str, bytes]:
@@ -50,7 +50,7 @@ class OwnWheel:
 
     @property
     def filename(self) -> str:
-        """The file name of the wheel for pages."""
+        """The file name of the wheel for pages with any Python."""
         return self._files[-1].filename
 
     def find(self, filename: str) -> File | None:

@@ -122,9 +122,9 @@ class Stage:
 
 
 @contextmanager
-def stage(engine: str, usual: Network) -> Iterator[Stage]:
-    """Start them."""
-    dist, wheel = provision.pyodide_dist(), provision.browser_wheel()
+def stage(engine: str, usual: Network, python: str = "cp314") -> Iterator[Stage]:
+    """Start them. ``python``: whose wheel of ours pages load; "" for that of every Python."""
+    dist, wheel = provision.pyodide_dist(), provision.browser_wheel(python)
     with (
         PageServer(dist, wheel) as pages,
         Zoo() as zoo,
@@ -157,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = _arguments(arguments)
     usual = Network(given.round_trip, given.mbit)
     for engine in given.engine.split(","):
-        with stage(engine, usual) as ground:
+        with stage(engine, usual, "" if given.sources else "cp314") as ground:
             for throttle in given.throttle if engine == "chromium" else [1.0]:
                 ground.throttle = throttle
                 found = measure(ground, given.rounds, given.cases or [*CASES])
@@ -186,6 +186,9 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--round-trip", type=float, default=NETWORK.round_trip, metavar="MS")
     parser.add_argument("--mbit", type=float, default=NETWORK.mbit, help="0: no limit")
+    parser.add_argument(
+        "--sources", action="store_true", help="load our wheel that has nothing compiled"
+    )
     parser.add_argument("--docs", type=Path, metavar="FILE", help="put the tables into a document")
     given = parser.parse_args(arguments)
     if unknown := set(given.engine.split(",")) - set(BROWSERS):

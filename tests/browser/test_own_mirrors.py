@@ -6,7 +6,6 @@ from contextlib import ExitStack
 
 import pytest
 
-from pyodide_mirror.own_wheels import page_wheel
 from tests.edge.workerd import worker
 from tests.support.engines import Engine
 from tests.support.own_server import serving
@@ -88,7 +87,7 @@ def test_a_browser_that_reaches_nothing_else_begins_with_the_servers_own_wheel(
         for name in [name for name in sys.modules if name.startswith("pyodide_mirror")]:
             del sys.modules[name]
         importlib.invalidate_caches()
-        await micropip.install("{url}/{page_wheel()[0]}", deps=False)
+        await micropip.install("pyodide-mirror", index_urls=["{url}/simple"], deps=False)
         import pyodide_mirror
         report = await pyodide_mirror.install(
             "zoo-root", mirrors="{url}/simple", canary="zoo-canary", remember=False
@@ -96,8 +95,10 @@ def test_a_browser_that_reaches_nothing_else_begins_with_the_servers_own_wheel(
         json.dumps([
             sorted(item.name for item in report.installed),
             [name for name in sys.modules if name.startswith("pyodide_mirror.server")],
+            type(sys.modules["pyodide_mirror.api.session"].__loader__).__name__,
         ])
     """
-    installed, server_modules = json.loads(page.run_async(code))
+    installed, server_modules, loader = json.loads(page.run_async(code))
     assert installed == sorted(INSTALLED)
     assert server_modules == []
+    assert loader == "CompiledFinder"  # micropip prefers the wheel for this very Python

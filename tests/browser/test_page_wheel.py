@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pyodide_mirror.own_wheels import page_wheel, whole_wheel
+from pyodide_mirror.own_wheels import page_wheel, page_wheels, whole_wheel
 from tests.browser.test_versions import VERSIONS
 from tests.support.engines import Engine
 from tests.support.own_server import Serving, serving
@@ -68,10 +68,10 @@ json.dumps({{
 """
 
 
-def installed(page: Engine, install: str) -> None:
-    """Install by this code, and see that it is the wheel for pages that is there then."""
+def installed(page: Engine, install: str, filename: str = page_wheel()[0]) -> None:
+    """Install by this code, and see that it is this wheel for pages that is there then."""
     found = json.loads(page.run_async(INSTALLED.format(install=install)))
-    tags = page_wheel()[0].removesuffix(".whl").rpartition("-")[2].split(".")
+    tags = filename.removesuffix(".whl").rpartition("-")[2].split(".")
     assert found == {"before": [], "tags": tags, "server": False, "status": None}
 
 
@@ -85,7 +85,9 @@ def test_load_package_takes_it_by_its_url(bare: Engine, server: Serving) -> None
     installed(bare, f"import pyodide_js\nawait pyodide_js.loadPackage({url!r})")
 
 
-def test_by_its_name_micropip_picks_it_and_not_the_whole_one(bare: Engine, server: Serving) -> None:
+def test_by_its_name_micropip_picks_the_one_for_its_python(
+    bare: Engine, server: Serving, version: str
+) -> None:
     urls = [server.index_url]
     listed = bare.run_async(f"""
         from pyodide.http import pyfetch
@@ -93,8 +95,9 @@ def test_by_its_name_micropip_picks_it_and_not_the_whole_one(bare: Engine, serve
         page = await (await pyfetch({urls[0] + "/pyodide-mirror/"!r}, headers=accept)).json()
         sorted(file["filename"] for file in page["files"])
     """)
-    assert list(listed) == sorted([page_wheel()[0], whole_wheel()[0]])
+    assert list(listed) == sorted([*page_wheels(), whole_wheel()[0]])
     installed(
         bare,
         f"import micropip\nawait micropip.install('pyodide-mirror', index_urls={urls!r})",
+        next(iter(page_wheels())) if version == PYODIDE_VERSION else page_wheel()[0],
     )

@@ -9,7 +9,7 @@ import zipfile
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from pyodide_mirror.own_wheels import page_wheel, whole_wheel
+from pyodide_mirror.own_wheels import page_wheels, whole_wheel
 from tests.conformance.base import (
     BROWSER,
     HTML_V1,
@@ -344,7 +344,7 @@ def the_front_page_and_the_health_check_answer(ctx: Context) -> None:
 def our_own_wheel_can_be_had(ctx: Context) -> None:
     """A browser that reaches nothing else installs `pyodide_mirror` from here, by URL or name."""
     listed = ctx.entries("pyodide-mirror")
-    for name in page_wheel()[0], whole_wheel()[0]:
+    for name in *page_wheels(), whole_wheel()[0]:
         assert name in listed, f"listed are {names_of(listed)}"
         wheel = ctx.ask(f"/{name}")
         status_is(wheel, 200)

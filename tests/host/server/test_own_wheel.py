@@ -11,7 +11,7 @@ import uv
 from packaging.tags import parse_tag, sys_tags
 
 from pyodide_mirror import __version__
-from pyodide_mirror.own_wheels import page_wheel, pure_wheel, whole_wheel
+from pyodide_mirror.own_wheels import page_wheel, page_wheels, pure_wheel, whole_wheel
 from pyodide_mirror.server.own_wheel import PROJECT, OwnWheel
 from tests.support.own_server import Serving, clean_environment, serving
 from tests.support.wheels import make_wheel
@@ -118,7 +118,7 @@ async def test_both_wheels_are_listed_and_no_desktop_has_a_tag_of_the_one_for_pa
     assert page is not None
     assert [file.filename for file in page.files] == [
         WHOLE,
-        page_wheel()[0],
+        *page_wheels(),
     ]  # micropip 0.9 takes the last
     assert own.filename == page_wheel()[0]
     *_, python, abi, platforms = own.filename.removesuffix(".whl").split("-")

@@ -63,6 +63,9 @@ def test_files_pass_as_they_are(mirrored: Mapping[str, Mirrored]) -> None:
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Content-Length"] == str(len(content))
         assert good.cdn.targets[before:] == [BASE + name]  # one request, without the query
+        again = ask(f"{good.url}{BASE}{name}")
+        assert again.body == content
+        assert len(good.cdn.asked) == before + 1  # the edge has kept it
         head = ask(f"{good.url}{BASE}{name}", method="HEAD")
         assert (head.status, head.body) == (200, b"")
 

@@ -38,6 +38,11 @@ class Lock(NamedTuple):
         return next(small, None)
 
 
+def is_plain_name(name: str) -> bool:
+    """Whether a release may have a file of that name."""
+    return _PLAIN_NAME.fullmatch(name) is not None
+
+
 def read_lock(content: bytes) -> Lock:
     """A lock file from its bytes; ValueError says in a clause what is wrong with it."""
     if len(content) > MAX_LOCK_BYTES:
@@ -53,5 +58,5 @@ def _files(packages: Iterable[Any]) -> Iterator[tuple[str, str]]:
     for entry in packages:
         if isinstance(entry, dict):
             name, digest = str(entry.get("file_name")), str(entry.get("sha256")).lower()
-            if _PLAIN_NAME.fullmatch(name) and _DIGEST.fullmatch(digest):
+            if is_plain_name(name) and _DIGEST.fullmatch(digest):
                 yield name, digest

@@ -18,7 +18,7 @@ from pyodide_mirror.model import File
 from pyodide_mirror.transport import OnceMap
 
 from .cdn_copies import KnownFile
-from .pyodide_lock import LOCK, Lock, read_lock
+from .pyodide_lock import LOCK, Lock, is_plain_name, read_lock
 from .source import InMemory, Missing, Stored, UnreadableError
 
 if TYPE_CHECKING:
@@ -119,6 +119,8 @@ class Release:
 
     async def find(self, name: str) -> ReleaseFile:
         """A file by its name; raises Missing, UnreadableError or UpstreamError."""
+        if not is_plain_name(name):  # nobody need be asked
+            raise self._missing(name)
         own = None if self._folder is None else await self._folder.lock()
         released = own is None or own.sha256 == self._core_digest(LOCK)
         is_core = name in CORE_FILES

@@ -11,12 +11,12 @@ from pyodide_mirror.edge import worker_source
 from pyodide_mirror.edge.folder import snippet
 from tests.edge.conftest import ask
 from tests.edge.workerd import Setting, worker, workers
-from tests.zoo.cdns import ARRAYS, CORE, FRAMES, KINDS, LOCKED, CDNZoo, RunningCDN
+from tests.zoo.cdns import ARRAYS, CORE, FRAMES, KINDS, PACKAGES, CDNZoo, RunningCDN
 from tests.zoo.server import Request, Response, Server
 
 UPSTREAM = "https://index.example/simple"
 BASE = "/pyodide/v314.0.7/full/"
-FILES = {**CORE, **{wheel.filename: wheel.data for wheel in LOCKED}}
+FILES = {**CORE, **PACKAGES}
 REFUSED = {
     "403": (403, "answered with status 403"),
     "451": (451, "answered with status 451"),
@@ -79,7 +79,7 @@ def test_files_have_the_media_types_that_browsers_demand(
     assert types == {
         "pyodide.mjs": "text/javascript; charset=utf-8",
         "pyodide-lock.json": "application/json",
-        **{wheel.filename: "application/octet-stream" for wheel in LOCKED},
+        **dict.fromkeys(PACKAGES, "application/octet-stream"),
     }
 
 

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import re
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
 from starlette.applications import Starlette
@@ -26,6 +26,7 @@ from . import files, landing
 from .content_negotiation import MediaType, is_unchanged, requested
 from .cors import error_response
 from .own_wheel import PROJECT, OwnWheel
+from .packed import Packer, can_be_packed
 from .pages import Rendered, Rendering, project_list
 from .source import Missing, UnreadableError
 from .upstream_client import UpstreamError
@@ -43,14 +44,21 @@ if TYPE_CHECKING:
     from .settings import Settings
     from .source import InMemory, Stored
 
-    _Found = tuple[File, Stored | InMemory | Download, str]
-
 PREFIXES: Final = ("/simple", "/pypi/simple")
 """The second one is that of the well-known Cloudflare snippet."""
 _A_MINUTE: Final = "public, max-age=60"
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 _ASK_AGAIN: Final = "no-cache"
 _UNCACHED: Final = {"cache-control": "no-store"}
+
+
+class _Found(NamedTuple):
+    """A file, its content, and what of its headers depends on where it is from."""
+
+    file: File
+    blob: Stored | InMemory | Download
+    caching: str
+    coding: str | None = None
 
 
 class App:
@@ -67,6 +75,7 @@ class App:
         self.repository = repository
         self.releases = releases
         self.downloads = downloads
+        self.packer = Packer(downloads.disk)
         self.own_wheel = own_wheel
         self.settings = settings
         self._rendering = Rendering()
@@ -95,6 +104,7 @@ class App:
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
             yield
             await self.downloads.close()
+            self.packer.close()
             await self.releases.close()
             await self.repository.close()
 
@@ -141,7 +151,7 @@ class App:
         if wanted == filename:
 
             async def find() -> _Found:
-                return file, await self.repository.blob(project, found, file), caching
+                return _Found(file, await self.repository.blob(project, found, file), caching)
 
             return await _file_answer(request, find)
         if not filename.endswith(".whl.metadata"):
@@ -155,7 +165,13 @@ class App:
 
         async def find() -> _Found:
             found = await self.releases.find(version, filename)
-            return found.file, found.blob, _FOR_EVER if found.never_changes else _ASK_AGAIN
+            caching = _FOR_EVER if found.never_changes else _ASK_AGAIN
+            if not can_be_packed(filename):
+                return _Found(found.file, found.blob, caching)
+            packed = None
+            if _takes_gzip(request) and "range" not in request.headers:
+                packed = await self.packer.pack(found.file, found.blob)
+            return _Found(found.file, packed or found.blob, caching, "gzip" if packed else "")
 
         return await _file_answer(request, find)
 
@@ -266,13 +282,15 @@ def _takes_gzip(request: Request) -> bool:
 
 
 async def _file_answer(request: Request, find: Callable[[], Awaitable[_Found]]) -> Response:
-    """The answer with what is found: a file, its content, and its Cache-Control."""
+    """The answer with the file that is found."""
     for _ in range(2):
-        file, blob, caching = await find()
+        found = await find()
         # Another process, or a person, may just have removed it.
         with suppress(FileNotFoundError):
-            return await files.answer(request, file, blob, caching=caching)
-    raise Missing(f"{file.filename} has just been removed")
+            return await files.answer(
+                request, found.file, found.blob, caching=found.caching, coding=found.coding
+            )
+    raise Missing(f"{found.file.filename} has just been removed")
 
 
 def _metadata(request: Request, body: bytes) -> Response:

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import functools
+import gzip
 import hashlib
 import http.server
 import json
@@ -151,7 +152,7 @@ async def test_parts_heads_and_conditions_are_those_of_other_files(
         check_readable(behind)
 
 
-@pytest.mark.parametrize("kind", [*(set(KINDS) - {"good", "wrong-media-types", "no-cors"})])
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"good", "wrong-media-types", "no-cors"}))
 async def test_no_bad_cdn_alone_gives_anything_that_seems_whole(
     start: Start, shared: CDNZoo, kind: str
 ) -> None:
@@ -463,6 +464,76 @@ def test_what_is_wrong_with_a_folder_is_said_at_the_start(tmp_path: Path) -> Non
         with pytest.raises(ValueError, match="Pyodide") as raised:
             create_app(upstreams=[], cache=tmp_path / "cache", pyodide=folders)
         assert sentence in str(raised.value)
+
+
+# --- packed -------------------------------------------------------------------------------------
+
+GZIP = ("accept-encoding", "br, gzip")
+
+
+async def test_the_core_comes_packed_to_who_takes_that(start: Start, tmp_path: Path) -> None:
+    app = start(pyodide=[unpacked(tmp_path / "release")])
+    for name, content in CORE.items():
+        plain = await get(app, name)
+        packed = await get(app, name, GZIP)
+        assert packed.headers["content-encoding"] == "gzip"
+        assert gzip.decompress(packed.body) == content
+        assert packed.headers["content-length"] == str(len(packed.body))
+        assert packed.headers["content-type"] == plain.headers["content-type"]
+        assert packed.headers["cache-control"] == FOR_EVER
+        assert packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+        assert packed.headers["etag"] != plain.headers["etag"]
+        check_readable(packed)
+        known = await get(app, name, GZIP, ("if-none-match", packed.headers["etag"]))
+        assert (known.status, known.body) == (304, b"")
+        head = await get(app, name, GZIP, method="HEAD")
+        assert head.headers["content-length"] == packed.headers["content-length"]
+        part = await get(app, name, GZIP, ("range", "bytes=0-4"))
+        assert (part.status, part.body) == (206, content[:5])
+        assert "content-encoding" not in part.headers
+        assert (await get(app, name, ("accept-encoding", "gzip;q=0"))).body == content
+    wheel = await get(app, ARRAYS.filename, GZIP)
+    assert wheel.body == ARRAYS.data
+    assert not {"vary", "content-encoding"} & wheel.headers.keys()
+
+
+async def test_what_arrives_from_a_cdn_is_packed_the_next_time(
+    start: Start, shared: CDNZoo
+) -> None:
+    app = start(shared.url("good"))
+    name = "pyodide.mjs"
+    assert (await get(app, name, GZIP)).body == CORE[name]
+    second = await get(app, name, GZIP)
+    assert gzip.decompress(second.body) == CORE[name]
+
+
+def packed_in(cache: Path) -> list[Path]:
+    return list(cache.glob("gzip/*/*"))
+
+
+async def test_a_damaged_packed_file_is_made_anew(start: Start, tmp_path: Path) -> None:
+    folder = unpacked(tmp_path / "release")
+    name = "pyodide.mjs"
+    await get(start(pyodide=[folder]), name, GZIP)
+    [kept] = packed_in(tmp_path / "cache")
+    good = kept.read_bytes()
+    for damaged in (b"", good[:-4], good[:12] + b"????" + good[16:], gzip.compress(b"evil")):
+        kept.write_bytes(damaged)
+        answer = await get(start(pyodide=[folder]), name, GZIP)
+        assert gzip.decompress(answer.body) == CORE[name]
+
+
+async def test_what_cannot_be_packed_is_served_as_it_is(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    app = start(pyodide=[unpacked(tmp_path / "release")])
+    monkeypatch.setattr(Disk, "begin", full)
+    answer = await get(app, "pyodide.mjs", GZIP)
+    assert answer.body == CORE["pyodide.mjs"]
+    assert "content-encoding" not in answer.headers
 
 
 # --- for people ---------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ import pytest
 
 from pyodide_mirror.cli import main
 from pyodide_mirror.loader import CoreFile
-from pyodide_mirror.server import create_app, releases
+from pyodide_mirror.server import create_app, release_folder, releases
 from pyodide_mirror.server.disk import Disk
 from tests.host.server.test_app import check_readable, shut
 from tests.support.asgi import ASGI, Answer, ask
@@ -39,7 +39,7 @@ from tests.zoo.cdns import (
     RunningCDN,
     lock_entry,
 )
-from tests.zoo.server import Response
+from tests.zoo.server import Manner, Response
 
 VERSION = "314.0.7"
 BASE = f"/pyodide/v{VERSION}/full/"
@@ -243,6 +243,22 @@ async def test_what_breaks_off_goes_on_from_the_next_cdn(start: Start, own: CDNZ
     assert (answer.body, answer.complete) == (ARRAYS.data, True)
 
 
+async def test_what_the_only_cdn_cuts_off_is_asked_for_once_more(start: Start) -> None:
+    cut: list[bool] = []
+
+    def answer(response: Response) -> Response:
+        if cut or len(response.body) < 100_000:
+            return response
+        cut.append(True)
+        return replace(response, manner=Manner.CUT)
+
+    one = RunningCDN(replace(KINDS["good"], answer=answer), CORE, PACKAGES)
+    answered = await get(start(one.url), ARRAYS.filename)
+    assert (answered.body, answered.complete) == (ARRAYS.data, True)
+    assert one.asked.count(ARRAYS.filename) == 2
+    one.close()
+
+
 async def test_a_cdn_that_works_is_asked_before_those_that_do_not(
     start: Start, own: CDNZoo
 ) -> None:
@@ -429,7 +445,24 @@ async def test_a_folder_may_have_a_version_that_no_table_knows(
     answer = await ask(app, "/pyodide/v400.0.0a1/full/pyodide.asm.wasm")
     assert (answer.status, answer.body) == (200, b"\0asm")
     assert answer.headers["content-type"] == "application/wasm"
+    assert (await ask(app, "/pyodide/v400.0.0a1/full/pyodide.js")).status == 404
     assert (await ask(app, f"{BASE}pyodide.mjs")).status == 404
+
+
+async def test_what_a_disk_cannot_read_is_not_served(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> str:
+        raise OSError(errno.EIO, "Input/output error")
+
+    app = start(pyodide=[unpacked(tmp_path / "release")])
+    assert (await get(app, LOCK)).status == 200
+    monkeypatch.setattr(release_folder, "digest_of", failing)
+    assert (await get(app, ARRAYS.filename)).status == 404
+    monkeypatch.setattr(release_folder, "read_lock", failing)
+    os.utime(tmp_path / "release" / LOCK, (1, 1))  # so that it is read anew
+    answer = await get(app, LOCK)
+    assert (answer.status, "Input/output error" in answer.text) == (503, True)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -154,6 +154,14 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def bench_loader(session: nox.Session) -> None:
+    """Measure starts of Python through the loader and straight from a good CDN, in turns."""
+    install(session, "test")
+    ground(session)
+    session.run("python", "-m", "tests.benchmarks.starts", *session.posargs)
+
+
+@nox.session
 def bench_startup(session: nox.Session) -> None:
     """Measure from a ready Pyodide to a package in use, through us and plain micropip."""
     install(session, "test")
@@ -232,3 +240,10 @@ def recheck_mirrors(session: nox.Session) -> None:
     session.run(*script, *session.posargs, success_codes=[0, 1])
     session.run("ruff", "format", "--quiet", "pyodide_mirror/mirrors.py")
     session.run("python", "-m", "tests.docs.tables")
+
+
+@nox.session
+def core_digests(session: nox.Session) -> None:
+    """Add the newest versions of Pyodide to the table of its core files; wants npm."""
+    install(session, "test")
+    session.run("python", "-m", "tools.core_digests", *session.posargs)

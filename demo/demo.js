@@ -108,6 +108,7 @@ async function load() {
   python = await run("demo.py");
   globalThis.demo = { pyodide }; // for the browser's console
   $("#loaded").hidden = true;
+  if (!origins.size) $("#origins").append(say(element("li"), "load.kept"));
   const { python: version, micropip, pyodide_mirror: ours } = JSON.parse(call("about"));
   const others = `micropip ${micropip}, Pyodide ${pyodide.version}, Python ${version}`;
   versions = `pyodide_mirror ${ours}, ${others}`;

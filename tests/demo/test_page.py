@@ -44,6 +44,15 @@ _WATCH = """
     watcher.observe(bytes, { childList: true });
     watcher.observe(log, { childList: true });
 """
+# How many files the loader has kept, which it does after the start: it is an insecure page.
+_KEPT_ALL = """await new Promise((resolve, reject) => {
+    const opening = indexedDB.open("pyodide-mirror-loader-VERSION");
+    opening.onerror = reject;
+    opening.onsuccess = () => {
+        const counting = opening.result.transaction("files").objectStore("files").count();
+        counting.onsuccess = () => resolve(counting.result === FILES);
+    };
+})""".replace("VERSION", provision.PYODIDE_VERSION)
 TEXTS = json.loads(Path(site.__file__).with_name("texts.json").read_text("utf-8"))
 
 
@@ -365,7 +374,7 @@ def test_a_page_without_pyodide_says_why_and_can_be_reported(
     assert f"Problem: {visitor.text('#problem-text')}" in report
 
 
-def test_an_insecure_page_starts_python_under_the_same_policy(
+def test_an_insecure_page_starts_python_under_the_same_policy_and_the_second_time_from_its_store(
     serve: Serve, zoo: CDNZoo, visitor: Visitor
 ) -> None:
     cdns = [CDN(zoo.url(name)) for name in ("wrong-bytes", "good")]
@@ -375,3 +384,7 @@ def test_an_insecure_page_starts_python_under_the_same_policy(
     assert not visitor.look("return isSecureContext")  # plain http, as in a company's network
     for line in visitor.texts("#origins li"):
         assert line.endswith(f" from {cdns[1].name}")
+    visitor.wait(_KEPT_ALL.replace("FILES", str(len(visitor.texts("#origins li")))))
+    visitor.open(address.replace("127.0.0.1", "page.test"))
+    visitor.wait_until_done()
+    assert visitor.texts("#origins li") == [TEXTS["en"]["load.kept"]]

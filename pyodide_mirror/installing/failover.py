@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from .mirror_order import RankedMirror
     from .prefetch import Prefetcher
 
+    _Sources = AsyncIterable[tuple[RankedMirror, File]]
+
 _MANY: Final = 100
 """Files of a page that keeps micropip busy for a while."""
 
@@ -160,9 +162,8 @@ class Failover:
         metadata, fault = await self._client.metadata(mirror, served.file, place)
         if not fault:
             return metadata
-        self._tell(
-            event_at("repaired", f"{fault}: metadata is taken from the wheel", mirror, place)
-        )
+        repaired = f"{fault}: metadata is taken from the wheel"
+        self._tell(event_at("repaired", repaired, mirror, place))
         data = await self._file(served.file.url, served)
         try:
             return self._metadata_in(data, served.file)
@@ -249,9 +250,7 @@ class Failover:
         async with aclosing(found) as sources:  # else the event loop closes it in a task
             return await self._first(served, sources)
 
-    async def _first(
-        self, served: ServedFile, sources: AsyncIterable[tuple[RankedMirror, File]]
-    ) -> _Delivered:
+    async def _first(self, served: ServedFile, sources: _Sources) -> _Delivered:
         faults: list[tuple[Mirror, NoFileError]] = []
         async for ranked, file in sources:
             try:
@@ -287,9 +286,8 @@ class Failover:
         """Tell that a file is here, and remember where it came from."""
         size = len(found.data)
         cached = ", from the cache" if found.place == "cache" else ""
-        self._tell(
-            event_at("file", f"{file.filename}: {size:,} bytes{cached}", mirror, file.url, size)
-        )
+        text = f"{file.filename}: {size:,} bytes{cached}"
+        self._tell(event_at("file", text, mirror, file.url, size))
         source = Source(mirror.index_url, file.url, size, found.place)
         return _Delivered(found.data, source)
 

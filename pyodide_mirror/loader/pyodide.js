@@ -45,7 +45,7 @@ export async function loadPyodide({ onProgress, ...options } = {}) {
 	load.wheel = rest.then(({ WHEEL }) => race({ ...WHEEL, places: [HERE] }, () => {}));
 	load.wheel.catch(() => {}); // `prepare` tells
 	const begun = NODE ? rest.then((it) => it.startInNode(options, load)) : startInPage(options, load);
-	const pyodide = begun.then(async (it) => (await rest).prepare(it, load, cdns));
+	const pyodide = begun.then(async (it) => (await rest).prepare(it, load, () => cdns));
 	load.started = pyodide.catch(() => {});
 	return await pyodide;
 }

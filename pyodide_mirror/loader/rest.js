@@ -46,10 +46,10 @@ export function intercept(core, load, signals) {
  *
  * @param {object} pyodide Pyodide
  * @param {object} load what the loader has found
- * @param {string[]} cdns base URLs, the best first
+ * @param {() => string[]} order of the CDNs, by base URL, the best first: packages may change it
  * @returns {Promise<object>} Pyodide
  */
-export async function prepare(pyodide, load, cdns) {
+export async function prepare(pyodide, load, order) {
 	const manager = pyodide._api?.packageManager; // there is none before Pyodide 0.28
 	const own = manager?.downloadPackage;
 	if (own) {
@@ -62,8 +62,8 @@ export async function prepare(pyodide, load, cdns) {
 		};
 	}
 	// Python asks the CDN that has worked first, instead of this folder.
-	const learned = cdns !== load.fixed.cdns && !load.fixed.local.length;
-	if (learned && manager?.installBaseUrl === load.here) manager.installBaseUrl = cdns[0];
+	const learned = order() !== load.fixed.cdns && !load.fixed.local.length;
+	if (learned && manager?.installBaseUrl === load.here) manager.installBaseUrl = order()[0];
 	if (load.packages) await pyodide.loadPackage(load.packages, { messageCallback() {} });
 	prune(`${PREFIX}${load.fixed.version}`).catch(() => {}); // another time, then
 	let bytes;
@@ -77,7 +77,7 @@ export async function prepare(pyodide, load, cdns) {
 	pyodide.runPython(FIXED.start, { globals });
 	const start = globals.get("prepare");
 	const unpack = (extractDir) => pyodide.unpackArchive(bytes, "wheel", { extractDir });
-	start(unpack, cdns.join(" "), FIXED.mirrors.join(" "));
+	start(unpack, order().join(" "), FIXED.mirrors.join(" "));
 	start.destroy();
 	globals.destroy();
 	return pyodide;

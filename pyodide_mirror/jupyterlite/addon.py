@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from jupyterlite_core.addons.base import BaseAddon
@@ -235,7 +236,12 @@ class PyodideMirrorAddon(BaseAddon):
 
     def _loaded(self) -> dict[str, bytes]:
         """The wheels that each kernel loads first, by their names."""
-        return dict([own_wheel(), site_wheel(_startup(self._arguments()))])
+        return dict([own_wheel(self._python), site_wheel(_startup(self._arguments()))])
+
+    @cached_property
+    def _python(self) -> str:
+        """The tag of the kernels' Python; each hook of a build must have the same."""
+        return SiteConfig(self).python()
 
     @property
     def _pypi(self) -> Path:

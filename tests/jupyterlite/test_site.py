@@ -17,6 +17,10 @@ ISOLATED = {
 ELSEWHERE = ("https://elsewhere.example/from-page", "https://elsewhere.example/from-kernel")
 SEEN = "All of the tree is there."
 USE = f"import zoo_root, zoo_dep_a, zoo_dep_b\nprint('{SEEN}')"
+LOADER = """
+import sys
+print("Loaded by", type(sys.modules["pyodide_mirror.api.session"].__loader__).__name__)
+"""
 FORGET = """
 import micropip, sys
 micropip.uninstall(["zoo-root", "zoo-dep-a", "zoo-dep-b"])
@@ -138,7 +142,7 @@ def host(zoo: Zoo, name: str) -> str:
 def test_the_first_cell_installs_through_the_mirror_that_works_in_an_isolated_page(
     browser: Browser, server: PageServer, site: str, zoo: Zoo
 ) -> None:
-    first = repl(server.base_url(ISOLATED) + site, "%pip install zoo-root", USE)
+    first = repl(server.base_url(ISOLATED) + site, "%pip install zoo-root", USE, LOADER)
     with browser.open(first) as page:
         assert page.run_js("return crossOriginIsolated")
         text = page.repl_output()
@@ -146,6 +150,7 @@ def test_the_first_cell_installs_through_the_mirror_that_works_in_an_isolated_pa
     assert f"installs through {host(zoo, 'relative-urls')} (relative-urls)" in line
     assert host(zoo, "closed-port") in line
     assert SEEN in text
+    assert "Loaded by CompiledFinder" in text
 
 
 @pytest.mark.parametrize("app", ["lab", "notebooks"])
@@ -224,8 +229,9 @@ def test_what_owner_and_user_have_said_is_respected(
 def test_a_site_of_jupyterlite_0_7_installs_as_well(
     browser: Browser, server: PageServer, older_site: str, zoo: Zoo
 ) -> None:
-    url = repl(server.base_url() + older_site, "%pip install zoo-root", USE)
+    url = repl(server.base_url() + older_site, "%pip install zoo-root", USE, LOADER)
     with browser.open(url) as page:
         text = page.repl_output()
+    assert "Loaded by SourceFileLoader" in text
     assert f"installs through {host(zoo, 'relative-urls')} (relative-urls)" in text
     assert SEEN in text

@@ -232,3 +232,10 @@ def recheck_mirrors(session: nox.Session) -> None:
     session.run(*script, *session.posargs, success_codes=[0, 1])
     session.run("ruff", "format", "--quiet", "pyodide_mirror/mirrors.py")
     session.run("python", "-m", "tests.docs.tables")
+
+
+@nox.session
+def core_digests(session: nox.Session) -> None:
+    """Add the newest versions of Pyodide to the table of its core files; wants npm."""
+    install(session, "test")
+    session.run("python", "-m", "tools.core_digests", *session.posargs)

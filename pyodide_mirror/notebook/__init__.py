@@ -12,6 +12,6 @@ if TYPE_CHECKING:
         show_mirrors,
         unload_ipython_extension,
     )
-    from .startup import prepare
+    from .startup import prepare, prepare_page
 
 __getattr__, __dir__, __all__ = hand_on(__name__)

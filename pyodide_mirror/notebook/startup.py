@@ -7,6 +7,7 @@ the first use of :mod:`pyodide_mirror`.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from pyodide_mirror._micropip import PREPARED, InstallHook
@@ -15,6 +16,8 @@ from pyodide_mirror.runtime import PackageHook
 from .ipython import add_magic
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyodide_mirror.runtime import PackageRequest
 
 
@@ -26,13 +29,26 @@ def prepare(**settings: Any) -> None:
 
         activate(session, **settings)
 
-    hook = InstallHook(_first_install)
-    hook.install()
     packages = PackageHook()
     packages.default = _first_request
     packages.install()
-    PREPARED[:] = [(hook, packages, configure)]
+    _prepare(packages, configure)
     add_magic(_magic)
+
+
+def prepare_page() -> None:
+    """Have the first ``micropip.install`` of a page configure as its environment says.
+
+    What a kernel has prepared stays, and so does what the page itself has configured.
+    """
+    if not PREPARED and "pyodide_mirror.api.default" not in sys.modules:
+        _prepare(PackageHook(), lambda session: session.configure_later())
+
+
+def _prepare(packages: PackageHook, configure: Callable[[Any], None]) -> None:
+    hook = InstallHook(_first_install)
+    hook.install()
+    PREPARED[:] = [(hook, packages, configure)]
 
 
 async def _first_install(arguments: dict[str, Any]) -> None:

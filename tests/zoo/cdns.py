@@ -87,8 +87,12 @@ def _slow_then_dead(response: Response) -> Response:
     return replace(response, manner=Manner.HALF) if len(response.body) > 100_000 else response
 
 
+_BINARY = (b"PK", b"\0asm")
+"""How archives begin, and WebAssembly."""
+
+
 def _tampered(response: Response) -> Response:
-    if not response.body.startswith(b"PK"):
+    if not response.body.startswith(_BINARY):
         return response
     return replace(response, body=response.body[:-1] + bytes([response.body[-1] ^ 1]))
 
@@ -117,7 +121,7 @@ _KINDS: Mapping[str, Kind] = {
     "wrong-version": Kind(
         verdict="hash-mismatch",
         what="has the files of another version",
-        answer=lambda one: replace(one, body=_OLD) if one.body.startswith(b"PK") else one,
+        answer=lambda one: replace(one, body=_OLD) if one.body.startswith(_BINARY) else one,
     ),
     "no-cors": Kind(
         verdict="cors",
@@ -135,17 +139,23 @@ KINDS: Mapping[str, Kind] = MappingProxyType(_KINDS)
 """Every kind by its name."""
 
 
+Files = Mapping[str, bytes]
+"""By their names."""
+_CORE: Files = MappingProxyType(
+    {
+        "pyodide.mjs": b"export function loadPyodide() {}",
+        "pyodide-lock.json": json.dumps({"info": {}, "packages": lock_entries()}).encode(),
+    }
+)
+
+
 class RunningCDN:
     """A CDN of some kind that answers, until `close()`."""
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: Kind, core: Files, packages: Files) -> None:
         """Start it."""
         self.kind = kind
-        self._files = {wheel.filename: wheel.data for wheel in LOCKED} if kind.packages else {}
-        lock = {"info": {}, "packages": lock_entries()}
-        if kind.core:
-            self._files["pyodide.mjs"] = b"export function loadPyodide() {}"
-            self._files["pyodide-lock.json"] = json.dumps(lock).encode()
+        self._files = {**(core if kind.core else {}), **(packages if kind.packages else {})}
         self._server = Server(self._answer) if kind.port == "open" else ClosedPort()
         self.url = f"http://{LOOPBACK}:{self._server.port}/pyodide/v{{version}}/full/"
 
@@ -176,15 +186,17 @@ class RunningCDN:
 class CDNZoo:
     """Starts CDNs when they are first wanted, and closes all of them at its end."""
 
-    def __init__(self) -> None:
-        """Start none."""
+    def __init__(self, core: Files = _CORE, packages: Files | None = None) -> None:
+        """Start none. ``core``, ``packages``: what those have that are good."""
+        wheels = {wheel.filename: wheel.data for wheel in LOCKED}
+        self._files = core, {**wheels, **(packages or {})}
         self._stack = ExitStack()
         self._running: dict[str, RunningCDN] = {}
 
     def start(self, name: str) -> RunningCDN:
         """The CDN of a kind, which is started if it does not run yet."""
         if name not in self._running:
-            self._running[name] = running = RunningCDN(KINDS[name])
+            self._running[name] = running = RunningCDN(KINDS[name], *self._files)
             self._stack.callback(running.close)
         return self._running[name]
 
@@ -192,10 +204,14 @@ class CDNZoo:
         """The base URL of a kind."""
         return self.start(name).url
 
+    def close(self) -> None:
+        """Close all of it: from then on nobody listens there."""
+        self._stack.close()
+
     def __enter__(self) -> Self:
         """Return the zoo itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
         """Close all of it."""
-        self._stack.close()
+        self.close()

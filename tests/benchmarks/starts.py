@@ -1,0 +1,133 @@
+"""How long Python takes to start through the loader, and straight from a good CDN, in turns.
+
+    python -m tests.benchmarks.starts [--engine chromium,firefox] [--rounds 7] [--mbit 0]
+
+Each start is a new page with nothing cached, whose own server is connected, and whose CDN is not.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from pyodide_mirror import CDN
+from pyodide_mirror.loader import LocalFolder, write_loader
+from tests.benchmarks.link import Link, Network
+from tests.benchmarks.report import machine
+from tests.conformance.peers import text
+from tests.support import provision
+from tests.support.engines import ENGINES, Engine
+from tests.support.pages import PageServer
+from tests.zoo.cdns import CDNZoo
+
+STRAIGHT, LOADER, DEAD = "straight", "loader", "three dead ahead"
+TARGETS = {LOADER: 1.05, DEAD: 1.30}
+"""What the ratio to the straight start in the same round is to be, at most."""
+_HEADERS = {"Access-Control-Allow-Origin": "*", "Cache-Control": "no-store"}
+_START = """
+for (const name of await caches.keys()) await caches.delete(name);
+const begun = performance.now();
+const {{ loadPyodide }} = await import({url});
+const pyodide = await loadPyodide();
+if (pyodide.runPython("6 * 7") !== 42) throw new Error("Python did not start");
+return performance.now() - begun;
+"""
+
+
+class Stage:
+    """An engine, and what it can start from: URLs of modules by the name of the case."""
+
+    def __init__(self, page: Engine, blank: str, modules: Mapping[str, str], cdn: Link) -> None:
+        """Take what was started."""
+        self._page = page
+        self._blank = blank
+        self._modules = modules
+        self._cdn = cdn
+
+    def start(self, case: str) -> float:
+        """Return the milliseconds of one start."""
+        with self._page.bare_tab():
+            self._page.goto(self._blank)
+            self._cdn.cut()  # what connections there are
+            self._cdn.mend()
+            code = _START.format(url=json.dumps(self._modules[case]))
+            return float(self._page.run_js(code, pyodide_checks=False))
+
+
+@contextmanager
+def stage(engine: str, network: Network) -> Iterator[Stage]:
+    """Start the engine, a site with loaders, a good CDN and dead ones, each at its line's end."""
+    dist = provision.pyodide_dist()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        near, far = stack.enter_context(Link()), stack.enter_context(Link())
+        near.network = far.network = network
+        release = stack.enter_context(PageServer(dist))
+        site = stack.enter_context(PageServer(folder))
+        zoo = stack.enter_context(CDNZoo())
+        good = _through(far, release)
+        dead = [zoo.url("hanging"), zoo.url("503"), stack.enter_context(CDNZoo()).url("hanging")]
+        (folder / "blank.html").write_text("<!doctype html><title>blank</title>")
+        for name, cdns in ((LOADER, [good]), (DEAD, [*dead, good])):
+            sources = [LocalFolder(dist), *map(CDN, cdns)]
+            lock = dist / "pyodide-lock.json"
+            write_loader(folder / name[:4], provision.PYODIDE_VERSION, sources, lock=lock)
+        own = _through(near, site)
+        modules = {name: f"{own}/{name[:4]}/pyodide.mjs" for name in (LOADER, DEAD)}
+        page = ENGINES[engine](release)
+        stack.callback(page.quit)
+        yield Stage(page, f"{own}/blank.html", {STRAIGHT: f"{good}/pyodide.mjs", **modules}, far)
+
+
+def _through(link: Link, pages: PageServer) -> str:
+    port = link.port(pages.port)
+    return pages.base_url(_HEADERS).replace(f":{pages.port}/", f":{port}/")
+
+
+def measure(engine: str, rounds: int, network: Network) -> dict[str, list[float]]:
+    """Return the milliseconds of each case by round; the first round only warms up."""
+    cases = (STRAIGHT, LOADER, DEAD)
+    found: dict[str, list[float]] = {case: [] for case in cases}
+    with stage(engine, network) as ground:
+        for number in range(rounds + 1):
+            turn = number % len(cases)
+            for case in (*cases[turn:], *cases[:turn]):
+                found[case].append(ground.start(case))
+    return {case: each[1:] for case, each in found.items()}
+
+
+def rows(found: Mapping[str, Sequence[float]]) -> list[list[str]]:
+    """A table of medians and ratios."""
+    table = [["start", "median", "ratio", "quartiles", "at most"]]
+    for case, each in found.items():
+        ratios = [one / other for one, other in zip(each, found[STRAIGHT], strict=True)]
+        low, middle, high = statistics.quantiles(ratios, n=4)
+        target = TARGETS.get(case)
+        bound = "" if target is None else f"{target:.2f}{'' if middle <= target else '  MISSED'}"
+        shown = f"{statistics.median(each):.0f} ms"
+        table.append([case, shown, f"{middle:.2f}", f"{low:.2f} to {high:.2f}", bound])
+    return table
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, and print a table for each engine."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.starts", description=main.__doc__
+    )
+    parser.add_argument("--engine", default="chromium,firefox", metavar="NAMES")
+    parser.add_argument("--rounds", type=int, default=7, choices=range(2, 1000), metavar="N")
+    parser.add_argument("--mbit", type=float, default=0.0, help="bandwidth; 0 for any")
+    given = parser.parse_args(arguments)
+    network = Network(30.0, given.mbit)
+    engines = given.engine.split(",")
+    print(machine(engines, given.rounds, str(network)))
+    for engine in engines:
+        print(f"\n{engine}: from nothing to Python")
+        print(text(rows(measure(engine, given.rounds, network))))
+
+
+if __name__ == "__main__":
+    main()

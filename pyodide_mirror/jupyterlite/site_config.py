@@ -26,10 +26,13 @@ _FROM_WORKER: Final = f"{'../' * len(_WORKER_FOLDER.split('/'))}{PYPI}/"
 _OURS: Final = re.compile(rf"{re.escape(_FROM_WORKER)}{MADE.pattern}")
 _INDEX_URL: Final = f"./{PYPI}/all.json"
 _OPTIONS, _PACKAGES, _INDEXES = "loadPyodideOptions", "packages", "pipliteUrls"
-_URL: Final = "pyodideUrl"
+_URL, _INDEX = "pyodideUrl", "indexURL"
 _PYODIDE_ADDON: Final = "jupyterlite-pyodide-kernel-pyodide"
 _PYODIDE: Final = "static/pyodide"
 """The folder of a site's own Pyodide, below its source and its output."""
+LOADER: Final = "static/pyodide-mirror"
+"""The loader's folder, below a site's output."""
+_LOADER_URL: Final = f"./{LOADER}/pyodide.mjs"
 _OWN_PYODIDE: Final = re.compile(rf"\./{_PYODIDE}/pyodide\.m?js")
 
 
@@ -47,19 +50,34 @@ class SiteConfig:
 
     def python(self) -> str:
         """The tag of the kernels' Python, like ``cp314``; "" where it cannot be known now."""
+        other = self.other_pyodide()
+        if other == _PYODIDE:
+            return _python_of(self._source / _PYODIDE / "pyodide-lock.json")
+        return "" if other else _tag(self._constants().PYODIDE_PYTHON_VERSION)
+
+    def pyodide_version(self) -> str:
+        """The version of Pyodide that kernels take where the owner names none.
+
+        "" for kernels that load no module: those of JupyterLite 0.7.
+        """
+        constants = self._constants()
+        return str(constants.PYODIDE_VERSION) if hasattr(constants, "PYODIDE_MJS") else ""
+
+    @staticmethod
+    def _constants() -> Any:
+        from jupyterlite_pyodide_kernel import constants  # it may not be here
+
+        return constants
+
+    def other_pyodide(self) -> str:
+        """The setting that has kernels take Pyodide from elsewhere than from their CDN, or ""."""
         addon = self._addon.manager._addons.get(_PYODIDE_ADDON)  # noqa: SLF001  # see addon.py
         urls = set(self._pyodide_urls())
         if any(not _OWN_PYODIDE.fullmatch(url) for url in urls):
-            return ""
+            return f"{_URL} or {_INDEX}"
         if addon and (self._source / _PYODIDE).is_dir():
-            return _python_of(self._source / _PYODIDE / "pyodide-lock.json")
-        if urls or getattr(addon, "pyodide_url", None):
-            return ""
-        from jupyterlite_pyodide_kernel.constants import (  # it may not be here
-            PYODIDE_PYTHON_VERSION,
-        )
-
-        return _tag(PYODIDE_PYTHON_VERSION)
+            return _PYODIDE
+        return _URL if urls else "--pyodide" if getattr(addon, "pyodide_url", None) else ""
 
     def _pyodide_urls(self) -> Iterator[str]:
         """The places of Pyodide that the owner has named, and those of the build before."""
@@ -70,8 +88,24 @@ class SiteConfig:
             for name in (JUPYTERLITE_JSON, JUPYTERLITE_IPYNB)
         ]
         for path in [*sources, *self._files()]:
-            named = (self._settings(path).get(_URL), self._options(path).get("indexURL"))
-            yield from map(str, filter(None, named))
+            named = (self._settings(path).get(_URL), self._options(path).get(_INDEX))
+            yield from (str(url) for url in named if url and url != _LOADER_URL)
+
+    def has_loader(self) -> bool:
+        """Whether kernels take Pyodide from the loader's folder."""
+        return self._settings(self._output / JUPYTERLITE_JSON).get(_URL) == _LOADER_URL
+
+    def use_loader(self, *, wanted: bool) -> None:
+        """Have kernels take Pyodide from the loader's folder, or no longer."""
+        if wanted == self.has_loader():
+            return
+        path = self._output / JUPYTERLITE_JSON
+        settings = self._settings(path)
+        if wanted:
+            settings[_URL] = _LOADER_URL
+        else:
+            del settings[_URL]
+        self._write(path, settings)
 
     def loaded_wheels(self) -> set[str]:
         """The file names of our wheels among the packages that kernels load first."""

@@ -38,6 +38,21 @@ def add_parser(commands: Any) -> None:
         metavar="VERSION",
         help="the version of Pyodide (default: %(default)s)",
     )
+    _add_sources(loader)
+    loader.add_argument(
+        "--timeout",
+        type=argument(seconds),
+        default=5.0,
+        metavar="SECONDS",
+        help="until a CDN's first byte, and from each byte to the next (default: %(default)g)",
+    )
+    loader.add_argument(
+        "--force", action="store_true", help="also write into a folder that holds other things"
+    )
+    loader.set_defaults(run=_loader)
+
+
+def _add_sources(loader: argparse.ArgumentParser) -> None:
     loader.add_argument(
         "--cdn",
         action="append",
@@ -58,17 +73,6 @@ def add_parser(commands: Any) -> None:
     loader.add_argument(
         "--lock", metavar="FILE", help="a lock file of your own in place of the release's"
     )
-    loader.add_argument(
-        "--timeout",
-        type=argument(seconds),
-        default=5.0,
-        metavar="SECONDS",
-        help="until a CDN's first byte, and from each byte to the next (default: %(default)g)",
-    )
-    loader.add_argument(
-        "--force", action="store_true", help="also write into a folder that holds other things"
-    )
-    loader.set_defaults(run=_loader)
 
 
 def _known_version(text: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pyodide_mirror.model import CDN, Mirror
-from pyodide_mirror.own_wheels import as_pages_get_it, page_wheel
+from pyodide_mirror.own_wheels import COMPILED_FOR, as_pages_get_it, compiled_wheel, page_wheel
 
 from .core import CoreFile, core_files
 from .sources import LoaderError, LocalFolder, Source, fetch_core
@@ -29,9 +29,6 @@ AT_PAGE_TIME: Final = ("pyodide.asm.wasm", "python_stdlib.zip")
 _SCRIPTS: Final = ("pyodide.asm.mjs", "pyodide.asm.js")
 _COMMENT: Final = re.compile(r"\s*(//.*|/\*\* .* \*/)")
 _FIXED: Final = "const FIXED = {};"
-_MARK: Final = (
-    "// Loads Pyodide from whichever CDN can be read. Written by `pyodide-mirror loader`."
-)
 
 
 class Written(NamedTuple):
@@ -105,8 +102,8 @@ def write_loader(  # noqa: PLR0913  # each is a setting of its own
 def _check_target(target: Path, *, force: bool) -> None:
     if target.exists() and not target.is_dir():
         raise LoaderError(f"{target} is a file; give the folder to write another name")
-    ours = target / MODULE
-    if ours.is_file() and ours.read_bytes().startswith(_MARK.encode()):
+    mark = _source("pyodide.js").partition("\n")[0]
+    if (target / MODULE).is_file() and (target / MODULE).read_bytes().startswith(mark.encode()):
         return
     if target.is_dir() and any(target.iterdir()) and not force:
         raise LoaderError(
@@ -179,13 +176,7 @@ def _modules(
     mirrors: Sequence[str],
 ) -> dict[str, bytes]:
     """Pyodide's files, our wheel and our modules by name, the one that names the others last."""
-    try:
-        wheel_name, wheel = page_wheel()
-    except PackageNotFoundError:
-        raise LoaderError(
-            "pyodide-mirror runs without being installed, so that its own wheel cannot be made;"
-            " install it with `pip install pyodide-mirror`"
-        ) from None
+    wheel_name, wheel = _wheel(settings["version"])
     script = next(name for name in _SCRIPTS if name in core)
     more = {
         "wheel": {"name": wheel_name, "integrity": _integrity(wheel), "size": len(wheel)},
@@ -213,9 +204,21 @@ def _modules(
     }
 
 
+def _wheel(version: str) -> tuple[str, bytes]:
+    """Our wheel for that Pyodide, whose modules are compiled where that was done."""
+    python = f"cp{version.partition('.')[0]}"  # since 314 its first number is that of Python
+    try:
+        return (compiled_wheel(python) if python in COMPILED_FOR else None) or page_wheel()
+    except PackageNotFoundError:
+        raise LoaderError(
+            "pyodide-mirror runs without being installed, so that its own wheel cannot be made;"
+            " install it with `pip install pyodide-mirror`"
+        ) from None
+
+
 def _javascript(name: str, settings: Mapping[str, Any]) -> bytes:
     """A module of ours with its settings, and of its comments those that its users want."""
-    first, *lines = resources(__package__).joinpath(name).read_text("utf-8").splitlines()
+    first, *lines = _source(name).splitlines()
     kept = [re.sub(" // .*", "", line) for line in lines if not _COMMENT.fullmatch(line)]
     # JSON in ASCII is always JavaScript: nothing in it can end a comment or a string.
     fixed = f"const FIXED = {json.dumps(dict(settings), separators=(',', ':'))};"
@@ -224,10 +227,14 @@ def _javascript(name: str, settings: Mapping[str, Any]) -> bytes:
 
 def _start() -> str:
     """What Python runs in a page, without what only its readers want."""
-    source = resources(__package__).joinpath("start.py").read_bytes()
+    source = _source("start.py").encode()
     lines = as_pages_get_it("start.py", source).decode().splitlines()
     unused = ("from __future__", "from typing")
     return "\n".join(line for line in lines if line.strip() and not line.startswith(unused))
+
+
+def _source(name: str) -> str:
+    return resources(__package__).joinpath(name).read_text("utf-8")
 
 
 def _integrity(content: bytes) -> str:

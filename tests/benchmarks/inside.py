@@ -12,23 +12,29 @@ from importlib.metadata import distributions
 
 import js
 import micropip
+from pyodide.code import run_js
+from pyodide.ffi import to_js
 
 import pyodide_mirror
 from pyodide_mirror.api import SESSION
 from pyodide_mirror.installing import mirror_client
+from pyodide_mirror.probing.race import MAX_AT_ONCE
 
 
 class Stage:
     """Installs a project by any of the kinds below.
 
     ``url``: the good mirror's index URL with `/0/` in it, for a visit. ``bad``: index URLs of bad
-    mirrors. Kinds return seconds, or None when the install failed.
+    mirrors, ``hanging``: those of them that never answer. Kinds return seconds, or None when the
+    install failed.
     """
 
-    def __init__(self, project: str, url: str, bad: list[str]) -> None:
+    def __init__(self, project: str, url: str, bad: list[str], hanging: list[str]) -> None:
         self.project = project
         self.url = url
         self.bad = bad
+        self.answering = [url for url in bad if url not in hanging]
+        self.places = MAX_AT_ONCE - len(hanging)
         self.visits = 0
 
     # --- by plain micropip ---
@@ -77,6 +83,17 @@ class Stage:
         finally:
             mirror_client.FRESH = before
 
+    # --- by the browser alone ---
+
+    async def floor(self) -> float:
+        """The requests that tell what is wrong with the bad mirrors that answer, and no Python."""
+        return await seconds(_ask_all(to_js(self.answering), self.places))
+
+    async def floor_of_nine(self) -> float:
+        """Those for the first nine."""
+        answering = [url for url in self.answering if url in self.bad[:9]]
+        return await seconds(_ask_all(to_js(answering), self.places))
+
     # --- in turn ---
 
     async def run(self, kinds: list[str]) -> str:
@@ -85,7 +102,8 @@ class Stage:
         for kind in kinds:
             await clean()
             took = await getattr(self, kind)()
-            found[kind] = took, None if took is None else installed()
+            installs = took is not None and not kind.startswith("floor")
+            found[kind] = took, installed() if installs else None
         await clean()
         return json.dumps(found)
 
@@ -111,6 +129,23 @@ class Stage:
 
     def _ours(self, *mirrors: str) -> Awaitable[object]:
         return pyodide_mirror.install(self.project, mirrors=mirrors)
+
+
+# A failure is followed by a request whose answer no page can read.
+_ask_all = run_js("""
+async (urls, places) => {
+    const ask = async (url, mode) => {
+        const options = { mode, cache: "no-store", headers: { Accept: "text/html" } };
+        return (await fetch(`${url}/bench-canary/`, options)).text();
+    };
+    const waiting = [...urls];
+    const take = async () => {
+        for (let url = waiting.shift(); url; url = waiting.shift())
+            await ask(url, "cors").catch(() => ask(url, "no-cors")).catch(() => "unreachable");
+    };
+    await Promise.all(Array.from({ length: places }, take));
+}
+""")
 
 
 async def seconds(work: Awaitable[object]) -> float:

@@ -32,6 +32,8 @@ KINDS = {
     "probe included": "ours",
     "nine bad ahead": "ours_after_nine",
     "99 bad ahead": "ours_after",
+    "nine bad, browser alone": "floor_of_nine",
+    "99 bad, browser alone": "floor",
     "configured before": "ours_configured",
     "repeat visit": "ours_repeat",
     "offline": "ours_offline",
@@ -74,6 +76,7 @@ class Stage:
     page: Engine
     url: str
     bad: list[str]
+    hanging: list[str]
 
 
 @contextmanager
@@ -84,7 +87,8 @@ def stage(engine: str) -> Iterator[Stage]:
         page = ENGINES[engine](pages)
         try:
             bad = [zoo.start(name, latency=LATENCY).url for name in BAD]
-            yield Stage(page, mirror.url(), bad)
+            hanging = [url for url, name in zip(bad, BAD, strict=True) if name == "hangs"]
+            yield Stage(page, mirror.url(), bad, hanging)
         finally:
             page.quit()
 
@@ -131,9 +135,8 @@ def _installs(
     # Each comes first once, as far as there are rounds: being first is no privilege.
     turn %= len(kinds)
     order = [KINDS[kind] for kind in (*kinds[turn:], *kinds[:turn])]
-    code = (
-        f"{_INSIDE.read_text()}\n\nawait Stage(*{[project, ground.url, ground.bad]}).run({order})"
-    )
+    given = [project, ground.url, ground.bad, ground.hanging]
+    code = f"{_INSIDE.read_text()}\n\nawait Stage(*{given}).run({order})"
     found = json.loads(ground.page.run_async(code))
     results = {what for _, what in found.values() if what is not None}
     if len(results) != 1:

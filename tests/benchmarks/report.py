@@ -29,6 +29,8 @@ IMPORT_SECONDS = 0.05
 
 MIRRORS = {"probe included": 1, "nine bad ahead": 10, "99 bad ahead": 100}
 """Kinds by the number of mirrors that are given."""
+FLOORS = {"nine bad ahead": "nine bad, browser alone", "99 bad ahead": "99 bad, browser alone"}
+"""How long the browser takes for the requests to bad mirrors that answer, without any Python."""
 BASES = {"repeat visit": REPEAT, "offline": REPEAT}
 """What a kind is compared with, where it is not `PLAIN`."""
 
@@ -71,6 +73,8 @@ def _installs(browser: str, case: str, kinds: dict[str, list[float | None]]) -> 
     rows = [["install", "median", "ratio", "quartiles", "at most"]]
     missed = 0
     for kind, rounds in kinds.items():
+        if kind in FLOORS.values():
+            continue
         seconds = [one for one in rounds if one is not None]
         if len(seconds) < len(rounds):
             rows.append([kind, "fails", "", f"{len(rounds) - len(seconds)} of {len(rounds)}", ""])
@@ -87,7 +91,7 @@ def _installs(browser: str, case: str, kinds: dict[str, list[float | None]]) -> 
 
 def _growth(browser: str, case: str, kinds: dict[str, list[float | None]]) -> Table:
     """Show what mirrors cost that stand ahead of the good one."""
-    rows = [["mirrors", "median", "more than with one", "for each bad one"]]
+    rows = [["mirrors", "median", "more than with one", "for each bad one", "browser alone"]]
     (first, _), *_ = MIRRORS.items()
     for kind, count in MIRRORS.items():
         pairs = [
@@ -95,7 +99,9 @@ def _growth(browser: str, case: str, kinds: dict[str, list[float | None]]) -> Ta
         ]
         more = statistics.median(one - base for one, base in pairs) * 1000
         each = f"{more / (count - 1):.1f} ms" if count > 1 else ""
-        rows.append([str(count), _ms([one for one, _ in pairs]), f"{more:.0f} ms", each])
+        floor = [one for one in kinds[FLOORS[kind]] if one] if kind in FLOORS else []
+        least = f"{statistics.median(floor) * 1000 / (count - 1):.1f} ms" if floor else ""
+        rows.append([str(count), _ms([one for one, _ in pairs]), f"{more:.0f} ms", each, least])
     return Table(f"{browser}: {case}, through the last of many mirrors", rows)
 
 

@@ -29,6 +29,9 @@ def prepare(**settings: Any) -> None:
 
         activate(session, **settings)
 
+    if (default := sys.modules.get("pyodide_mirror.api.default")) is not None:
+        configure(default.SESSION)  # something has been installed already
+        return
     packages = PackageHook()
     packages.default = _first_request
     packages.install()

@@ -1,13 +1,16 @@
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from pyodide_mirror.loader import CORE_FILES
 from tests.jupyterlite import sites
 from tests.jupyterlite.browser import END, Browser, Page, address
 from tests.support.compiled import compiled
 from tests.support.pages import PageServer
 from tests.support.wheels import make_wheel
+from tests.zoo.cdns import ARRAYS, CDNZoo, lock_entries
 from tests.zoo.zoo import Zoo
 
 ISOLATED = {
@@ -21,6 +24,8 @@ LOADER = """
 import sys
 print("Loaded by", type(sys.modules["pyodide_mirror.api.session"].__loader__).__name__)
 """
+NUMBERS = "import zoo_arrays\nprint('The value is', zoo_arrays.VALUE)"
+"""What it imports is in Pyodide's lock file; nothing else has the kernel load it."""
 FORGET = """
 import micropip, sys
 micropip.uninstall(["zoo-root", "zoo-dep-a", "zoo-dep-b"])
@@ -94,6 +99,42 @@ def older_site(root: Path, zoo: Zoo) -> str:
     without = "raise ModuleNotFoundError('there is no sqlite3 here')"
     put_wheel(root / "older", "sqlite3", {"sqlite3.py": without})
     return build(root, zoo, "older", ["relative-urls"], release=sites.OLDER)
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with Pyodide, what kernels need, and a lock file with more that a CDN may have."""
+    folder = tmp_path_factory.mktemp("dist")
+    for path in compiled(sites.kernel_dist()).iterdir():
+        (folder / path.name).symlink_to(path)
+    lock = json.loads((folder / "pyodide-lock.json").read_text())
+    lock["packages"] |= lock_entries()
+    (folder / "pyodide-lock.json").unlink()
+    (folder / "pyodide-lock.json").write_text(json.dumps(lock))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cdns(dist: Path) -> Iterator[CDNZoo]:
+    """CDNs; the good ones have all of that."""
+    files = {path.name: path.read_bytes() for path in dist.iterdir() if path.is_file()}
+    with CDNZoo({name: files[name] for name in CORE_FILES if name in files}, files) as zoo:
+        yield zoo
+
+
+@pytest.fixture(scope="module")
+def loading_site(root: Path, zoo: Zoo, cdns: CDNZoo, dist: Path) -> str:
+    """A site that has Pyodide from CDNs, of which the last one alone is good."""
+    addon = {
+        "mirrors": [zoo.url("closed-port"), zoo.url("relative-urls")],
+        "canary": "zoo-canary",
+        "cdns": [cdns.url(name) for name in ("hanging", "503", "wrong-bytes", "good")],
+        "loader": str(dist),
+    }
+    cells = [NUMBERS, "%pip install zoo-root", USE, LOADER]
+    folder = sites.write_site(root / "loads", addon=addon, notebooks={"loads.ipynb": cells})
+    ours = str(sites.package_for(dist))
+    return f"/{sites.built(folder, PYTHONPATH=ours).relative_to(root)}"
 
 
 def put_wheel(folder: Path, name: str, modules: Mapping[str, str]) -> None:
@@ -224,6 +265,21 @@ def test_what_owner_and_user_have_said_is_respected(
     assert text.split() == ["PiplitePyPIDisabled", *SEEN.split(), *END.split()]
     assert zoo["relative-urls"].requests == ()
     assert zoo["healthy"].requests
+
+
+def test_kernels_start_and_install_when_the_first_three_cdns_are_dead(
+    browser: Browser, server: PageServer, loading_site: str, cdns: CDNZoo
+) -> None:
+    """With Pyodide, its packages and those that a cell imports from the last CDN."""
+    url = address(server.base_url() + loading_site, "notebooks", path="loads.ipynb")
+    with browser.open(url) as page:
+        for restart in (False, True):
+            shown = page.run_notebook("loads.ipynb", restart=restart)
+            numbers, _, seen, loaded = (text.strip() for text in shown)
+            assert numbers == "The value is zoo-arrays 1.0"
+            assert seen == SEEN
+            assert loaded == "Loaded by CompiledFinder"
+    assert {"pyodide.asm.wasm", ARRAYS.filename} <= {*cdns.start("good").asked}
 
 
 def test_a_site_of_jupyterlite_0_7_installs_as_well(

@@ -234,7 +234,8 @@ def jupyter_lite(
     """Run ``jupyter lite`` in a site's folder and return its status and its output.
 
     ``python`` is that of another environment than `environment`'s. Nothing of the machine's own
-    Jupyter configuration is seen.
+    Jupyter configuration is seen, and no loader is written unless the site's settings or
+    ``environ`` say so.
     """
     with tempfile.TemporaryDirectory() as home:
         return subprocess.run(
@@ -247,6 +248,7 @@ def jupyter_lite(
                     "JUPYTER_CONFIG_DIR": home,
                     "JUPYTER_NO_CONFIG": "1",
                     "PYTHONPATH": str(package()),
+                    "JUPYTERLITE_NO_PYODIDE_MIRROR_LOADER": "1",  # which would ask CDNs
                     **(environ or {}),
                 }
             ),
@@ -280,14 +282,10 @@ def jupyter_lite_without_code(
     python: Path | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> "subprocess.CompletedProcess[str]":
-    """Run ``jupyter lite`` for a site that nobody looks at, at a time that is always the same.
-
-    Without the loader, unless ``environ`` takes that back.
-    """
+    """Run ``jupyter lite`` for a site that nobody looks at, at a time that is always the same."""
     fixed = {
         "JUPYTERLITE_APP_ARCHIVE": str(small_archive(release)),
         "SOURCE_DATE_EPOCH": "1700000000",
-        "JUPYTERLITE_NO_PYODIDE_MIRROR_LOADER": "1",  # which would ask CDNs
     }
     return jupyter_lite(
         folder,

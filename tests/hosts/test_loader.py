@@ -1,0 +1,86 @@
+"""Hosts that have a setting for the place of Pyodide, and the loader in that place."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from pyodide_mirror import CDN, Mirror
+from pyodide_mirror.loader import CORE_FILES, CoreFile, LocalFolder, write_loader
+from pyodide_mirror.loader import folder as loader_folder
+from tests.hosts.pyscript import pyscript
+from tests.hosts.stage import EXAMPLES, ISOLATED, Site, browsing, mirrors, result
+from tests.jupyterlite.browser import Browser
+from tests.support import provision
+from tests.support.compiled import compiled_dist
+from tests.zoo.cdns import CDNZoo
+from tools.core_digests import measured
+
+DEAD = ("hanging", "503", "wrong-bytes")
+
+
+@pytest.fixture(scope="module")
+def urls() -> Iterator[Mapping[str, str]]:
+    with mirrors() as urls:
+        yield urls
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browsing() as browser:
+        yield browser
+
+
+def cdns_with(dist: Path) -> CDNZoo:
+    """CDNs; the good ones have this Pyodide."""
+    files = {path.name: path.read_bytes() for path in dist.iterdir() if path.is_file()}
+    return CDNZoo({name: files[name] for name in CORE_FILES if name in files}, files)
+
+
+class Writer:
+    """Writes loaders for Pyodides of tests, which are no releases: their Python is compiled."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+
+    def __call__(
+        self, folder: Path, dist: Path, version: str, cdns: CDNZoo, mirrors: Mapping[str, str]
+    ) -> None:
+        """Write one, with dead CDNs before the good one."""
+        core = {name: CoreFile(name, *each) for name, each in measured(dist, version).items()}
+        self._monkeypatch.setattr(loader_folder, "core_files", lambda _: core)
+        sources = [LocalFolder(dist), *(CDN(cdns.url(name)) for name in (*DEAD, "good"))]
+        indexes = [Mirror(url) for url in mirrors.values()]
+        write_loader(folder, version, sources, mirrors=indexes)
+
+
+@pytest.fixture
+def write(monkeypatch: pytest.MonkeyPatch) -> Writer:
+    return Writer(monkeypatch)
+
+
+@pytest.mark.parametrize(("where", "visits"), [("main thread", 2), ("worker", 1)])
+def test_pyscript_starts_and_installs_when_the_first_three_cdns_are_dead(
+    where: str,
+    visits: int,
+    tmp_path: Path,
+    urls: Mapping[str, str],
+    browser: Browser,
+    write: Writer,
+) -> None:
+    """And on the second visit again, for which PyScript makes a lock file of its own."""
+    shutil.copytree(EXAMPLES / "pyscript-loader", tmp_path, dirs_exist_ok=True)
+    index, headers = tmp_path / "index.html", {}
+    if where == "worker":
+        index.write_text(index.read_text().replace('type="py"', 'type="py" worker'))
+        headers = ISOLATED
+    dist = compiled_dist()
+    with cdns_with(dist) as cdns, Site(tmp_path, pyscript=pyscript()) as site:
+        write(tmp_path / "py", dist, provision.PYODIDE_VERSION, cdns, urls)
+        for _ in range(visits):
+            with browser.open(f"{site.base_url(headers)}/index.html") as page:
+                report, width = result(page)
+            assert report.startswith("Python 3.14")
+            assert width > 0
+        assert "pyodide.asm.wasm" in cdns.start("good").asked

@@ -154,14 +154,6 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
-def bench_loader(session: nox.Session) -> None:
-    """Measure starts of Python through the loader and straight from a good CDN, in turns."""
-    install(session, "test")
-    ground(session)
-    session.run("python", "-m", "tests.benchmarks.starts", *session.posargs)
-
-
-@nox.session
 def bench_startup(session: nox.Session) -> None:
     """Measure from a ready Pyodide to a package in use, through us and plain micropip."""
     install(session, "test")

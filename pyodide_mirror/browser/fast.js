@@ -26,28 +26,54 @@
 	];
 
 	// Answers with [status, url, headers, body, digest, checked], or [-1, name, message] for an
-	// error and [-2] for too much: a rejected promise might never reach Python, and its null has two
-	// meanings. A body that is text is a lean page, of which `checked` says what `lean` says.
+	// error, [-2] for too much and [-3] for too late: a rejected promise might never reach Python,
+	// and its null has two meanings. A body that is text is a lean page, of which `checked` says
+	// what `lean` says.
 	async function request(url, options, want, onHead, onMore) {
+		const limit = startLimit(want);
 		try {
-			const response = await fetch(url, options);
+			const { signal } = want.controller;
+			const response = await fetch(url, { ...options, signal });
 			if (options.mode === "no-cors") return [0];
 			if (!want.live) return [-1, "AbortError", "nobody waits any more"];
 			onHead(response.status, response.headers.get("content-length") ?? "");
 			const headers = JSON.stringify([...response.headers]);
-			const bytes = await read(response.body, want, onMore);
+			const bytes = await read(response.body, want, onMore, limit);
 			if (bytes === null) return [-2];
+			limit.end();
 			const page = want.lean && bytes.length >= want.leanFrom ? lean(bytes) : null;
 			const digest = want.digest && bytes.length >= want.digestFrom ? await sha256(bytes) : "";
 			const [body, checked] = page ?? [bytes, false];
 			return [response.status, response.url, headers, body, digest, checked];
 		} catch (error) {
+			if (limit.passed) return [-3];
 			return [-1, String(error?.name), String(error?.message ?? error)];
+		} finally {
+			limit.end();
 		}
 	}
 
+	// The time limit of a request, which ends it: for the whole, or with `want.stall` from each part
+	// of the answer to the next. Timers of Python's event loop would cost more, and cannot be cleared.
+	function startLimit(want) {
+		const limit = { passed: false };
+		const pass = () => {
+			limit.passed = true;
+			want.controller.abort();
+		};
+		const start = () => setTimeout(pass, Math.min(want.timeout, 2 ** 31 - 1)); // later ones are at once
+		let timer = start();
+		limit.end = () => clearTimeout(timer);
+		limit.renew = () => {
+			if (!want.stall) return;
+			clearTimeout(timer);
+			timer = start();
+		};
+		return limit;
+	}
+
 	// The whole body, or null for one that is larger than wanted.
-	async function read(body, want, onMore) {
+	async function read(body, want, onMore, limit) {
 		if (!body) return new Uint8Array(0);
 		const reader = body.getReader();
 		const parts = [];
@@ -63,6 +89,7 @@
 			for (;;) {
 				const { done, value } = await reader.read();
 				if (done) break;
+				limit.renew();
 				size += value.length;
 				if (size > want.maxBytes) {
 					reader.cancel().catch(() => {});

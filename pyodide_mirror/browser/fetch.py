@@ -35,6 +35,7 @@ _log = logging.getLogger(__name__)
 
 _FAILED: Final = -1  # what fast.js answers instead of a status
 _TOO_LARGE: Final = -2
+_TOO_LATE: Final = -3
 _LEAN_FROM: Final = 16_384
 """Bytes from which a page is worth a detour through JavaScript."""
 _DIGEST_FROM: Final = 65_536
@@ -57,8 +58,7 @@ class FetchTransport:
         try:
             with self._policies.watch(request.url) as blocked:
                 try:
-                    async with asyncio.timeout(request.timeout) as limit:
-                        return await reader.read(js_controller.signal, limit)
+                    return await reader.read(js_controller)
                 except TimeoutError:
                     raise timed_out(request.timeout, reader.received) from None
                 except Rejected as error:
@@ -82,8 +82,9 @@ class _Reader:
         self.received: int | None = None
         self.limit: asyncio.Timeout | None = None
 
-    async def read(self, js_signal: Any, limit: asyncio.Timeout) -> Response:
-        request, self.limit = self.request, limit
+    async def read(self, js_controller: Any) -> Response:
+        """The answer; TimeoutError when the request's time is over."""
+        request = self.request
         js_options = to_js_object(
             mode="no-cors" if request.opaque else "cors",
             credentials=request.credentials,
@@ -91,11 +92,15 @@ class _Reader:
             # Whether a mirror works now is not for the HTTP cache to say.
             cache="no-store" if request.opaque else "no-cache",
         )
-        js_options.signal = js_signal
         js_fast = fast()
         if js_fast is None:
-            return await self._read_slowly(js_options)
+            js_options.signal = js_controller.signal
+            async with asyncio.timeout(request.timeout) as self.limit:
+                return await self._read_slowly(js_options)
         js_want = to_js_object(
+            controller=js_controller,
+            timeout=request.timeout * 1000,
+            stall=request.stall,
             maxBytes=request.max_bytes,
             every=_PROGRESS_MS,
             lean=request.lean,
@@ -114,6 +119,8 @@ class _Reader:
         return self._response(*js_answer)
 
     def _response(self, status: int, *parts: Any) -> Response:
+        if status == _TOO_LATE:
+            raise TimeoutError
         if status == _TOO_LARGE:
             raise too_large(self.request.max_bytes)
         if status == _FAILED:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyodide_mirror.edge import DEFAULT_NAME, EdgeError, learn_file_hosts, write_folder
+from pyodide_mirror.edge import (
+    DEFAULT_NAME,
+    EdgeError,
+    has_releases,
+    learn_file_hosts,
+    write_folder,
+)
 from pyodide_mirror.mirrors import PYPI_URL
-from pyodide_mirror.model import check_index_url, check_origin
+from pyodide_mirror.model import check_cdn, check_index_url, check_origin
 
 from .options import add_probe_options, argument
 
@@ -36,6 +43,13 @@ def add_parser(commands: Any) -> None:
         type=argument(_check_allowed),
         metavar="ORIGIN",
         help="origin whose pages may read the answers; may be given several times (default: all)",
+    )
+    edge.add_argument(
+        "--cdn",
+        type=argument(check_cdn),
+        metavar="URL",
+        help="base URL of a CDN with Pyodide's files, {version} standing for its version, which are"
+        " passed on as well (default: none)",
     )
     edge.add_argument(
         "--name", default=DEFAULT_NAME, help="name of the Worker (default: %(default)s)"
@@ -79,6 +93,7 @@ def _edge(given: argparse.Namespace) -> int:
             file_hosts=hosts,
             files=given.files,
             allow_origins=given.allow_origin or ("*",),
+            cdn=given.cdn.base_url if given.cdn else "",
             name=given.name,
             force=given.force,
         )
@@ -89,9 +104,18 @@ def _edge(given: argparse.Namespace) -> int:
     print(
         f"{given.folder}: a mirror of {upstream}\n"
         f"file hosts: {', '.join(hosts) or 'its own'}\n"
+        f"{_about_pyodide(given)}"
         f"next: cd {given.folder} && npx wrangler dev    (to try it; README.md says how to deploy)"
     )
     return 0
+
+
+def _about_pyodide(given: argparse.Namespace) -> str:
+    if not given.cdn:
+        return ""
+    script = Path(given.folder, "snippet.js").read_text("utf-8")
+    left_out = "" if has_releases(script) else " (not in snippet.js, which would be too large)"
+    return f"Pyodide's files: {given.cdn.base_url}{left_out}\n"
 
 
 async def _learn(upstream: str, given: argparse.Namespace) -> tuple[str, ...]:

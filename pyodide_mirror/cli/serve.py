@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from pyodide_mirror.model import check_cdn
 from pyodide_mirror.server import DEFAULT_CACHE_SIZE, DEFAULT_TIMEOUT, UPSTREAMS_VARIABLE
 
 from .options import argument, network, port, seconds, size
@@ -19,7 +20,8 @@ def add_parser(commands: Any) -> None:
         "serve",
         help="serve an index for browsers, over a folder of wheels and other indexes",
         description="Serve http://HOST:PORT/simple/ for micropip, pip and uv. A project in FOLDER"
-        " is answered from it alone; any other goes to the upstreams in order.",
+        " is answered from it alone; any other goes to the upstreams in order. Also serve Pyodide"
+        " and its packages, at http://HOST:PORT/pyodide/v{version}/full/.",
         epilog=f"Upstreams that need a password: ~/.netrc, or {UPSTREAMS_VARIABLE} in the"
         " environment, which may hold URLs with user:password@. Needs pyodide-mirror[serve].",
     )
@@ -35,7 +37,7 @@ def add_parser(commands: Any) -> None:
     )
     _add_address_options(serve)
     _add_client_options(serve)
-    serve.set_defaults(run=_serve)
+    serve.set_defaults(run=_serve, error=serve.error)
 
 
 def _add_address_options(serve: argparse.ArgumentParser) -> None:
@@ -78,7 +80,21 @@ def _add_upstream_options(serve: argparse.ArgumentParser) -> None:
         metavar="URL",
         help=f"index URL, may be repeated (default: {UPSTREAMS_VARIABLE}, else PyPI)",
     )
-    which.add_argument("--offline", action="store_true", help="ask no upstream at all")
+    which.add_argument("--offline", action="store_true", help="ask no upstream and no CDN at all")
+    serve.add_argument(
+        "--cdn",
+        action="append",
+        type=argument(check_cdn),
+        metavar="URL",
+        help="base URL of a CDN with Pyodide's files, {version} standing for its version, may be"
+        " repeated (default: the known ones)",
+    )
+    serve.add_argument(
+        "--pyodide",
+        action="append",
+        metavar="DIR",
+        help="unpacked release of Pyodide, served before what CDNs have, may be repeated",
+    )
     serve.add_argument(
         "--timeout",
         type=argument(seconds),
@@ -89,6 +105,8 @@ def _add_upstream_options(serve: argparse.ArgumentParser) -> None:
 
 
 def _serve(given: argparse.Namespace) -> int:
+    if given.offline and given.cdn:
+        given.error("argument --cdn: not allowed with argument --offline")
     try:
         from pyodide_mirror.server import run_server
     except ModuleNotFoundError as error:

@@ -9,6 +9,6 @@ from pyodide_mirror._lazy import hand_on
 
 if TYPE_CHECKING:
     from .file_hosts import learn_file_hosts
-    from .folder import DEFAULT_NAME, EdgeError, worker_source, write_folder
+    from .folder import DEFAULT_NAME, EdgeError, has_releases, worker_source, write_folder
 
 __getattr__, __dir__, __all__ = hand_on(__name__)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pyodide_mirror import __version__
 from pyodide_mirror.api import check_choice
-from pyodide_mirror.model import check_index_url, check_origin, origin
+from pyodide_mirror.model import check_cdn, check_index_url, check_origin, origin
 from pyodide_mirror.own_wheels import page_wheels, whole_wheel
 
 if TYPE_CHECKING:
@@ -25,11 +25,16 @@ if TYPE_CHECKING:
 
 COMPATIBILITY_DATE: Final = "2026-06-01"
 """The behaviour of Cloudflare's runtime that the worker was tested with (``tests/edge``)."""
+_LEFT_OUT: Final = " **It leaves out Pyodide's releases** (`CDN`)."
 SNIPPET_BYTES: Final = 32_000
 """The size limit of a Snippet: 32 KB, which some read as a multiple of 1,000."""
 DEFAULT_NAME: Final = "pyodide-mirror"
 _MARK: Final = "// Written by `pyodide-mirror edge`"
 _FIXED: Final = "const FIXED = {};"
+_RELEASES: Final = re.compile(
+    r"^// --- releases of Pyodide$.*?(?=^// --- )|^[^\n]* // CDN\n", re.MULTILINE | re.DOTALL
+)
+"""What the worker can do without: the files of Pyodide's releases."""
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _CONFIG: Final = "wrangler.jsonc"
 
@@ -50,20 +55,25 @@ def write_folder(  # noqa: PLR0913  # each is a setting of its own
     file_hosts: Iterable[str] = (),
     files: str = "proxy",
     allow_origins: Iterable[str] = ("*",),
+    cdn: str = "",
     name: str = DEFAULT_NAME,
     force: bool = False,
 ) -> tuple[str, ...]:
     """Write a folder that is ready to be deployed; returns the relative paths of its files.
 
     ``upstream``: index URL. ``file_hosts``: further origins that its files come from. ``files``:
-    ``"proxy"`` or ``"direct"``. ``allow_origins``: whose pages may read the answers. ``name``: of
-    the Worker. ``force``: also write into a folder that holds other things.
+    ``"proxy"`` or ``"direct"``. ``allow_origins``: whose pages may read the answers. ``cdn``: base
+    URL of a CDN with Pyodide's releases, in which ``{version}`` stands for Pyodide's version; they
+    are passed on, too. ``name``: of the Worker. ``force``: also write into a folder that holds
+    other things.
 
     Either everything is written or nothing: a folder that exists is only changed once everything
     is ready beside it. Raises ValueError for bad arguments, :class:`EdgeError` for a folder that is
     not ours or an installation without metadata, OSError where the system does.
     """
     settings = _settings(upstream, file_hosts, files, allow_origins)
+    if cdn:
+        settings["CDN"] = check_cdn(cdn).base_url
     if not _NAME.fullmatch(name):
         raise ValueError(f"name must be lower-case letters, digits and hyphens, not {name!r}")
     target = Path(folder)
@@ -125,11 +135,12 @@ def _contents(settings: Mapping[str, Any], name: str) -> dict[str, bytes]:
         for filename, wheel in wheels.items()
     ]
     worker = worker_source()
+    small = snippet(worker, {**settings, "CACHE": "small"})
     texts = {
         "worker.js": worker,
         _CONFIG: _config(name, {**settings, "OWN_WHEELS": own}),
-        "snippet.js": snippet(worker, {**settings, "CACHE": "small"}),
-        "README.md": _readme(settings, name, own[-1]["filename"]),
+        "snippet.js": small,
+        "README.md": _readme(settings, name, own[-1]["filename"], has_releases(small)),
     }
     contents = {path: text.encode() for path, text in texts.items()}
     return {**contents, **{f"assets/{each}": wheel for each, wheel in wheels.items()}}
@@ -152,22 +163,39 @@ def _own_wheels() -> dict[str, bytes]:
 def snippet(worker: str, settings: Mapping[str, Any]) -> str:
     """The worker with its settings in it, because Snippets have no variables, without comments.
 
-    Raises ValueError when it is larger than a Snippet may be.
+    Pyodide's releases are left out where no CDN is set, or where they do not fit. Raises ValueError
+    when it is larger than a Snippet may be.
     """
+    texts = [_fixed(worker, settings)] if "CDN" in settings else []
+    without = {name: value for name, value in settings.items() if name != "CDN"}
+    texts.append(_fixed(_RELEASES.sub("", worker), without))
+    for text in texts:
+        if len(text.encode()) < SNIPPET_BYTES:
+            return text
+    raise ValueError(
+        f"with these settings the snippet has {len(texts[-1].encode())} bytes; the limit is"
+        f" {SNIPPET_BYTES}, so name fewer file hosts or origins"
+    )
+
+
+def has_releases(script: str) -> bool:
+    """Whether a worker, or a snippet, passes on Pyodide's releases."""
+    return "const RELEASE =" in script
+
+
+def _fixed(worker: str, settings: Mapping[str, Any]) -> str:
     before, mark, after = worker.partition(_FIXED)
     if not mark:
         raise ValueError(f"worker.js lacks the line {_FIXED!r}")
     # JSON in ASCII is always JavaScript: nothing in it can end a comment or a string.
     fixed = f"const FIXED = {json.dumps(dict(settings))};"
-    code = f"{before}{fixed}{after}"
-    kept = [line for line in code.splitlines() if not line.lstrip().startswith("//")]
-    text = "\n".join([f"{_MARK}: see README.md.", *kept]).strip() + "\n"
-    if len(text.encode()) >= SNIPPET_BYTES:
-        raise ValueError(
-            f"with these settings the snippet has {len(text.encode())} bytes; the limit is"
-            f" {SNIPPET_BYTES}, so name fewer file hosts or origins"
-        )
-    return text
+    code = _without_comments(before) + fixed + _without_comments(after)
+    return f"{_MARK}: see README.md.\n{code.strip()}\n"
+
+
+def _without_comments(code: str) -> str:
+    """JavaScript without comments; no string and no template of the worker has ``//`` in it so."""
+    return re.sub(r"^\s*//.*\n|[ \t]+// .*$", "", code, flags=re.MULTILINE)
 
 
 def _config(name: str, variables: Mapping[str, Any]) -> str:
@@ -184,12 +212,17 @@ def _config(name: str, variables: Mapping[str, Any]) -> str:
         f"{_MARK} {__version__}; README.md says how to deploy it.",
         "// UPSTREAM: the index to mirror. FILE_HOSTS: its files' further origins.",
         "// FILES: proxy (through the Worker) or direct (from where they are, which needs CORS).",
-        "// Further variables: ALLOW_ORIGIN, TIMEOUT_MS, HOLD_BYTES, CACHE; see worker.js.",
+        "// Further variables: ALLOW_ORIGIN, TIMEOUT_MS, HOLD_BYTES, CACHE, CDN; see README.md.",
     ]
     return "\n".join([*comments, json.dumps(config, indent=2), ""])
 
 
-def _readme(settings: Mapping[str, Any], name: str, wheel_name: str) -> str:
+def _readme(
+    settings: Mapping[str, Any],
+    name: str,
+    wheel_name: str,
+    snippet_has_releases: bool,  # noqa: FBT001
+) -> str:
     template = Template(resources(__package__).joinpath("readme.md").read_text("utf-8"))
     return template.substitute(
         upstream=settings["UPSTREAM"],
@@ -197,6 +230,8 @@ def _readme(settings: Mapping[str, Any], name: str, wheel_name: str) -> str:
         files=settings["FILES"],
         name=name,
         wheel=wheel_name,
+        cdn=settings.get("CDN", "none"),
+        left_out=_LEFT_OUT if "CDN" in settings and not snippet_has_releases else "",
         version=__version__,
         date=datetime.now(UTC).date().isoformat(),
     )

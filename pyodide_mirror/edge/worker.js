@@ -1,13 +1,14 @@
 // A package index for browsers, made of any other: the edge half of pyodide_mirror (MIT). Standard
 // JavaScript for every platform with a `fetch` handler. Variables set it up: UPSTREAM (an index URL),
 // FILE_HOSTS (origins that files may come from, too), FILES (proxy or direct); if wanted ALLOW_ORIGIN,
-// TIMEOUT_MS, HOLD_BYTES, CACHE (small), OWN_WHEELS. The README beside it explains them.
+// TIMEOUT_MS, HOLD_BYTES, CACHE (small), OWN_WHEELS, CDN. The README beside it explains them.
 const FIXED = {}; // The same for platforms without variables.
 
 const JSON_V1 = "application/vnd.pypi.simple.v1+json";
 const HTML_V1 = "application/vnd.pypi.simple.v1+html";
 const HTML = "text/html";
 const AGENT = "pyodide-mirror";
+const BYTES = "application/octet-stream"; // A page among the files would be one of ours.
 const PIECE = 1 << 16;
 const MAX = 32 << 20; // Bytes of a page, or of a file that is kept.
 const UNCUT = 1 << 20; // Characters of a streamed page that are held together: one entry, or what is around all.
@@ -72,6 +73,7 @@ function route(request, url, settings, context) {
 	if (path === "/healthz") return new Problem(200, "ok").answer();
 	if (mirror.own.some(({ filename }) => path === `/${filename}`)) return settings.ASSETS.fetch(request);
 	if (path.startsWith("/files/")) return file(request, url, mirror);
+	if (path.startsWith("/pyodide/")) return release(request, path, mirror); // CDN
 	const [, prefix, name, slash] = /^((?:\/pypi)?\/simple)(?:\/+([^/]*)(\/?))?$/.exec(path) ?? [];
 	if (!prefix) throw new Problem(404, "Nothing is here. The index is at /simple/.");
 	if (name === undefined) return moved(url, `${prefix}/`);
@@ -138,11 +140,16 @@ class Mirror {
 			context,
 			upstream: upstream.href.replace(/\/*$/, "/"),
 			hosts: new Map([...others, upstream].map(({ host, origin }) => [host, origin])),
+			listed: "FILE_HOSTS",
 			direct: FILES === "direct",
 			keepsAll: settings.CACHE !== "small",
 			timeout: Number(settings.TIMEOUT_MS) || 10_000,
 			hold: Number(settings.HOLD_BYTES) || 32_768,
 		});
+		const cdn = settings.CDN && checked("CDN", settings.CDN).href.split(/%7Bversion%7D/i); // CDN
+		check(!cdn || cdn[1]?.endsWith("/"), "CDN must have {version} in its path, and / at its end"); // CDN
+		check(!cdn?.[0].startsWith(`${base}/`), "CDN is this mirror itself"); // CDN
+		this.cdn = cdn; // CDN
 		this.mark = [1, base, this.upstream, this.direct, ...this.hosts.values()].join(" ");
 		const own = (ASSETS && OWN_WHEELS) || [];
 		this.own = own.map((file) => ({ ...file, url: `${base}/${file.filename}`, yanked: false }));
@@ -178,7 +185,8 @@ async function ask(url, method, headers, mirror) {
 			drop(answer.body);
 			const next = attempt(() => new URL(answer.headers.get("Location") ?? "//", url));
 			if (hops || !next) throw faulty(url, "redirects more than once, or to nowhere");
-			if (!mirror.allows(next)) throw faulty(url, `redirects to ${next.origin}, not one of the FILE_HOSTS`);
+			const elsewhere = `redirects to ${next.origin}, not one of the ${mirror.listed}`;
+			if (!mirror.allows(next)) throw faulty(url, elsewhere);
 			url = next.href.split("#")[0];
 		}
 	} catch (error) {
@@ -727,8 +735,13 @@ async function file(request, url, mirror) {
 	if (!origin || !isCleanPath(path)) {
 		throw new Problem(404, "Not served: no path of a file, none of the FILE_HOSTS, or FILES is direct.");
 	}
-	const range = request.method === "GET" && request.headers.get("Range");
 	const key = `${mirror.base}/files/${host}${path}${search}`;
+	return passed(request, mirror, origin + path + search, key, BYTES);
+}
+
+// A file as it is, which never changes. `place` is asked for it.
+async function passed(request, mirror, url, key, type, place = mirror) {
+	const range = request.method === "GET" && request.headers.get("Range");
 	const kept = range ? undefined : await cache()?.match(key);
 	if (kept) return unlessKnown(request, kept);
 	const headers = {
@@ -737,14 +750,15 @@ async function file(request, url, mirror) {
 		...pick(request.headers, "If-None-Match", "If-Modified-Since"),
 		...(range && pick(request.headers, "Range", "If-Range")),
 	};
-	const asked = await ask(origin + path + search, request.method, headers, mirror);
+	const asked = await ask(url, request.method, headers, place);
 	const { status, body, headers: given } = asked.answer;
 	if (![200, 206, 304].includes(status)) throw refused(asked);
 	asked.stop(); // A large file may take its time.
+	place.check?.(asked); // CDN
 	// If the platform has undone a Content-Encoding, the length is another.
 	const length = given.has("Content-Encoding") ? {} : pick(given, "Content-Length");
 	const ours = {
-		"Content-Type": "application/octet-stream", // A page among the files would be one of ours.
+		"Content-Type": type,
 		"Cache-Control": "public, max-age=31536000, immutable",
 		"Accept-Ranges": "bytes",
 		...pick(given, "Content-Range", "ETag", "Last-Modified"),
@@ -755,11 +769,33 @@ async function file(request, url, mirror) {
 	return unlessKnown(request, answer);
 }
 
+// --- releases of Pyodide
+
+const RELEASE = /^\/pyodide\/v(\d+\.\d+\.\d+[\w.-]{0,40})\/full\/(\w[\w.+!~-]*\.(m?js|wasm|json|zip|whl))$/;
+const JAVASCRIPT = "text/javascript; charset=utf-8";
+const TYPES = { js: JAVASCRIPT, mjs: JAVASCRIPT, wasm: "application/wasm", json: "application/json" };
+
+function release(request, path, mirror) {
+	const [, version, name, suffix] = RELEASE.exec(path) ?? [];
+	if (!mirror.cdn || !version) {
+		throw new Problem(404, "Not served: no name of a file of a release of Pyodide, or CDN is not set.");
+	}
+	const url = mirror.cdn.join(version) + name;
+	const { origin } = new URL(url);
+	const place = { ...mirror, listed: "CDN's own hosts", allows: (next) => next.origin === origin };
+	place.check = ({ answer, url }) => {
+		if (!/html/i.test(answer.headers.get("Content-Type"))) return;
+		drop(answer.body); // A login page would be kept for a year.
+		throw faulty(url, "answered with a page in place of the file");
+	};
+	return passed(request, mirror, url, mirror.base + path, TYPES[suffix] ?? BYTES, place);
+}
+
 // --- the page for people
 
-async function home(request, { base, own, upstream }) {
+async function home(request, { base, own, upstream, cdn }) {
 	const wheel = own.length ? `await micropip.install("${own.at(-1).url}")\n` : "";
-	const lines = `An index that browsers can use, in front of ${new URL(upstream).origin}
+	let lines = `An index that browsers can use, in front of ${new URL(upstream).origin}
 
 await micropip.install("PACKAGE", index_urls="${base}/simple")
 
@@ -767,6 +803,7 @@ ${wheel}await pyodide_mirror.install("PACKAGE", mirrors="${base}/simple")
 
 pip install --index-url ${base}/simple/ PACKAGE
 uv pip install --index-url ${base}/simple/ PACKAGE`;
+	if (cdn) lines += `\n\nPyodide's own packages: cdns="${base}/pyodide/v{version}/full/"`; // CDN
 	const page = htmlPage("Python packages for the browser", [`<pre>${escaped(lines)}</pre>`]);
 	return unlessKnown(request, await wholePage(page, HTML));
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -31,7 +31,7 @@ from .site_packages import Source
 from .sources import sources_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterable, Callable, Iterator
 
     from pyodide_mirror.model import File, Mirror, ProjectPage
 
@@ -243,10 +243,15 @@ class Failover:
         return delivered.data
 
     async def _deliver(self, served: ServedFile) -> _Delivered:
+        found = sources_of(served.file, served.project, served.ranked, self.pages)
+        async with aclosing(found) as sources:  # else the event loop closes it in a task
+            return await self._first(served, sources)
+
+    async def _first(
+        self, served: ServedFile, sources: AsyncIterable[tuple[RankedMirror, File]]
+    ) -> _Delivered:
         faults: list[tuple[Mirror, NoFileError]] = []
-        async for ranked, file in sources_of(
-            served.file, served.project, served.ranked, self.pages
-        ):
+        async for ranked, file in sources:
             try:
                 found = await self._fetch(ranked, file)
                 fault = None  # what is not seen now is found when it is unpacked

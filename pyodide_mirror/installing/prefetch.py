@@ -91,8 +91,9 @@ class Prefetcher:
 
     async def _next(self, project: str) -> None:
         page = await self._page(project)
-        if page is not None:
-            self.page_served(project, page)
+        if page is not None and project not in self._seen:  # micropip was not faster
+            self._seen.add(project)
+            await self._follow(project, page)
 
     async def _fetch(self, project: str, file: File) -> None:
         await self._wheel(project, file)

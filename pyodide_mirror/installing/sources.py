@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from pyodide_mirror.model import File
 
@@ -18,7 +18,7 @@ _MOST_URLS: Final = 4
 
 async def sources_of(
     file: File, project: str, ranked: RankedMirror, pages: InstallPages
-) -> AsyncIterator[tuple[RankedMirror, File]]:
+) -> AsyncGenerator[tuple[RankedMirror, File], None]:
     """The file as its page has it, then the same file on the same mirror, then on the others.
 
     The same file is one with the same name and the same SHA-256.

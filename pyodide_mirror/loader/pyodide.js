@@ -38,18 +38,15 @@ export async function loadPyodide({ onProgress, ...options } = {}) {
 			console.error(error);
 		}
 	};
-	const load = { fixed: FIXED, here: HERE, tell, module: import(HERE + FIXED.module) };
+	const load = { fixed: FIXED, here: HERE, tell };
 	load.find = (name, file, base = load.base) => get({ name, ...file, places: places(name, base) }, load);
 	load.wheel = rest.then(({ WHEEL }) => race({ ...WHEEL, places: [HERE] }, () => {}));
-	const failure = failureOf([load.module, load.wheel]);
+	load.wheel.catch(() => {}); // `prepare` tells
 	const begun = NODE ? rest.then((it) => it.startInNode(options, load)) : startInPage(options, load);
-	const pyodide = Promise.race([begun, failure]).then(async (it) => (await rest).prepare(it, load, cdns));
+	const pyodide = begun.then(async (it) => (await rest).prepare(it, load, cdns));
 	load.started = pyodide.catch(() => {});
 	return await pyodide;
 }
-
-/** A promise that is rejected when one of these is, and never resolved. */
-const failureOf = (promises) => Promise.all(promises).then(() => new Promise(() => {}));
 
 /** Start in a window or a worker: the requests of Pyodide are answered here. */
 async function startInPage(options, load) {
@@ -59,13 +56,14 @@ async function startInPage(options, load) {
 	load.store = openStore();
 	const wanted = Object.entries(FIXED.core).filter(([name]) => !(name.endsWith(".zip") && options.stdLibURL));
 	const core = new Map(wanted.map(([name, file]) => [base + name, load.find(name, file, base)]));
-	const failure = failureOf(core.values()); // of which Pyodide logs a line, and waits for ever
+	// Where one fails, Pyodide logs a line and waits for ever.
+	const failure = Promise.all(core.values()).then(() => new Promise(() => {}));
 	failure.catch(() => {}); // until it is raced
 	if (base === HERE) import(HERE + FIXED.script).catch(() => {}); // for which Pyodide asks later
-	const release = (await rest).intercept(core, load, signals);
+	const [{ intercept }, own] = await Promise.all([rest, import(HERE + FIXED.module)]);
+	const release = intercept(core, load, signals);
 	try {
-		const { loadPyodide } = await load.module;
-		return await Promise.race([loadPyodide({ ...options, indexURL: base }), failure]);
+		return await Promise.race([own.loadPyodide({ ...options, indexURL: base }), failure]);
 	} finally {
 		release();
 	}

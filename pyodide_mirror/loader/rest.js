@@ -5,6 +5,8 @@ const FIXED = {};
 /** Name, digest and bytes of our wheel. */
 export const WHEEL = FIXED.wheel;
 
+const PREFIX = "pyodide-mirror-loader-";
+
 let patch;
 
 /**
@@ -63,7 +65,14 @@ export async function prepare(pyodide, load, cdns) {
 	const learned = cdns !== load.fixed.cdns && !load.fixed.local.length;
 	if (learned && manager?.installBaseUrl === load.here) manager.installBaseUrl = cdns[0];
 	if (load.packages) await pyodide.loadPackage(load.packages, { messageCallback() {} });
-	const bytes = await load.wheel;
+	prune(`${PREFIX}${load.fixed.version}`).catch(() => {}); // another time, then
+	let bytes;
+	try {
+		bytes = await load.wheel;
+	} catch (error) {
+		console.warn(`Python has no pyodide_mirror: ${error.message}`);
+		return pyodide;
+	}
 	const globals = pyodide.toPy({});
 	pyodide.runPython(FIXED.start, { globals });
 	const start = globals.get("prepare");
@@ -74,6 +83,13 @@ export async function prepare(pyodide, load, cdns) {
 	return pyodide;
 }
 
+/** Remove what is kept for other versions, but for the two that came last. */
+async function prune(name) {
+	const names = (await globalThis.caches?.keys()) ?? [];
+	const others = names.filter((each) => each.startsWith(PREFIX) && each !== name);
+	await Promise.all(others.slice(0, -2).map((each) => caches.delete(each)));
+}
+
 /**
  * Start in Node, where Pyodide reads a folder: what is missing there is put into it.
  *
@@ -82,21 +98,24 @@ export async function prepare(pyodide, load, cdns) {
  * @returns {Promise<object>} Pyodide
  */
 export async function startInNode({ packages, ...options }, load) {
-	const [{ fileURLToPath }, fs] = await Promise.all([import("node:url"), import("node:fs/promises")]);
+	const modules = ["url", "path", "fs/promises"].map((name) => import(`node:${name}`));
+	const [{ fileURLToPath }, { resolve }, fs] = await Promise.all(modules);
 	const here = fileURLToPath(load.here);
 	const folder = `${options.packageCacheDir ?? here}`.replace(/[\\/]*$/, "/");
-	const given = { indexURL: folder, ...options };
+	const elsewhere = options.indexURL && resolve(options.indexURL) !== resolve(here);
+	const given = { ...options, indexURL: elsewhere ? options.indexURL : folder };
 	if (!options.lockFileContents) given.lockFileURL ??= `${here}pyodide-lock.json`;
 	// Pyodide does not look at a package's digest in Node, but the loader does, once it has started.
 	Object.assign(load, { base: load.here, packages, store: folderStore(folder, fs) });
 	if (/^https?:/.test(options.packageBaseUrl)) load.base = options.packageBaseUrl.replace(/\/?$/, "/");
-	if (!options.indexURL) {
+	if (!elsewhere) {
 		const { core, script } = load.fixed;
 		await fs.mkdir(folder, { recursive: true });
 		if (folder !== here) await fs.copyFile(here + script, folder + script);
 		await Promise.all(Object.entries(core).map(([name, file]) => load.find(name, file)));
 	}
-	return await (await load.module).loadPyodide(given);
+	const { loadPyodide } = await import(load.here + load.fixed.module);
+	return await loadPyodide(given);
 }
 
 /** The folder that Pyodide reads. */

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from pyodide_mirror._lazy import hand_on
 
 if TYPE_CHECKING:
-    from .cdn import CDN, CDNOutcome
+    from .cdn import CDN, CDNOutcome, check_cdn
     from .mirror import Credentials, Mirror
     from .outcome import Finding, Outcome
     from .page import File, ProjectPage

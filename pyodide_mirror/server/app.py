@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
 from starlette.applications import Starlette
@@ -26,6 +26,7 @@ from . import files, landing
 from .content_negotiation import MediaType, is_unchanged, requested
 from .cors import error_response
 from .own_wheel import PROJECT, OwnWheel
+from .packed import Packer, can_be_packed
 from .pages import Rendered, Rendering, project_list
 from .source import Missing, UnreadableError
 from .upstream_client import UpstreamError
@@ -37,9 +38,11 @@ if TYPE_CHECKING:
 
     from pyodide_mirror.model import File
 
-    from .download import Downloads
-    from .repository import FoundPage, Repository
+    from .download import Download, Downloads
+    from .releases import Releases
+    from .repository import Repository
     from .settings import Settings
+    from .source import InMemory, Stored
 
 PREFIXES: Final = ("/simple", "/pypi/simple")
 """The second one is that of the well-known Cloudflare snippet."""
@@ -47,6 +50,15 @@ _A_MINUTE: Final = "public, max-age=60"
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 _ASK_AGAIN: Final = "no-cache"
 _UNCACHED: Final = {"cache-control": "no-store"}
+
+
+class _Found(NamedTuple):
+    """A file, its content, and what of its headers depends on where it is from."""
+
+    file: File
+    blob: Stored | InMemory | Download
+    caching: str
+    coding: str | None = None
 
 
 class App:
@@ -58,9 +70,12 @@ class App:
         own_wheel: OwnWheel,
         settings: Settings,
         downloads: Downloads,
+        releases: Releases,
     ) -> None:
         self.repository = repository
+        self.releases = releases
         self.downloads = downloads
+        self.packer = Packer(downloads.disk)
         self.own_wheel = own_wheel
         self.settings = settings
         self._rendering = Rendering()
@@ -71,6 +86,8 @@ class App:
             _route("/", self.landing),
             _route("/healthz", self.health),
             _route("/files/{digest}/{project}/{filename}", self.file),
+            _route("/pyodide/v{version}/full/", self.release),
+            _route("/pyodide/v{version}/full/{filename}", self.release_file),
         ]
         for prefix in PREFIXES:
             routes += [
@@ -87,6 +104,8 @@ class App:
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
             yield
             await self.downloads.close()
+            self.packer.close()
+            await self.releases.close()
             await self.repository.close()
 
         app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=_ERRORS)
@@ -130,24 +149,38 @@ class App:
         never_changes = found.source.immutable and bool(file.sha256)
         caching = _FOR_EVER if never_changes else _ASK_AGAIN
         if wanted == filename:
-            return await self._content(request, project, found, file, caching)
+
+            async def find() -> _Found:
+                return _Found(file, await self.repository.blob(project, found, file), caching)
+
+            return await _file_answer(request, find)
         if not filename.endswith(".whl.metadata"):
             raise Missing("only wheels have metadata here")
         body = await found.source.metadata(project, file)
         return _metadata(request, body)
 
-    async def _content(
-        self, request: Request, project: str, found: FoundPage, file: File, caching: str
-    ) -> Response:
-        blob = await self.repository.blob(project, found, file)
-        try:
-            return await files.answer(request, file, blob, caching=caching)
-        except FileNotFoundError:  # another process, or a person, has just removed it
-            blob = await self.repository.blob(project, found, file)
-        try:
-            return await files.answer(request, file, blob, caching=caching)
-        except FileNotFoundError:
-            raise Missing(f"{file.filename} has just been removed") from None
+    async def release_file(self, request: Request) -> Response:
+        """A file of a release of Pyodide."""
+        version, filename = request.path_params["version"], request.path_params["filename"]
+
+        async def find() -> _Found:
+            found = await self.releases.find(version, filename)
+            caching = _FOR_EVER if found.never_changes else _ASK_AGAIN
+            if not can_be_packed(filename):
+                return _Found(found.file, found.blob, caching)
+            packed = None
+            if _takes_gzip(request) and "range" not in request.headers:
+                packed = await self.packer.pack(found.file, found.blob)
+            return _Found(found.file, packed or found.blob, caching, "gzip" if packed else "")
+
+        return await _file_answer(request, find)
+
+    async def release(self, request: Request) -> Response:
+        """That there is no list of a release's files."""
+        raise Missing(
+            "here are the files of a release of Pyodide, by their names; pyodide-lock.json lists"
+            " its packages"
+        )
 
     async def own_wheel_file(self, request: Request) -> Response:
         """One of our own wheels, at the address that the page for people shows."""
@@ -162,7 +195,8 @@ class App:
     async def landing(self, request: Request) -> Response:
         """The page for people, with lines to copy."""
         left_out = await self.repository.left_out()
-        body = landing.page(self._base(request), self.repository, left_out)
+        base = self._base(request)
+        body = landing.page(base, self.repository, self.releases, left_out)
         headers = {"cache-control": _ASK_AGAIN, "content-security-policy": landing.POLICY}
         return HTMLResponse(body, headers=headers)
 
@@ -171,10 +205,15 @@ class App:
         upstreams = [
             {"index_url": each.name, "problem": each.problem} for each in self.repository.upstreams
         ]
+        cdns = [
+            {"base_url": cdn.base_url, "problem": problem}
+            for cdn, problem in self.releases.cdns.problems.items()
+        ]
         document = {
             "status": "ok",
             "version": __version__,
             "upstreams": upstreams,
+            "cdns": cdns,
             "cache": {"problem": self.downloads.disk.problem},
         }
         return JSONResponse(document, headers=_UNCACHED)
@@ -240,6 +279,18 @@ def _takes_gzip(request: Request) -> bool:
     return any(
         re.fullmatch(r"gzip(\s*;\s*q=(?!0(\.0*)?$).*)?", coding.strip()) for coding in codings
     )
+
+
+async def _file_answer(request: Request, find: Callable[[], Awaitable[_Found]]) -> Response:
+    """The answer with the file that is found."""
+    for _ in range(2):
+        found = await find()
+        # Another process, or a person, may just have removed it.
+        with suppress(FileNotFoundError):
+            return await files.answer(
+                request, found.file, found.blob, caching=found.caching, coding=found.coding
+            )
+    raise Missing(f"{found.file.filename} has just been removed")
 
 
 def _metadata(request: Request, body: bytes) -> Response:

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .app import App
+from .cdn_copies import CDNCopies
 from .cors import CORSMiddleware
 from .disk import Disk
 from .download import Downloads
 from .folder import Folder
 from .hosts import AllowedHosts
 from .own_wheel import OwnWheel
+from .release_folder import ReleaseFolder
+from .releases import Releases
 from .repository import Repository
 from .settings import DEFAULT_CACHE_SIZE, DEFAULT_TIMEOUT, Settings, make
 from .upstream import Upstream
@@ -39,8 +42,12 @@ def create_app(
     allow_hosts: Iterable[str] = (),
     public_url: str = "",
     timeout: float = DEFAULT_TIMEOUT,
+    cdns: Iterable[str] | None = None,
+    pyodide: Iterable[str | os.PathLike[str]] = (),
 ) -> ASGIApp:
     """Make the ASGI application that serves a package index at ``/simple/``.
+
+    It also serves Pyodide itself and its packages, at ``/pyodide/v{version}/full/``.
 
     ``folder``: wheels and sdists; a project that is in it is served from it alone.
     ``upstreams``: index URLs that are asked in order for everything else; None takes those of the
@@ -51,7 +58,10 @@ def create_app(
     for any; to others than these, IP addresses, loopback names and that of ``public_url`` the
     answer is 421, because a page may let its own name point here (DNS rebinding). ``public_url``:
     where clients see the server, if a proxy in front of it changes that. ``timeout``: seconds in
-    which an upstream must answer.
+    which an upstream must answer. ``cdns``: base URLs of CDNs, in which ``{version}`` stands for
+    Pyodide's version, that are asked for its files; None takes the known ones, or none where
+    ``upstreams`` is empty. ``pyodide``: folders with unpacked releases of Pyodide, whose files are
+    served before those of CDNs.
 
     Raises TypeError or ValueError, which say what is wrong with an argument, and OSError when the
     cache cannot be written.
@@ -66,6 +76,8 @@ def create_app(
             allow_hosts=allow_hosts,
             public_url=public_url,
             timeout=timeout,
+            cdns=cdns,
+            pyodide=pyodide,
         )
     )
 
@@ -83,7 +95,10 @@ def build_app(settings: Settings) -> ASGIApp:
         )
         for url in settings.upstreams
     ]
-    app = App(Repository([*local, own_wheel], upstreams), own_wheel, settings, downloads).build()
+    folders = [ReleaseFolder(each, disk) for each in settings.pyodide]
+    releases = Releases(folders, CDNCopies(settings.cdns, settings.timeout), downloads)
+    repository = Repository([*local, own_wheel], upstreams)
+    app = App(repository, own_wheel, settings, downloads, releases).build()
     if settings.cache is None:
         # Not at the shutdown event, which WSGI bridges do not have.
         weakref.finalize(app, shutil.rmtree, cache, ignore_errors=True)

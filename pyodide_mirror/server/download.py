@@ -36,12 +36,28 @@ MAX_FILE_BYTES: Final = 16 * 1024**3
 """No wheel is larger, and an upstream that sends more would fill the disk."""
 
 
+def _ignore(_: UpstreamError | None) -> None:
+    """What most do with the news of a place."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a file is: a URL, and the client of the upstream that named it."""
+    """Where a file is: a URL, and the client of the upstream that named it.
+
+    ``note`` is told what was wrong with it; None if the file is whole and right.
+    """
 
     url: str
     client: UpstreamClient
+    note: Callable[[UpstreamError | None], None] = _ignore
+
+
+class StatusError(UpstreamError):
+    """A place that answers with a status that is no success."""
+
+
+class WrongBytesError(UpstreamError):
+    """A place that has another file, or a damaged one, under the name."""
 
 
 class _UnreadError(UpstreamError):
@@ -157,13 +173,16 @@ class Download:
                 raise
             except UpstreamError as error:
                 _log.warning("file: %s", error.detail)
+                place.note(error)
                 problems.append(error)
                 if error.timed_out and not self.received:
                     silent.add(place.url)
                 continue
             if not self.sha256 or self.digest == self.sha256:
+                place.note(None)
                 return
-            problems.append(UpstreamError("the file is not what the index says (SHA-256 differs)"))
+            problems.append(WrongBytesError("the file is not what it must be (SHA-256 differs)"))
+            place.note(problems[-1])
             _log.warning("file %s: %s", place.url, problems[-1].detail)
             break  # readers have most of it already: another copy cannot fix that
         detail = "; ".join(dict.fromkeys(problem.detail for problem in problems))
@@ -208,7 +227,7 @@ class Download:
                 raise UpstreamError("the answer was cut off, and cannot be resumed")
             return 0 if resumed else self.received
         if status != 200:
-            raise UpstreamError(f"the file host answers {status}")
+            raise StatusError(f"the file host answers {status}")
         if not self.sha256 and headers.get("content-encoding", "identity") != "identity":
             raise UpstreamError("the file comes in a Content-Encoding, and has no digest")
         length = headers.get("content-length", "")

@@ -33,6 +33,11 @@ _MEDIA_TYPES: Final = {
     ".whl": "application/octet-stream",
     ".gz": "application/octet-stream",
     ".zip": "application/zip",
+    # What Pyodide consists of; browsers take modules and WebAssembly under no other types.
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".wasm": "application/wasm",
+    ".json": "application/json",
 }
 _NO_WAIT: Final = getattr(os, "RWF_NOWAIT", 0)
 """Read only what needs no disk; only Linux can say so."""
@@ -117,16 +122,27 @@ def _read_at(opened: FileIO, at: int, size: int) -> bytes:
 
 
 async def answer(
-    request: Request, file: File, blob: Stored | InMemory | Download, *, caching: str
+    request: Request,
+    file: File,
+    blob: Stored | InMemory | Download,
+    *,
+    caching: str,
+    coding: str | None = None,
 ) -> Response:
     """The answer to a request for a file (RFC 9110, sections 13 and 14).
+
+    ``coding``: the Content-Encoding of the blob, empty if the file is also served with one.
 
     Raises UpstreamError when its download could not begin, and FileNotFoundError when it is no
     longer on disk.
     """
     headers = {"cache-control": caching, "accept-ranges": "bytes"}
+    if coding is not None:
+        headers["vary"] = "Accept-Encoding"
+    if coding:
+        headers["content-encoding"] = coding
     if file.sha256:
-        headers["etag"] = f'"{file.sha256}"'
+        headers["etag"] = f'"{file.sha256}{f"-{coding}" if coding else ""}"'
         if is_unchanged(request.headers.get("if-none-match"), headers["etag"]):
             return Response(status_code=304, headers=headers)
     kind = media_type(file.filename)

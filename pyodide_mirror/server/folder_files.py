@@ -153,7 +153,7 @@ def _read(path: str, stamp: tuple[int, int, int], disk: Disk | None) -> Known:
     file = File(
         filename=name,
         url=Path(path).absolute().as_uri(),
-        hashes={"sha256": _sha256(path, stamp, disk)},
+        hashes={"sha256": digest_of(path, stamp, disk)},
         requires_python=requires_python,
         metadata={"sha256": hashlib.sha256(metadata).hexdigest()} if metadata else None,
         size=stamp[1],
@@ -162,7 +162,7 @@ def _read(path: str, stamp: tuple[int, int, int], disk: Disk | None) -> Known:
     return Known(stamp, file, metadata)
 
 
-def _sha256(path: str, stamp: tuple[int, int, int], disk: Disk | None) -> str:
+def digest_of(path: str, stamp: tuple[int, int, int], disk: Disk | None) -> str:
     """The digest of a file; that of a big one is looked up on disk, and kept there."""
     # A file may still change in the moment of its stamp, which would not show.
     if disk is None or stamp[1] < BIG or time.time() - stamp[0] / 1e9 < SETTLED:

@@ -10,8 +10,9 @@ from pyodide_mirror import __version__
 from pyodide_mirror.model import HostKind, host_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from .releases import Releases
     from .repository import Repository
 
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -26,13 +27,14 @@ table{border-collapse:collapse}td,th{text-align:left;padding:.2rem 1rem .2rem 0}
 """
 
 
-def page(base: str, repository: Repository, left_out: Mapping[str, str]) -> str:
+def page(base: str, repository: Repository, releases: Releases, left_out: Mapping[str, str]) -> str:
     """The page for a server that its visitor sees at ``base``.
 
     ``left_out``: what is not served of what is on this machine, and why.
     """
     sections = "\n".join(
-        f"<h2>{escape(title)}</h2>\n<pre>{escape(lines)}</pre>" for title, lines in _recipes(base)
+        f"<h2>{escape(title)}</h2>\n<pre>{escape(lines)}</pre>"
+        for title, lines in (*_recipes(base), *_for_pyodide(base, releases.newest))
     )
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8">
@@ -43,17 +45,27 @@ def page(base: str, repository: Repository, left_out: Mapping[str, str]) -> str:
 <p>This is pyodide_mirror {escape(__version__)}. It serves Python packages to Pyodide, pip and uv
 as <a href="{escape(base)}/simple/">{escape(base)}/simple/</a>, with everything a browser asks of
 an index: JSON (PEP 691), CORS, and core metadata (PEP 658).</p>
-{_sources(repository)}{_left_out(left_out)}
+{_sources(repository, releases)}{_left_out(left_out)}
 {sections}
 </body></html>
 """
 
 
-def _sources(repository: Repository) -> str:
+def _sources(repository: Repository, releases: Releases) -> str:
     rows = [(source.name, "served first") for source in repository.local]
     rows += [(each.name, each.problem or "asked in turn") for each in repository.upstreams]
+    of_pyodide = [(folder.name, "served first") for folder in releases.folders.values()]
+    of_pyodide += [
+        (cdn.name, problem or "asked if need be") for cdn, problem in releases.cdns.problems.items()
+    ]
+    return _table("Packages come from", rows) + _table("Pyodide's own come from", of_pyodide)
+
+
+def _table(title: str, rows: Sequence[tuple[str, str]]) -> str:
+    if not rows:
+        return ""
     cells = "".join(f"<tr><td>{escape(a)}</td><td>{escape(b)}</td></tr>" for a, b in rows)
-    return f"<table><tr><th>Packages come from</th><th></th></tr>{cells}</table>"
+    return f"<table><tr><th>{escape(title)}</th><th></th></tr>{cells}</table>"
 
 
 def _left_out(left_out: Mapping[str, str]) -> str:
@@ -95,6 +107,27 @@ def _recipes(base: str) -> Iterator[tuple[str, str]]:
         ),
     )
     yield from _for_pip(index)
+
+
+def _for_pyodide(base: str, version: str | None) -> Iterator[tuple[str, str]]:
+    if version is None:
+        return
+    yield (
+        "Pyodide's own packages, such as numpy",
+        _lines(
+            "import pyodide_mirror",
+            f"cdn = pyodide_mirror.CDN({f'{base}/pyodide/v{{version}}/full/'!r})",
+            f'await pyodide_mirror.install("numpy", mirrors={f"{base}/simple"!r}, cdns=cdn)',
+        ),
+    )
+    yield (
+        "Pyodide itself, in a page",
+        _lines(
+            f'const indexURL = "{base}/pyodide/v{version}/full/";',
+            "const { loadPyodide } = await import(`${indexURL}pyodide.mjs`);",
+            "const pyodide = await loadPyodide({ indexURL });",
+        ),
+    )
 
 
 def _lines(*lines: str) -> str:

@@ -67,13 +67,15 @@ def run_server(given: argparse.Namespace) -> int:
             allow_hosts=[*(given.allow_host or ()), *([] if ":" in given.host else [given.host])],
             public_url=given.public_url or "",
             timeout=given.timeout,
+            cdns=[] if given.offline else given.cdn,
+            pyodide=given.pyodide or (),
         )
         app = build_app(settings)
         listening = listen(given.host, given.port)
     except (ValueError, OSError) as error:
         print(f"pyodide-mirror serve: {error}", file=sys.stderr)
         return 2
-    if given.offline and given.folder is None:
+    if given.offline and given.folder is None and not given.pyodide:
         print(_NOTHING, file=sys.stderr)
     _raise_file_limit()
     config = server_config(app, _logging(), given.trusted_proxy or ())

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from pyodide_mirror.api import check_timeout
+from pyodide_mirror.cdns import CDNS
 from pyodide_mirror.mirrors import PYPI_URL
 from pyodide_mirror.model import (
+    CDN,
+    check_cdn,
     check_index_url,
     check_origin,
     hide_user_info,
@@ -45,6 +48,8 @@ class Settings:
     allow_hosts: tuple[str, ...]
     public_url: str
     timeout: float
+    cdns: tuple[CDN, ...]
+    pyodide: tuple[Path, ...]
 
 
 def make(
@@ -57,15 +62,12 @@ def make(
     allow_hosts: Iterable[str] = (),
     public_url: str = "",
     timeout: float = DEFAULT_TIMEOUT,
+    cdns: Iterable[str | CDN] | None = None,
+    pyodide: Iterable[str | os.PathLike[str]] = (),
 ) -> Settings:
     """Check the arguments of ``create_app``; TypeError or ValueError names what is wrong."""
     logins: dict[str, tuple[str, str]] = {}
-    if upstreams is None:
-        chosen = tuple(_from_environment(logins)) or (PYPI_URL,)
-    elif isinstance(upstreams, str):
-        raise TypeError("upstreams must be several index URLs, not one string")
-    else:
-        chosen = tuple(check_upstream(url) for url in upstreams)
+    chosen = _checked_upstreams(upstreams, logins)
     if isinstance(cache_size, bool) or not isinstance(cache_size, int) or cache_size < 0:
         raise ValueError(f"cache_size must be a number of bytes, not {cache_size!r}")
     if isinstance(allow_origins, str):
@@ -84,7 +86,34 @@ def make(
         allow_hosts=(*hosts, *_host_of(url)),
         public_url=url,
         timeout=check_timeout(timeout),
+        cdns=_checked_cdns(cdns, default=CDNS if chosen else ()),
+        pyodide=_folders(pyodide),
     )
+
+
+def _checked_upstreams(
+    upstreams: Iterable[str] | None, logins: dict[str, tuple[str, str]]
+) -> tuple[str, ...]:
+    if upstreams is None:
+        return tuple(_from_environment(logins)) or (PYPI_URL,)
+    if isinstance(upstreams, str):
+        raise TypeError("upstreams must be several index URLs, not one string")
+    return tuple(check_upstream(url) for url in upstreams)
+
+
+def _checked_cdns(cdns: Iterable[str | CDN] | None, default: tuple[CDN, ...]) -> tuple[CDN, ...]:
+    if cdns is None:
+        return default
+    if isinstance(cdns, str):
+        raise TypeError("cdns must be several base URLs, not one string")
+    found = [each if isinstance(each, CDN) else check_cdn(each) for each in cdns]
+    return tuple({cdn.base_url: cdn for cdn in found}.values())
+
+
+def _folders(given: Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
+    if isinstance(given, str | os.PathLike):
+        raise TypeError("pyodide must be several folders, not one")
+    return tuple(dict.fromkeys(map(Path, given)))
 
 
 def check_upstream(url: str) -> str:

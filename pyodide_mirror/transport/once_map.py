@@ -23,18 +23,22 @@ class OnceMap(Generic[K, T]):
     def __init__(self, *, remember: bool = False) -> None:
         self._remember = remember
         self._tasks: dict[K, asyncio.Future[T]] = {}
+        self._waiters: dict[asyncio.Future[T], list[asyncio.Future[None]]] = {}
 
     async def get(self, key: K, work: Callable[[], Awaitable[T]]) -> T:
         """The result of ``work`` for this key; raises what the work raises."""
         task = self._tasks.get(key)
         if task is None:
             task = self._tasks[key] = asyncio.ensure_future(work())
+            self._waiters[task] = []
             task.add_done_callback(functools.partial(self._ended, key))
         if not task.done():
             # Not by asyncio.shield, which since Python 3.14 reports an error that comes when who
             # asked was cancelled; nor by asyncio.wait, which costs a page several times as much.
-            waiter = asyncio.get_running_loop().create_future()
-            task.add_done_callback(functools.partial(_wake, waiter))
+            # And not by a future of Pyodide's loop, or by a callback for each who asks: a turn of
+            # that loop takes 0.2 ms, and an install has a thousand.
+            waiter = asyncio.Future[None]()
+            self._waiters[task].append(waiter)
             await waiter
         return task.result()
 
@@ -62,8 +66,6 @@ class OnceMap(Generic[K, T]):
             task.exception()  # so that asyncio does not log it as never retrieved
         if self._tasks.get(key) is task and (task.cancelled() or not self._remember):
             del self._tasks[key]
-
-
-def _wake(waiter: asyncio.Future[None], _: object) -> None:
-    if not waiter.done():  # else who waited was cancelled
-        waiter.set_result(None)
+        for waiter in self._waiters.pop(task):
+            if not waiter.done():  # else who waited was cancelled
+                waiter.set_result(None)

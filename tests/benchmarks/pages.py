@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks import probes as bench_probes
+from tests.benchmarks import starts as bench_starts
 from tests.benchmarks.mirror import HEAVY, LATENCY, ROOT, TREE_SIZE, WIDE, bench_mirror
 from tests.benchmarks.probes import Cost
 from tests.support import provision
@@ -48,8 +49,8 @@ PROJECTS = {
     "wheel of 16 MB": (HEAVY, SOME),
 }
 """The installs: project, and kinds."""
-IMPORT, MEMORY, PROBES = "import", "memory", "probes"
-CASES = (*PROJECTS, IMPORT, MEMORY, PROBES)
+IMPORT, MEMORY, PROBES, STARTS = "import", "memory", "probes", "starts"
+CASES = (*PROJECTS, IMPORT, MEMORY, PROBES, STARTS)
 
 Seconds = dict[str, list[float | None]]
 """Round by round, by kind."""
@@ -67,6 +68,8 @@ class Figures:
     memory: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     """Bytes after an install, by project, and by who has installed."""
     probes: list[Cost] = field(default_factory=list)
+    starts: dict[str, list[float]] = field(default_factory=dict)
+    """Milliseconds until Python has started, by what starts it."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +113,14 @@ def measure(engine: str, rounds: int, cases: Sequence[str]) -> Figures:
                 memory.append(_memory(ground))
         probes = bench_probes.measure(ground.page) if PROBES in cases else []
         browser = _browser(ground.page)
+    starts = bench_starts.measure(engine, rounds) if STARTS in cases else {}
     return Figures(
         browser,
         {case: _columns(each[1:]) for case, each in found.items()},
         _columns(imports[1:]),
         {case: _columns([one[case] for one in memory]) for case in (memory or [{}])[0]},
         probes,
+        starts,
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.benchmarks import probes as bench_probes
+from tests.benchmarks import starts as bench_starts
 from tests.benchmarks.mirror import LATENCY
 from tests.benchmarks.pages import IMPORTS, KINDS, PLAIN, REPEAT, TREE, Figures
 from tests.support import provision
@@ -67,6 +68,9 @@ def tables(figures: Figures) -> Iterator[Table]:
     if figures.probes:
         title = f"{figures.browser}: what a probe costs a mirror"
         yield Table(title, bench_probes.rows(figures.probes))
+    if figures.starts:
+        title = f"{figures.browser}: from nothing to Python, and what that is to a straight start"
+        yield Table(title, *bench_starts.rows(figures.starts))
 
 
 def _installs(browser: str, case: str, kinds: dict[str, list[float | None]]) -> Table:

@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 
 from pyodide_mirror.cli import main
-from pyodide_mirror.edge import EdgeError, learn_file_hosts, worker_source, write_folder
+from pyodide_mirror.edge import (
+    EdgeError,
+    has_releases,
+    learn_file_hosts,
+    worker_source,
+    write_folder,
+)
 from pyodide_mirror.edge.folder import COMPATIBILITY_DATE, SNIPPET_BYTES, snippet
 from pyodide_mirror.mirrors import PYPI_URL
 from pyodide_mirror.own_wheels import page_wheel, page_wheels, whole_wheel
@@ -125,17 +131,58 @@ def test_settings_cannot_break_out_of_the_snippet() -> None:
 def test_the_snippet_is_the_worker_without_its_comments() -> None:
     text = snippet(worker_source(), {})
     assert len(text.encode()) < SNIPPET_BYTES
-    code = [line.strip() for line in worker_source().splitlines()]
-    kept = [line.strip() for line in text.splitlines()]
-    dropped = [line for line in code if line not in kept and "const FIXED" not in line]
+    assert " // " not in text
+    dropped = unlike(text)
     assert dropped
-    assert all(line.startswith("//") for line in dropped)
+    assert all(line.startswith("//") or line.endswith("// CDN") for line in dropped)
+
+
+def unlike(text: str) -> list[str]:
+    """The worker's lines that a snippet does not have, but for the end of releases."""
+    source = worker_source()
+    code = [line.strip() for line in source.splitlines()]
+    kept = [line.strip() for line in text.splitlines()]
+    bare = [line.partition(" // ")[0] for line in code]
+    begin = code.index("// --- releases of Pyodide")
+    end = next(i for i in range(begin + 1, len(code)) if code[i].startswith("// ---"))
+    numbers = [i for i in range(len(code)) if bare[i] not in kept and not begin <= i < end]
+    return [code[i] for i in numbers if "const FIXED" not in code[i]]
 
 
 def test_a_snippet_that_would_be_too_large_is_refused(tmp_path: Path) -> None:
     hosts = [f"https://host-{number}.example" for number in range(400)]
     with pytest.raises(ValueError, match=r"the snippet has \d+ bytes; the limit is 32000"):
         write_folder(tmp_path / "new", UPSTREAM, file_hosts=hosts)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_snippet_passes_on_pyodide_if_that_fits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cdn = "https://cdn.example/pyodide/v{version}/full/"
+    hosts = [f"https://host-{number}.example" for number in range(40)]
+    for name, named in [("few", hosts[:1]), ("many", hosts)]:
+        options = [word for host in named for word in ("--file-host", host)]
+        assert run(str(tmp_path / name), "--upstream", UPSTREAM, "--cdn", cdn, *options) == 0
+        assert settings_of(tmp_path / name)["vars"]["CDN"] == cdn
+        small = tmp_path.joinpath(name, "snippet.js").read_text()
+        readme = " ".join(tmp_path.joinpath(name, "README.md").read_text().split())
+        fits = name == "few"
+        assert f"`CDN` is `{cdn}`" in readme
+        assert ("It leaves out Pyodide's releases" in readme) == (not fits)
+        said = f"Pyodide's files: {cdn}"
+        left_out = "" if fits else " (not in snippet.js, which would be too large)"
+        assert f"{said}{left_out}\n" in capsys.readouterr().out
+        assert (cdn in small) == fits
+        assert has_releases(small) == fits
+
+
+def test_a_bad_cdn_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run(str(tmp_path / "new"), "--cdn", "https://cdn.example/full/")
+    assert "argument --cdn: 'https://cdn.example/full/' is of one" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="not a usable base URL of a CDN"):
+        write_folder(tmp_path / "new", UPSTREAM, cdn="cdn.example/{version}/")
     assert not list(tmp_path.iterdir())
 
 

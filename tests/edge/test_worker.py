@@ -62,6 +62,18 @@ BAD_SETTINGS: dict[str, tuple[Mapping[str, Any], str]] = {
         {"UPSTREAM": "https://index.example/simple", "FILE_HOSTS": "files.example"},
         "each of FILE_HOSTS must start with http(s)://",
     ),
+    "a CDN of one version": (
+        {"UPSTREAM": "https://index.example/simple", "CDN": "https://cdn.example/full/"},
+        "CDN must have {version} in its path, and / at its end",
+    ),
+    "a CDN without a slash": (
+        {"UPSTREAM": "https://index.example/simple", "CDN": "https://cdn.example/v{version}"},
+        "CDN must have {version} in its path, and / at its end",
+    ),
+    "a bad CDN": (
+        {"UPSTREAM": "https://index.example/simple", "CDN": "cdn.example/v{version}/"},
+        "CDN must start with http(s)://",
+    ),
     "a bad choice": (
         {"UPSTREAM": "https://index.example/simple", "FILES": "both"},
         "FILES must be proxy or direct",

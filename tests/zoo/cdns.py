@@ -141,12 +141,14 @@ KINDS: Mapping[str, Kind] = MappingProxyType(_KINDS)
 
 Files = Mapping[str, bytes]
 """By their names."""
-_CORE: Files = MappingProxyType(
+CORE: Files = MappingProxyType(
     {
         "pyodide.mjs": b"export function loadPyodide() {}",
         "pyodide-lock.json": json.dumps({"info": {}, "packages": lock_entries()}).encode(),
     }
 )
+"""What stands for the files of Pyodide's core."""
+PACKAGES: Files = MappingProxyType({wheel.filename: wheel.data for wheel in LOCKED})
 
 
 class RunningCDN:
@@ -186,10 +188,9 @@ class RunningCDN:
 class CDNZoo:
     """Starts CDNs when they are first wanted, and closes all of them at its end."""
 
-    def __init__(self, core: Files = _CORE, packages: Files | None = None) -> None:
+    def __init__(self, core: Files = CORE, packages: Files | None = None) -> None:
         """Start none. ``core``, ``packages``: what those have that are good."""
-        wheels = {wheel.filename: wheel.data for wheel in LOCKED}
-        self._files = core, {**wheels, **(packages or {})}
+        self._files = core, {**PACKAGES, **(packages or {})}
         self._stack = ExitStack()
         self._running: dict[str, RunningCDN] = {}
 

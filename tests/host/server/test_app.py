@@ -18,7 +18,7 @@ from urllib.parse import unquote
 import pytest
 from aiohttp import web
 
-from pyodide_mirror import __version__
+from pyodide_mirror import CDNS, __version__
 from pyodide_mirror.own_wheels import page_wheel, page_wheels, whole_wheel
 from pyodide_mirror.server import create_app
 from pyodide_mirror.server.download import Downloads
@@ -675,6 +675,7 @@ async def test_health_says_what_works(world: World) -> None:
         "status": "ok",
         "version": __version__,
         "upstreams": [{"index_url": f"{world.origin.url}/simple", "problem": ""}],
+        "cdns": [{"base_url": cdn.base_url, "problem": ""} for cdn in CDNS],
         "cache": {"problem": ""},
     }
     assert answer.headers["cache-control"] == "no-store"

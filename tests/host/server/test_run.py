@@ -112,6 +112,11 @@ def test_what_is_wrong_is_told_in_a_line(
             "listen on 192.0.2.1 port 0: .*; give --host",
         ),
         (["--offline", "--upstream", "https://a.example"], "not allowed with argument --offline"),
+        (["--cdn", "https://a.example/full/"], r"--cdn: '.*' is of one version of Pyodide; write"),
+        (["--cdn", f"https://u:{SECRET}@a.example/v{{version}}/"], "--cdn: not a usable base URL"),
+        (["--cdn", "https://a.example/v{version}/"], "--cdn: not allowed with argument --offline"),
+        (["--pyodide", "/nowhere"], "the folder of Pyodide '/nowhere' does not exist"),
+        (["--pyodide", str(tmp_path)], r"has no pyodide-lock\.json, so it is no unpacked release"),
         (["--trusted-proxy", "nginx"], "'nginx' is no IP address or network like 10.0.0.0/8"),
         (["--trusted-proxy", "*"], "is no IP address or network"),
         (["--no-such-option"], "unrecognized arguments"),
@@ -132,6 +137,21 @@ def test_without_the_extra_it_says_what_to_install() -> None:
     assert done.stderr == (
         "pyodide-mirror serve needs uvicorn: pip install 'pyodide-mirror[serve]'\n"
     )
+
+
+def test_offline_it_serves_a_release_of_pyodide_from_a_folder(tmp_path: Path) -> None:
+    lock = b'{"packages": {}}'
+    tmp_path.joinpath("pyodide-lock.json").write_bytes(lock)
+    tmp_path.joinpath("package.json").write_text('{"version": "314.0.7"}')
+    with serving(options=["--pyodide", str(tmp_path)]) as running:
+        base = f"{running.url}/pyodide/v314.0.7/full/"
+        status, headers, body = fetch(f"{base}pyodide-lock.json")
+        assert (status, body) == (200, lock)
+        assert headers["access-control-allow-origin"] == "*"
+        assert fetch(f"{base}%2e%2e/full/pyodide-lock.json")[0] == 404
+        assert fetch(f"{base}..%2f..%2fpackage.json")[0] == 404
+        assert fetch(f"{base}pyodide.mjs")[0] == 404
+    assert "there is nothing to serve" not in running.output
 
 
 def test_it_says_where_it_is_and_logs_a_line_for_each_request(upstream: Upstream) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pyodide_mirror.cdns import CDNS
 from pyodide_mirror.cli import options
 from pyodide_mirror.mirrors import MIRRORS
 from pyodide_mirror.server import create_app
@@ -36,6 +37,16 @@ def test_by_default_it_is_pypi_for_all_without_a_folder() -> None:
 
 def test_no_upstreams_is_offline() -> None:
     assert make(upstreams=[]).upstreams == ()
+
+
+def test_by_default_the_known_cdns_are_asked_unless_it_is_offline() -> None:
+    assert make().cdns == CDNS
+    assert make(upstreams=["https://a.example/simple"]).cdns == CDNS
+    assert make(upstreams=[]).cdns == ()
+    assert make(cdns=[]).cdns == ()
+    twice = ["https://a.example/v{version}", "https://A.example:443/v{version}/", CDNS[0]]
+    found = make(upstreams=[], cdns=twice).cdns
+    assert [cdn.base_url for cdn in found] == ["https://a.example/v{version}/", CDNS[0].base_url]
 
 
 def test_upstreams_are_normalized_and_named_once() -> None:
@@ -75,6 +86,15 @@ def test_what_is_wrong_is_said() -> None:
         ({"allow_hosts": ["http://a.example"]}, ValueError, "is not a host like packages.example"),
         ({"allow_hosts": [""]}, ValueError, "it names no host"),
         ({"allow_hosts": ["*.a.example"]}, ValueError, "is not plain ASCII"),
+        ({"cdns": "https://a.example/v{version}/"}, TypeError, "several base URLs, not one string"),
+        ({"cdns": [7]}, TypeError, "base_url must be a string, not int"),
+        ({"cdns": ["https://a.example/full/"]}, ValueError, "write {version} in place of the"),
+        ({"cdns": ["https://{version}.example/"]}, ValueError, "{version} is not in its path"),
+        ({"cdns": ["a.example/v{version}/"]}, ValueError, "not a usable base URL of a CDN"),
+        ({"cdns": ["https://a.example/v{version}/?x"]}, ValueError, "a query or a fragment"),
+        ({"cdns": [f"https://u:{SECRET}@a.example/v{{version}}/"]}, ValueError, "user name or"),
+        ({"pyodide": "release"}, TypeError, "pyodide must be several folders, not one"),
+        ({"pyodide": Path("release")}, TypeError, "pyodide must be several folders, not one"),
         ({"public_url": "a.example"}, ValueError, "'a.example' is no public URL"),
         ({"public_url": "https://a.example/?x"}, ValueError, "it has a query or a fragment"),
         ({"public_url": "https://a.example/#x"}, ValueError, "it has a query or a fragment"),

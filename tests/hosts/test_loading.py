@@ -1,5 +1,6 @@
 """Hosts that have a setting for the place of Pyodide, and the loader in that place."""
 
+import json
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,12 +12,22 @@ from pyodide_mirror.loader import CORE_FILES, CoreFile, LocalFolder, write_loade
 from pyodide_mirror.loader import folder as loader_folder
 from tests.hosts.pyscript import pyscript
 from tests.hosts.stage import EXAMPLES, ISOLATED, Site, browsing, mirrors, result
+from tests.hosts.stlite import needed_by_streamlit, stlite
+from tests.jupyterlite import sites
 from tests.jupyterlite.browser import Browser
 from tests.support import provision
-from tests.support.compiled import compiled_dist
-from tests.zoo.cdns import CDNZoo
+from tests.support.compiled import compiled, compiled_dist
+from tests.zoo.cdns import CDNZoo, lock_entry
 from tools.core_digests import measured
 
+# stlite says in words of its own that it cannot go on.
+ENDED = """
+    const text = () => document.body.innerText;
+    for (;;) {
+        if (text().includes("Error during booting up")) return text();
+        await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+"""
 DEAD = ("hanging", "503", "wrong-bytes")
 
 
@@ -84,3 +95,26 @@ def test_pyscript_starts_and_installs_when_the_first_three_cdns_are_dead(
             assert report.startswith("Python 3.14")
             assert width > 0
         assert "pyodide.asm.wasm" in cdns.start("good").asked
+
+
+def test_stlite_starts_and_installs_when_the_first_three_cdns_are_dead(
+    tmp_path: Path, urls: Mapping[str, str], browser: Browser, write: Writer
+) -> None:
+    """As far as it can get where all that Streamlit needs is made up, but what is from mirrors."""
+    site, dist = tmp_path / "site", tmp_path / "dist"
+    shutil.copytree(EXAMPLES / "stlite", site)
+    needed = needed_by_streamlit()
+    shutil.copytree(compiled(sites.kernel_dist(sites.OLDER)), dist)
+    lock = json.loads((dist / "pyodide-lock.json").read_text())
+    for wheel in needed:
+        (dist / wheel.filename).write_bytes(wheel.data)
+        lock["packages"][wheel.name] = lock_entry(wheel)
+    (dist / "pyodide-lock.json").write_text(json.dumps(lock))
+    with cdns_with(dist) as cdns, Site(site, stlite=stlite()) as server:
+        write(site / "py", dist, sites.OLDER.pyodide, cdns, urls)
+        with browser.open(f"{server.base_url()}/index.html") as page:
+            error = page.run_js(ENDED)
+        asked = cdns.start("good").asked
+    assert {"pyodide.asm.wasm", *(wheel.filename for wheel in needed)} <= {*asked}
+    # All is installed, and stlite's own package is imported.
+    assert "No module named 'anyio._backends'" in error

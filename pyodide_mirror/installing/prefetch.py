@@ -8,7 +8,6 @@ guesses wrong, a request was made in vain and nothing else.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +18,10 @@ from pyodide_mirror.index import (
     requirement_name,
     requirements_of,
 )
+from pyodide_mirror.transport import begin
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
     from pyodide_mirror.model import File, ProjectPage
@@ -48,7 +49,7 @@ class Prefetcher:
         self._wheel = wheel
         self._wanted = {name: text for text in requirements if (name := requirement_name(text))}
         self._seen: set[str] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Future[None]] = set()
 
     def page_served(self, project: str, page: ProjectPage) -> None:
         """Fetch what micropip will ask for next, now that it has this page. Returns at once."""
@@ -62,11 +63,11 @@ class Prefetcher:
             task.cancel()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
+        task = begin(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Future[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             # Whatever it is, micropip meets it again and deals with it.

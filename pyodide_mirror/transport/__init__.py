@@ -18,6 +18,6 @@ if TYPE_CHECKING:
     from .client import RetryingClient, request_to, send
     from .cpython import CorsTransport
     from .messages import TRANSIENT, Failure, FailureKind, Request, Response
-    from .once_map import OnceMap
+    from .once_map import OnceMap, begin
 
 __getattr__, __dir__, __all__ = hand_on(__name__)

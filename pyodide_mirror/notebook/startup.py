@@ -29,8 +29,10 @@ def prepare(**settings: Any) -> None:
 
         activate(session, **settings)
 
-    if (default := sys.modules.get("pyodide_mirror.api.default")) is not None:
-        configure(default.SESSION)  # something has been installed already
+    if "pyodide_mirror.api.default" in sys.modules:  # something has been installed
+        from pyodide_mirror.api import SESSION
+
+        configure(SESSION)
         return
     packages = PackageHook()
     packages.default = _first_request

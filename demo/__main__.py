@@ -1,7 +1,7 @@
 """Run the demonstration: ``python -m demo``, or ``python -m demo --check`` without a screen.
 
 ``python -m demo --build FOLDER`` writes the page as a folder for any web server: then it is about
-the mirrors that pyodide_mirror knows, or those in its address.
+the mirrors and CDNs that pyodide_mirror knows, or the mirrors in its address.
 """
 
 import argparse
@@ -12,11 +12,12 @@ import webbrowser
 from pathlib import Path
 
 from demo.check import check
-from demo.site import HOMES, Site, check_home, copy_pyodide
+from demo.site import build
 from demo.stage import set_stage
-from pyodide_mirror.own_wheels import page_wheel
+from pyodide_mirror import CDNS
+from pyodide_mirror.loader import LoaderError, source
 from tests.support.browsers import MissingBrowser
-from tests.support.provision import ProvisionError, pyodide_dist
+from tests.support.provision import ProvisionError
 
 _SCREENSHOT = Path(__file__).parent / "out" / "demo.png"
 
@@ -38,25 +39,17 @@ def _arguments() -> argparse.Namespace:
     build = parser.add_argument_group("the page as a folder")
     build.add_argument("--build", type=Path, metavar="FOLDER", help="write it, and do nothing else")
     build.add_argument(
-        "--with-pyodide", action="store_true", help="with Pyodide and micropip in it (from npm)"
+        "--with-pyodide", action="store_true", help="with Pyodide and micropip in it"
     )
     build.add_argument(
         "--pyodide",
-        type=check_home,
+        type=source,
         action="append",
         metavar="URL",
-        help="where the page looks for Pyodide, several times if need be (default: a folder"
-        " `pyodide` beside it, then jsDelivr)",
+        help="base URL of a CDN with Pyodide, in which {version} stands for the version, or a"
+        " folder with an unpacked release; several times if need be (default: the known CDNs)",
     )
     return parser.parse_args()
-
-
-def _build(folder: Path, homes: tuple[str, ...], *, with_pyodide: bool) -> int:
-    Site(wheel=page_wheel(), homes=homes, settings={"package": ""}).write(folder)
-    if with_pyodide:
-        copy_pyodide(pyodide_dist(), folder)
-    print(f"{folder / 'index.html'} and what it needs: put the folder on any web server.")
-    return 0
 
 
 def _check(address: str, screenshot: Path) -> int:
@@ -86,13 +79,15 @@ def main() -> int:
     arguments = _arguments()
     try:
         if arguments.build:
-            homes = tuple(arguments.pyodide or HOMES)
-            return _build(arguments.build, homes, with_pyodide=arguments.with_pyodide)
+            folder = arguments.build
+            build(folder, arguments.pyodide or CDNS, with_pyodide=arguments.with_pyodide)
+            print(f"{folder / 'index.html'} and what it needs: put the folder on any web server.")
+            return 0
         with set_stage(arguments.port) as address:
             if arguments.check:
                 return _check(address, arguments.screenshot)
             return _show(address, open_it=not arguments.no_open)
-    except (MissingBrowser, ProvisionError, OSError, OverflowError) as error:
+    except (MissingBrowser, ProvisionError, LoaderError, OSError, OverflowError) as error:
         print(error, file=sys.stderr)
         return 1
 

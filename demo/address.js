@@ -1,7 +1,7 @@
 /* What the page's address asks for, read as what it is: words of whoever made the link.
 
-   ?mirror=URL&mirror=URL&package=NAME&canary=NAME&timeout=SECONDS&lang=TAG&pyodide=URL,
-   as a query or, which no server sees, after a #. */
+   ?mirror=URL&mirror=URL&package=NAME&canary=NAME&timeout=SECONDS&lang=TAG, as a query or,
+   which no server sees, after a #. */
 
 const LONGEST = 2048;
 const MOST_MIRRORS = 20;
@@ -27,10 +27,9 @@ export const shownUrl = (url) => url.replace(/^([a-z]+:\/\/)?.*@/is, "$1***@").s
 
 /** Read the address.
 
-    The result has `mirrors`, `homes` (of Pyodide), `package`, `canary`, `timeout`, `lang`, and in
-    `refused` what was not taken: [{key, values}]. `mayRun` says whether Pyodide may come from a
-    URL. */
-export function readAddress(location, mayRun) {
+    The result has `mirrors`, `package`, `canary`, `timeout`, `lang`, and in `refused` what was not
+    taken: [{key, values}]. */
+export function readAddress(location) {
   const given = new URLSearchParams(location.search);
   const unseen = new URLSearchParams(location.hash.slice(1));
   for (const [name, value] of unseen) given.append(name, value);
@@ -45,7 +44,6 @@ export function readAddress(location, mayRun) {
   };
   return {
     mirrors: mirrorsOf(given, refuse),
-    homes: homesOf(given, mayRun, refuse),
     package: one("package", isRequirement, "fault.package"),
     canary: one("canary", (value) => PROJECT.test(value), "fault.canary"),
     timeout: Number(one("timeout", (value) => value > 0 && value <= 600, "fault.timeout")),
@@ -62,16 +60,6 @@ function mirrorsOf(given, refuse) {
     if (fault) refuse("mirror", url, fault);
     return !fault;
   });
-}
-
-function homesOf(given, mayRun, refuse) {
-  const homes = [];
-  for (const value of given.getAll("pyodide")) {
-    const url = URL.canParse(value, document.baseURI) ? new URL(value, document.baseURI).href : "";
-    if (url && mayRun(url)) homes.push(url.endsWith("/") ? url : `${url}/`);
-    else refuse("pyodide", value, "fault.home");
-  }
-  return [...new Set(homes)];
 }
 
 /** The page's address with these mirrors and the rest of what is set in it. */

@@ -3,7 +3,7 @@
 import base64
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
-from demo.mirrors import CHOSEN, PROMISES
+from demo.cdns import CDN_PROMISES, GOOD
+from demo.mirrors import CHOSEN, PROMISES, Promise
 from demo.server import LOOPBACK
+from demo.stage import LOCKED
 from tests.support import browsers
 
 _SECONDS = 90
@@ -24,7 +26,8 @@ _SECONDS = 90
 _DESKTOP = {"width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": False}
 _PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
 _NETWORK = {"http", "https", "ws", "wss"}
-_LOCK_FILE = "Pyodide"
+_HAVE_CORE = {"Core only", GOOD}
+_BIG_FILES = {"pyodide.asm.wasm", "python_stdlib.zip"}
 
 # The names of a package and of all that it needs, as JSON; an error when one is not installed.
 _TREE = """
@@ -51,8 +54,9 @@ json.dumps(sorted({name for name, _ in tree(Requirement(PACKAGE), set())}))
 """
 _ROWS = """
     const text = (row, part) => row.querySelector(part)?.textContent ?? "";
-    return [...document.querySelectorAll("#mirrors tbody tr")].map((row) => ({
+    return [...document.querySelectorAll("#TABLE tbody tr")].map((row) => ({
         name: text(row, ".name"),
+        host: new URL(text(row, ".url")).host,
         badge: text(row, ".badge"),
         seen: row.cells[3].textContent,
         todo: row.cells[4].textContent,
@@ -61,7 +65,11 @@ _ROWS = """
 """
 _INSTALLED = """
     return [...document.querySelectorAll("#installed:not([hidden]) tbody tr")].map((row) =>
-        [...row.cells].map((cell) => cell.textContent));
+        [...row.cells].map((cell) => cell.textContent).concat(row.cells[2].dataset.source));
+"""
+_ORIGINS = """
+    return [...document.querySelectorAll("#origins li")].map((line) =>
+        [line.dataset.file, line.textContent]);
 """
 _PROBLEM = """
     const problem = document.getElementById("problem");
@@ -126,34 +134,59 @@ class Demo:
         self.promise(state == "done", f"The page says that it failed: {self.ask(_PROBLEM)}")
         return bool(state == "done")
 
-    def check_mirrors(self) -> None:
-        """Look for six rows, each with the promised verdict, and the healthy one chosen."""
-        rows = self.ask(_ROWS)
+    def check_verdicts(self) -> None:
+        """Look at the rows of both tables, and for the healthy mirror as the chosen one."""
+        rows = self.check_table("mirrors", PROMISES)
+        chosen = [row["name"] for row in rows if row["chosen"]]
+        self.promise(chosen == [CHOSEN], f"Chosen is {chosen} and not {[CHOSEN]}.")
+        self.check_table("cdns", CDN_PROMISES)
+
+    def check_table(self, table: str, promises: Sequence[Promise]) -> list[dict[str, Any]]:
+        """Look for a row for each promise with that verdict; return the rows."""
+        rows: list[dict[str, Any]] = self.ask(_ROWS.replace("TABLE", table))
         names = [row["name"] for row in rows]
-        wanted = [promise.name for promise in PROMISES]
+        wanted = [promise.name for promise in promises]
         self.promise(names == wanted, f"The table has the rows {names} and not {wanted}.")
-        for row, promise in zip(rows, PROMISES, strict=False):
+        for row, promise in zip(rows, promises, strict=False):
             says = f"The row {promise.name!r} says {row['badge']!r} and not {promise.reason!r}."
             self.promise(row["badge"] == promise.reason, says)
             self.promise(
                 row["seen"] and row["todo"], f"The row {promise.name!r} lacks words: {row}."
             )
-        chosen = [row["name"] for row in rows if row["chosen"]]
-        self.promise(chosen == [CHOSEN], f"Chosen is {chosen} and not {[CHOSEN]}.")
+        return rows
+
+    def check_start(self) -> None:
+        """Look whether Python came from CDNs that have it, and its packages from the good one."""
+        origins = dict(self.ask(_ORIGINS))
+        for name, line in origins.items():
+            places = _HAVE_CORE if name in _BIG_FILES else {GOOD}
+            fine = any(f" from {place} ({LOOPBACK}:" in line for place in places)
+            self.promise(fine, f"{name} did not come from {sorted(places)}: {line!r}.")
+        told = {*_BIG_FILES, *(name for name in origins if name.startswith("micropip-"))}
+        self.promise(
+            origins.keys() == told and len(told) > len(_BIG_FILES),
+            f"Python was started from {sorted(origins)}.",
+        )
 
     def check_installed(self, package: str) -> None:
-        """Look whether the package and what it needs came from the healthy mirror, with sizes."""
+        """Look whether all came from the healthy mirror or the good CDN, with sizes."""
         rows = {row[0]: row[1:] for row in self.ask(_INSTALLED)}
-        for name, (_, where, size, digest) in rows.items():
-            fine = where == _LOCK_FILE or (where == CHOSEN and size and digest)
+        [good] = [row for row in self.ask(_ROWS.replace("TABLE", "cdns")) if row["name"] == GOOD]
+        places = {"mirror": CHOSEN, "lockfile": f"Pyodide, from {GOOD} ({good['host']})"}
+        for name, (_, where, size, digest, source) in rows.items():
+            fine = where == places.get(source) and size and digest
             says = f"{name} came from {where!r}, with size {size!r} and digest {digest!r}."
             self.promise(fine, says)
-        from_mirror = {name for name, (_, where, *_) in rows.items() if where == CHOSEN}
+        from_mirror = {name for name, (*_, source) in rows.items() if source == "mirror"}
         tree = self.tree(package)
         self.promise(package in from_mirror, f"{package} did not come from {CHOSEN}.")
         self.promise(
             from_mirror & tree > {package}, f"Nothing that {package} needs came from {CHOSEN}."
         )
+        from_cdn = rows.keys() - from_mirror
+        self.promise(from_cdn & tree, f"Nothing that {package} needs came from {GOOD}.")
+        if package == "pygal":
+            self.promise(LOCKED in from_cdn, f"{LOCKED} did not come from {GOOD}.")
 
     def tree(self, package: str) -> set[str]:
         """Import a package in the page; return the names of it and of all that it needs."""
@@ -240,7 +273,7 @@ def check(address: str, screenshot: Path) -> tuple[str, list[str]]:
                 "return [...document.querySelectorAll('.chip')].map((chip) => chip.textContent)"
             )
             demo.promise(kept=False, otherwise=f"After {_SECONDS} s the page stands at: {steps!r}.")
-        demo.check_mirrors()
+        demo.check_verdicts()
         demo.check_requests()
         report = str(demo.ask("return document.querySelector('#report-text').value"))
         return report, demo.broken
@@ -249,6 +282,7 @@ def check(address: str, screenshot: Path) -> tuple[str, list[str]]:
 def _walk_through(demo: Demo, screenshot: Path) -> None:
     """See what the page does by itself, take its pictures, and install one more package."""
     ready = demo.wait_until_ready()
+    demo.check_start()
     if ready:
         demo.check_prompt()
     demo.picture(screenshot, _DESKTOP)

@@ -1,24 +1,23 @@
 /* The page: Pyodide, the mirrors, an install and the prompt, one after the other. */
 
 import { faultOf, linkTo, readAddress } from "./address.js";
-import { Homes, loadFrom, sayOf } from "./home.js";
-import { beginInstall, chartText, showFailed, showInstalled, sizes } from "./installing.js";
-import * as table from "./mirrors.js";
-import { $, element, read } from "./parts.js";
-import { startPrompt } from "./prompt.js";
 import {
-  bestLanguage,
-  bytes,
-  english,
-  readTexts,
-  say,
-  seconds,
-  show,
-  speak,
-  text,
-} from "./texts.js";
+  beginInstall,
+  chartText,
+  Files,
+  showBytes,
+  showFailed,
+  showInstalled,
+  sizes,
+} from "./installing.js";
+import { $, element, read } from "./parts.js";
+import * as table from "./places.js";
+import { placeOf } from "./places.js";
+import { startPrompt } from "./prompt.js";
+import { bestLanguage, bytes, readTexts, say, seconds, show, speak, text } from "./texts.js";
 
 const CHART = "pygal"; // what draws the chart, once it is installed
+const NEEDED = ["micropip"];
 const DEFAULT_TIMEOUT = 5;
 const root = document.documentElement;
 const json = JSON.stringify;
@@ -42,10 +41,10 @@ function showProblem(place, key, values, words) {
   say($("#problem-says"), key, values); // at last: it may be the texts that are not there
 }
 
-function fail(error, place = $("#probing")) {
+function fail(error, place = $("#probing"), key = "problem.page") {
   if (!(error instanceof InstallFailed)) {
     problems.push(error?.message ?? String(error));
-    showProblem(place, "problem.page", {}, problems.at(-1));
+    showProblem(place, key, {}, problems.at(-1));
     tellReport();
   }
   root.dataset.state = "failed";
@@ -79,53 +78,29 @@ function setBusy(now) {
 
 /* Pyodide */
 
-const homes = new Map();
+/** What of Pyodide came over the network: each file, and the CDN that has it. */
+const origins = new Map();
+const core = new Files();
 
-function showHome(url, news) {
-  const home = Object.assign(homes.get(url) ?? { url }, news);
-  homes.set(url, home);
-  let row = $(`#homes [data-url=${json(url)}]`);
-  if (!row) {
-    row = element("li", "", { "data-url": url });
-    row.append(element("span", "", { class: "badge" }), element("span", url, { class: "url" }));
-    row.append(element("span", "", { class: "says" }));
-    $("#homes").append(row);
-  }
-  $(".badge", row).dataset.support = home.state;
-  say($(".badge", row), `state.${home.state}`);
-  const ms = home.ms === undefined ? "" : () => text("home.ms", { ms: Math.round(home.ms) });
-  say($(".says", row), "home.says", { ms, says: () => text(home.key, home.values) });
+function showLoaded({ file, cdn, received, total }) {
+  const kind = received === total ? "file" : "progress";
+  core.take({ kind, url: cdn + file, size: received, total });
+  showBytes(core.sum(), $("#loaded"), "#loading-says", "load.bytes");
+  if (!origins.has(file)) $("#origins").append(element("li", "", { "data-file": file }));
+  origins.set(file, cdn);
+  const values = { file, size: () => bytes(received), place: () => placeOf(cdn) };
+  say($(`#origins [data-file=${json(file)}]`), "load.file", values);
 }
 
-/** Load Pyodide from the first home that it can be loaded from. */
+/** Start Python by the loader, with micropip in it. */
 async function loadPyodide() {
-  const urls = asked.homes.length ? asked.homes : settings.homes;
-  const race = new Homes(
-    urls.map((url) => new URL(url, document.baseURI).href),
-    showHome,
-  );
-  const wheel = new URL(settings.wheel, document.baseURI).href;
-  for (let home = await race.next(); home; home = await race.next()) {
-    showHome(home.url, { state: "loading", key: "home.loading" });
-    try {
-      const loaded = await loadFrom(home, ["micropip", wheel], showLoaded);
-      const { version } = loaded;
-      showHome(home.url, { state: "used", key: "home.used", values: { version } });
-      race.end();
-      return loaded;
-    } catch (error) {
-      showHome(home.url, { state: "bad", ...sayOf(error) });
-    }
-  }
-  throw new Error(text("home.none"));
-}
-
-function showLoaded(count) {
-  const bar = $("#loaded");
-  bar.max = settings.bytes;
-  // Another version has another size; then the bar only shows that it is not at its end.
-  bar.value = Math.min(count, settings.bytes * 0.98);
-  say($("#loading-says"), "load.bytes", { bytes: () => bytes(count) });
+  const loader = await import("./pyodide/pyodide.mjs");
+  const loaded = await loader.loadPyodide({ packages: NEEDED, onProgress: showLoaded });
+  const faults = []; // Pyodide only logs that a package did not load
+  const errorCallback = (fault) => faults.push(fault);
+  await loaded.loadPackage(NEEDED, { messageCallback() {}, errorCallback });
+  if (faults.length) throw new Error(faults.join("\n"));
+  return loaded;
 }
 
 async function load() {
@@ -133,6 +108,7 @@ async function load() {
   python = await run("demo.py");
   globalThis.demo = { pyodide }; // for the browser's console
   $("#loaded").hidden = true;
+  if (!origins.size) $("#origins").append(say(element("li"), "load.kept"));
   const { python: version, micropip, pyodide_mirror: ours } = JSON.parse(call("about"));
   const others = `micropip ${micropip}, Pyodide ${pyodide.version}, Python ${version}`;
   versions = `pyodide_mirror ${ours}, ${others}`;
@@ -168,20 +144,23 @@ const list = (mirror) =>
     tellReport();
   });
 
-function given(mirrors = table.mirrors.filter((mirror) => !mirror.held)) {
+function given(mirrors = table.mirrors.filter((mirror) => !mirror.held), cdns = []) {
   const timeout = Number($("#timeout").value) || DEFAULT_TIMEOUT;
-  return json({ mirrors, canary: $("#canary").value.trim(), timeout });
+  return json({ mirrors, cdns, canary: $("#canary").value.trim(), timeout });
 }
 
-/** Probe some of the mirrors. Those of a link that are in a private network are held back. */
-async function probe(mirrors) {
+/** Probe mirrors and CDNs. Mirrors of a link that are in a private network are held back. */
+async function probe(mirrors, cdns = []) {
   const now = mirrors.filter((mirror) => !mirror.held);
-  for (const { url } of now) table.showState(url, "asking");
+  if (now.length) for (const { url } of [...now, ...cdns]) table.showState(url, "asking");
   const tell = (outcome) => {
     table.showOutcome(JSON.parse(outcome));
     table.showCount();
   };
-  const { chosen } = now.length ? JSON.parse(await call("probe", given(now), tell)) : {};
+  const { chosen, cdns: outcomes = [] } = now.length
+    ? JSON.parse(await call("probe", given(now, cdns), tell))
+    : {};
+  outcomes.forEach(table.showOutcome);
   table.showChosen(chosen);
   tellReport();
 }
@@ -226,9 +205,7 @@ function tellReport() {
     // What follows the path may be a secret of whoever made the link.
     `Page:    ${location.origin}${location.pathname} (${secure})`,
     `Browser: ${navigator.userAgent}`,
-    ...[...homes.values()].map(
-      ({ url, key, values }) => `Pyodide: ${url} - ${english(key, values)}`,
-    ),
+    ...[...origins].map(([file, cdn]) => `Pyodide: ${cdn}${file}`),
     ...problems.map((words) => `Problem: ${words}`),
   ];
   if (python) lines.push("", call("report"));
@@ -364,7 +341,7 @@ function listen() {
 async function probeAll() {
   setBusy(true);
   try {
-    await step("probe", () => probe(table.mirrors));
+    await step("probe", () => probe(table.mirrors, table.cdns));
     root.dataset.state = "done";
   } finally {
     setBusy(false);
@@ -375,19 +352,17 @@ async function start() {
   root.dataset.state = "busy";
   await readTexts();
   settings = await read("settings.json", "json");
-  const ours = settings.homes.map((url) => new URL(url, document.baseURI).href);
-  const folder = new URL(".", document.baseURI).href;
-  // What Pyodide comes from runs in this page: a link may choose among ours, and no others.
-  asked = readAddress(location, (url) => [folder, ...ours].some((each) => url.startsWith(each)));
+  asked = readAddress(location);
   $("#language").value = bestLanguage([asked.lang, ...navigator.languages]);
   speak($("#language").value);
   asked.refused.forEach(refuse);
   $("#package").value = asked.package || settings.package;
   $("#canary").value = asked.canary;
   $("#timeout").value = asked.timeout || settings.timeout || DEFAULT_TIMEOUT;
+  settings.cdns.forEach(table.addCDN);
   listen();
   await step("load", load).catch((error) => {
-    fail(error, $("#loading"));
+    fail(error, $("#loading"), "problem.load");
     throw error;
   });
   listMirrors();

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 import pyodide_mirror
-from pyodide_mirror import Event, InstallReport, Mirror, Outcome, Report
+from pyodide_mirror import CDN, CDNOutcome, Event, InstallReport, Mirror, Outcome, Report
 from pyodide_mirror.model import HostKind, host_kind
 from pyodide_mirror.probing import UNUSABLE, rank, tier
 
@@ -15,7 +15,9 @@ Tell = Callable[[str], object]
 """A function of the page that takes JSON."""
 
 _outcomes: dict[str, Outcome] = {}
-"""The newest verdicts, by index URL."""
+"""The newest verdicts on mirrors, by index URL."""
+_cdns: dict[str, CDNOutcome] = {}
+"""Those on CDNs, by base URL."""
 _installs: list[str] = []
 """The result of each install, as text."""
 
@@ -47,9 +49,10 @@ def _shown(mirror: Mirror) -> dict[str, Any]:
 
 
 async def probe(settings: str, tell: Tell) -> str:
-    """Probe the mirrors of the settings; ``tell`` is called with each verdict as it arrives.
+    """Probe the mirrors and CDNs of the settings.
 
-    The result is the best of these and of those probed before, unless forgotten.
+    ``tell`` is called with each verdict on a mirror as it arrives. The result is the best mirror of
+    these and of those probed before, unless forgotten, and the verdicts on the CDNs.
     """
     given = json.loads(settings)
 
@@ -59,14 +62,20 @@ async def probe(settings: str, tell: Tell) -> str:
 
     canary = {"canary": given["canary"]} if given["canary"] else {}
     report = await pyodide_mirror.probe(
-        _mirrors(given), timeout=given["timeout"], on_outcome=on_outcome, **canary
+        _mirrors(given),
+        cdns=[CDN(one["url"], name=one["name"]) for one in given["cdns"]] or None,
+        timeout=given["timeout"],
+        on_outcome=on_outcome,
+        **canary,
     )
     _outcomes.update({outcome.mirror.index_url: outcome for outcome in report.outcomes})
-    return json.dumps({"chosen": _report().to_dict()["chosen"]})
+    _cdns.update({outcome.cdn.base_url: outcome for outcome in report.cdns})
+    told = report.to_dict()["cdns"]
+    return json.dumps({"chosen": _report().to_dict()["chosen"], "cdns": told})
 
 
 def forget(url: str) -> str:
-    """Drop the verdict on a mirror; the result is that of `probe`."""
+    """Drop the verdict on a mirror; the result is that of `probe`, without CDNs."""
     _outcomes.pop(url, None)
     return json.dumps({"chosen": _report().to_dict()["chosen"]})
 
@@ -171,7 +180,7 @@ def _report() -> Report:
     """All verdicts, and the best mirror, which the page recommends."""
     ranked = rank(_outcomes.values())
     usable = (outcome.mirror for outcome in ranked if tier(outcome) < UNUSABLE)
-    return Report(next(usable, None), ranked)
+    return Report(next(usable, None), ranked, cdns=tuple(_cdns.values()))
 
 
 def _best_first(mirrors: list[Mirror]) -> list[Mirror]:

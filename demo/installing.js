@@ -1,7 +1,7 @@
 /* An install as it happens: bytes, files, fail-overs, and what came of it. */
 
-import { nameOf } from "./mirrors.js";
 import { $, cell, element, rowHeader } from "./parts.js";
+import { isListed, nameOf, placeOf } from "./places.js";
 import { bytes, say, text, translate } from "./texts.js";
 
 /** What is worth an interruption: something did not go as it should, and what was done about it. */
@@ -10,8 +10,8 @@ const NOTABLE = new Set(["problem", "failover", "retry", "again", "closure", "un
 /** Bytes by package, of all that this page has installed. */
 export const sizes = {};
 
-/** The files of one install: how much of each is here. */
-class Files {
+/** Some files: how much of each is here. */
+export class Files {
   #files = new Map();
 
   /** Take an event, and return whether it was about a file's bytes. */
@@ -46,21 +46,21 @@ export function beginInstall(requirement) {
   say($("#progress"), "install.looking", { name: requirement });
   say($("#bytes"), "install.nothing-yet");
   return (event) => {
-    if (files.take(event)) showBytes(files.sum());
+    if (files.take(event)) showBytes(files.sum(), bar, "#bytes", "install.bytes");
     if (event.kind === "progress") return;
     $("#events ol").append(eventLine(event));
     if (NOTABLE.has(event.kind)) $("#log").append(eventLine(event));
-    if (event.kind === "chosen")
-      say($("#progress"), "install.through", { name: nameOf(event.mirror) });
+    if (event.kind !== "chosen") return;
+    const url = event.mirror;
+    say($("#progress"), "install.through", { name: isListed(url) ? nameOf(url) : placeOf(url) });
   };
 }
 
-function showBytes({ all, done, here, total }) {
-  const bar = $("#bar");
+/** Show how much of files is here, in a bar and in words. */
+export function showBytes({ all, done, here, total }, bar, line, key) {
   bar.max = total || 1;
   bar.value = here;
-  const values = { done, all, here: () => bytes(here), total: () => bytes(total) };
-  say($("#bytes"), "install.bytes", values);
+  say($(line), key, { done, all, here: () => bytes(here), total: () => bytes(total) });
 }
 
 function eventLine(event) {
@@ -103,6 +103,8 @@ function installedRow(item) {
   const from = cell("install.from", "", { "data-source": item.source });
   if (item.source === "mirror") from.textContent = nameOf(item.mirror);
   else if (item.source === "url") from.textContent = item.url;
+  else if (item.source === "lockfile" && item.url)
+    say(from, "source.cdn", { place: () => placeOf(item.url) });
   else say(from, `source.${item.source}`);
   const size = cell("install.size", "", { class: "number" });
   if (item.size) say(size, "number", { number: item.size });

@@ -20,12 +20,12 @@ Stock = Mapping[str, tuple[Wheel, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """A mirror of the demonstration, and the verdict that is promised on it."""
+    """A mirror or CDN of the demonstration, and the verdict that is promised on it."""
 
     name: str
     """What the page calls it."""
     animal: str
-    """The animal of the zoo that it behaves like."""
+    """What it behaves like: an animal of the zoo, or a kind of CDN."""
     reason: str
 
 
@@ -94,9 +94,8 @@ class Stocked(Animal):
 
 
 @contextmanager
-def serve_mirrors(wheels: Path) -> Iterator[Mapping[str, str]]:
-    """Start the mirrors, each with the wheels of that folder: name → index URL."""
-    stock = read_wheels(wheels)
+def serve_mirrors(stock: Stock) -> Iterator[Mapping[str, str]]:
+    """Start the mirrors, each with these wheels: name → index URL."""
     with ExitStack() as stack:
         running = {
             promise.name: stack.enter_context(Running(Stocked.like(ANIMALS[promise.animal], stock)))

@@ -37,12 +37,7 @@ export function speak(tag) {
 }
 
 /** Fill a text's blanks. A blank is a number, a text, or a function that makes one. */
-export const text = (key, values) => fill(language, key, values);
-
-/** The same in English, for what developers read. */
-export const english = (key, values) => fill("en", key, values);
-
-function fill(language, key, values = {}) {
+export function text(key, values = {}) {
   const words = all[language]?.[key];
   if (words === undefined) throw new Error(`There is no text ${key}`);
   return words.replace(/\{(\w+)\}/g, (_, name) => {
@@ -50,6 +45,9 @@ function fill(language, key, values = {}) {
     return typeof value === "number" ? value.toLocaleString(language) : String(value);
   });
 }
+
+/** Whether there is such a text. */
+export const has = (key) => key in all[FALLBACK];
 
 /** Let an element say a text, and say it in another language later. */
 export function say(element, key, values) {

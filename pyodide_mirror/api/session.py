@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from pyodide_mirror import _micropip, installing, probing, reporting, runtime
+from pyodide_mirror import _micropip, installing, reporting, runtime
 from pyodide_mirror._micropip import InstallHook, check_options
 from pyodide_mirror.probing import DEFAULT_CANARY
 
@@ -28,7 +27,6 @@ from .configuration import (
     OnConfigured,
     PackageSettings,
     ProbeSettings,
-    report_of,
 )
 
 if TYPE_CHECKING:
@@ -100,12 +98,9 @@ class Session:
         check_callback("on_outcome", on_outcome)
         await self._search.settled()
         transport = await self._host.transport()
-        check = settings.check(transport, thorough=True)
-        report = report_of(await probing.check_all(settings.mirrors.mirrors, check, on_outcome))
-        from .packages import probe_cdns  # an install makes no use of it
+        from .probe_all import probe_all  # an install makes no use of it
 
-        found = await probe_cdns(settings, transport)
-        return replace(report, cdns=found) if found else report
+        return await probe_all(settings, transport, on_outcome)
 
     async def configure(
         self,

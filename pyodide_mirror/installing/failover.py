@@ -19,13 +19,13 @@ from pyodide_mirror.index import (
     to_document,
 )
 from pyodide_mirror.model import Reason, project_url
-from pyodide_mirror.reporting import Event, EventKind
+from pyodide_mirror.reporting import Event
 from pyodide_mirror.transport import OnceMap
 
 from .archive import archive_fault
 from .choices import Choices
 from .faults import InstallFaults
-from .mirror_client import NoFileError, NoPageError
+from .mirror_client import NoFileError, NoPageError, event_at
 from .pages import InstallPages
 from .site_packages import Source
 from .sources import sources_of
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from .mirror_client import FetchedFile, MirrorClient
     from .mirror_order import RankedMirror
     from .prefetch import Prefetcher
+
+    _Sources = AsyncIterable[tuple[RankedMirror, File]]
 
 _MANY: Final = 100
 """Files of a page that keeps micropip busy for a while."""
@@ -160,14 +162,15 @@ class Failover:
         metadata, fault = await self._client.metadata(mirror, served.file, place)
         if not fault:
             return metadata
-        self._event("repaired", f"{fault}: metadata is taken from the wheel", mirror, place)
+        repaired = f"{fault}: metadata is taken from the wheel"
+        self._tell(event_at("repaired", repaired, mirror, place))
         data = await self._file(served.file.url, served)
         try:
             return self._metadata_in(data, served.file)
         except ValueError as error:
             self.faults.lost.add(served.project)
             text = f"{served.file.filename} {error}, and its metadata cannot be read: {fault}"
-            self._event("problem", f"{mirror.name}: {text}", mirror, served.file.url)
+            self._tell(event_at("problem", f"{mirror.name}: {text}", mirror, served.file.url))
             raise OSError(text) from error
 
     def sha256_of(self, data: bytes) -> str:
@@ -247,9 +250,7 @@ class Failover:
         async with aclosing(found) as sources:  # else the event loop closes it in a task
             return await self._first(served, sources)
 
-    async def _first(
-        self, served: ServedFile, sources: AsyncIterable[tuple[RankedMirror, File]]
-    ) -> _Delivered:
+    async def _first(self, served: ServedFile, sources: _Sources) -> _Delivered:
         faults: list[tuple[Mirror, NoFileError]] = []
         async for ranked, file in sources:
             try:
@@ -262,12 +263,12 @@ class Failover:
             except NoFileError as error:
                 faults.append((ranked.mirror, error))
                 text = f"{ranked.mirror.name}: {error.text}"
-                self._event("problem", text, ranked.mirror, file.url)
+                self._tell(event_at("problem", text, ranked.mirror, file.url))
                 continue
             if faults:
                 which = "another URL of " if ranked == served.ranked else ""
                 text = f"{file.filename}: from {which}{ranked.mirror.name} instead"
-                self._event("failover", text, ranked.mirror, file.url)
+                self._tell(event_at("failover", text, ranked.mirror, file.url))
             if self._quorum:
                 from .quorum import confirm  # few installs ask for it
 
@@ -285,15 +286,10 @@ class Failover:
         """Tell that a file is here, and remember where it came from."""
         size = len(found.data)
         cached = ", from the cache" if found.place == "cache" else ""
-        self._event("file", f"{file.filename}: {size:,} bytes{cached}", mirror, file.url, size)
+        text = f"{file.filename}: {size:,} bytes{cached}"
+        self._tell(event_at("file", text, mirror, file.url, size))
         source = Source(mirror.index_url, file.url, size, found.place)
         return _Delivered(found.data, source)
-
-    def _event(
-        self, kind: EventKind, text: str, mirror: Mirror, url: str, size: int | None = None
-    ) -> None:
-        # What follows the path may be a signature.
-        self._tell(Event(kind, text, mirror.index_url, url.partition("?")[0], size))
 
 
 def _usable(page: ProjectPage, ranked: RankedMirror) -> Iterator[File]:

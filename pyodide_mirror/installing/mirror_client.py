@@ -166,7 +166,7 @@ class MirrorClient:
         text = (
             f"page of {project!r} from the cache: {mirror.name} cannot be read ({failure.detail})"
         )
-        self._event("kept", text, mirror, mirror.project_url(project))
+        self._tell(event_at("kept", text, mirror, mirror.project_url(project)))
         return page
 
     def _remember_page(
@@ -180,9 +180,11 @@ class MirrorClient:
     def _announce(self, page: ProjectPage, mirror: Mirror, url: str) -> ProjectPage:
         if page.repairs:
             text = f"page of {page.name!r}: {' + '.join(page.repairs)}"
-            self._event("repaired", text, mirror, url)
+            self._tell(event_at("repaired", text, mirror, url))
         else:
-            self._event("page", f"page of {page.name!r} with {len(page.files)} files", mirror, url)
+            self._tell(
+                event_at("page", f"page of {page.name!r} with {len(page.files)} files", mirror, url)
+            )
         return page
 
     # --- files ----------------------------------------------------------------------------------
@@ -255,11 +257,17 @@ class MirrorClient:
         return await RetryingClient(self._transport, on_retry).get(request, progress)
 
     def _tell_retry(self, mirror: Mirror, url: str, pause: float) -> None:
-        self._event("retry", f"{mirror.name} is busy; trying again in {pause:g} s", mirror, url)
+        self._tell(
+            event_at("retry", f"{mirror.name} is busy; trying again in {pause:g} s", mirror, url)
+        )
 
-    def _event(self, kind: EventKind, text: str, mirror: Mirror, url: str) -> None:
-        # What follows the path may be a signature.
-        self._tell(Event(kind, text, mirror.index_url, url.partition("?")[0]))
+
+def event_at(
+    kind: EventKind, text: str, mirror: Mirror, url: str, size: int | None = None
+) -> Event:
+    """What happened at a URL of a mirror."""
+    # What follows the path may be a signature.
+    return Event(kind, text, mirror.index_url, url.partition("?")[0], size)
 
 
 class _FileProgress:

@@ -8,7 +8,14 @@ import pytest
 from demo.check import check
 from demo.screenshots import take
 from demo.stage import set_stage
-from tests.support.compiled import compiled_dist
+from pyodide_mirror.loader import folder as loader_folder
+from tests.support.compiled import compiled_core, compiled_dist
+
+
+@pytest.fixture(autouse=True)
+def _digests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the digests of the Pyodide of tests, whose Python is compiled, for the release's."""
+    monkeypatch.setattr(loader_folder, "core_files", compiled_core)
 
 
 @pytest.mark.engines("chromium")

@@ -1,6 +1,8 @@
 """A person at the keyboard: the page as somebody uses it who has no mouse."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from selenium.webdriver.common.action_chains import ActionChains
@@ -37,6 +39,14 @@ class Visitor:
         """Open an address, whatever page was open before."""
         self.browser.goto("about:blank")
         self.browser.goto(address)
+
+    @contextmanager
+    def run_first(self, code: str) -> Iterator[None]:
+        """Run JavaScript in each page before its own scripts."""
+        driver, command = self.browser.driver, "Page.addScriptToEvaluateOnNewDocument"
+        added = driver.execute_cdp_cmd(command, {"source": code})
+        yield
+        driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
 
     def look(self, code: str) -> Any:
         """Run the body of a function in the page, and return what it returns."""

@@ -1,12 +1,11 @@
 """The page as a folder on a web server, used by keyboard in a Chromium."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
 from selenium.webdriver.common.keys import Keys
@@ -15,15 +14,26 @@ from demo import site
 from demo.mirrors import Stocked, read_wheels
 from demo.screenshots import Chromium
 from demo.stage import WHEELS
-from pyodide_mirror import MIRRORS
+from pyodide_mirror import CDN, MIRRORS
 from tests.demo.conftest import Serve
 from tests.demo.driving import Visitor
 from tests.support import provision
 from tests.support.compiled import compiled_dist
-from tests.support.pages import PageServer
+from tests.zoo.cdns import CDNZoo
 from tests.zoo.changes import failing, of_project
 from tests.zoo.zoo import ANIMALS, Running
 
+BIG_FILES = ("pyodide.asm.wasm", "python_stdlib.zip")
+PYTHON = provision.python_of(provision.pyodide_dist())
+# Note how far the bar of the start is, and what is said then, from before the page's own scripts.
+_WATCH_START = """
+    globalThis.started = [];
+    new MutationObserver(() => {
+        const bar = document.querySelector("#loaded");
+        const says = document.querySelector("#loading-says");
+        if (bar && says) started.push([bar.value, bar.max, says.textContent]);
+    }).observe(document, { childList: true, subtree: true });
+"""
 # Note what is said of the bytes, and how many lines the log has, whenever one of them changes.
 _WATCH = """
     globalThis.watched = [];
@@ -34,6 +44,15 @@ _WATCH = """
     watcher.observe(bytes, { childList: true });
     watcher.observe(log, { childList: true });
 """
+# How many files the loader has kept, which it does after the start: it is an insecure page.
+_KEPT_ALL = """await new Promise((resolve, reject) => {
+    const opening = indexedDB.open("pyodide-mirror-loader-VERSION");
+    opening.onerror = reject;
+    opening.onsuccess = () => {
+        const counting = opening.result.transaction("files").objectStore("files").count();
+        counting.onsuccess = () => resolve(counting.result === FILES);
+    };
+})""".replace("VERSION", provision.PYODIDE_VERSION)
 TEXTS = json.loads(Path(site.__file__).with_name("texts.json").read_text("utf-8"))
 
 
@@ -50,15 +69,16 @@ def mirrors() -> Iterator[dict[str, Running]]:
         yield {
             "lacking": stack.enter_context(Running(lacking)),
             "healthy": stack.enter_context(Running(healthy, latency=0.2)),
-            "hangs": stack.enter_context(Running(ANIMALS["hangs"])),
         }
 
 
 @pytest.fixture(scope="module")
-def elsewhere() -> Iterator[str]:
-    """Pyodide on another origin, as a content delivery network has it: any page may read it."""
-    with PageServer(compiled_dist()) as pages:
-        yield f"{pages.base_url({'Access-Control-Allow-Origin': '*'})}/"
+def zoo() -> Iterator[CDNZoo]:
+    """CDNs, of which the good one has Pyodide."""
+    dist = compiled_dist()
+    core = {name: (dist / name).read_bytes() for name in BIG_FILES}
+    with CDNZoo(core, {path.name: path.read_bytes() for path in dist.glob("*.whl")}) as zoo:
+        yield zoo
 
 
 @pytest.fixture
@@ -66,45 +86,28 @@ def visitor(browser: Chromium) -> Visitor:
     return Visitor(browser)
 
 
-def bad_homes(folder: Path) -> None:
-    """Lay beside the page what looks like Pyodide, and is not."""
-    dist = compiled_dist()
-    for name in ("lacks", "broken", "half"):
-        (folder / name).mkdir()
-        shutil.copy(dist / "pyodide-lock.json", folder / name)
-    (folder / "other").mkdir()
-    (folder / "other" / "pyodide-lock.json").write_text("<h1>Log in</h1>")
-    for big in ("pyodide.asm.wasm", "python_stdlib.zip"):
-        for name in ("broken", "half"):
-            (folder / name / big).symlink_to(dist / big)
-    for name in ("pyodide.mjs", "pyodide.asm.mjs"):  # but none of its packages
-        (folder / "half" / name).symlink_to(dist / name)
-    (folder / "broken" / "pyodide.mjs").write_text("throw new Error('a broken release')")
-
-
 def test_a_link_is_followed_as_far_as_it_may_be(
-    serve: Serve, mirrors: dict[str, Running], elsewhere: str, visitor: Visitor
+    serve: Serve, mirrors: dict[str, Running], zoo: CDNZoo, visitor: Visitor
 ) -> None:
-    hanging = f"{mirrors['hangs'].url}/"
-    homes = (hanging, "missing/", "other/", "lacks/", "broken/", "half/", elsewhere, "pyodide/")
-    address = serve("some/where/deep", bad_homes, homes=homes, settings={"package": ""})
+    good = CDN(zoo.url("good"), name="Good")
+    cdns = [CDN(zoo.url("503"), name="Busy"), good]
+    address = serve("some/where/deep", {"package": ""}, cdns)
     asked = [
         *(("mirror", mirrors[name].url) for name in ("lacking", "healthy")),
         ("mirror", "https://me:secret@mirror.example/simple"),
         ("mirror", "javascript:alert(1)"),
         ("mirror", "https://mirror.example:0/simple"),
         ("mirror", "https://mirror.example/simple?<img src=x onerror=alert(1)>"),
-        ("pyodide", "https://pyodide.example/full/"),
-        ("pyodide", "../../../elsewhere/"),
         ("canary", "<img src=x>"),
         ("package", "pygal"),
         ("lang", "es-MX"),
     ]
-    visitor.open(f"{address}#{urlencode(asked, quote_via=quote)}")
+    with visitor.run_first(_WATCH_START):
+        visitor.open(f"{address}#{urlencode(asked, quote_via=quote)}")
     visitor.wait_until_done()
     spanish = TEXTS["es"]
     check_refused(visitor, spanish)
-    check_homes(visitor, address, homes, elsewhere)
+    check_start(visitor, good)
     assert visitor.look("return document.documentElement.lang") == "es"
     assert visitor.text("h1") == spanish["title"]
 
@@ -116,14 +119,15 @@ def test_a_link_is_followed_as_far_as_it_may_be(
     visitor.wait_until_done()
     assert visitor.texts("#mirrors .badge") == ["ok", "ok"]
     check_failover(visitor, mirrors, spanish)
-    check_report(visitor, address, mirrors)
+    check_cdns(visitor, good)
+    check_report(visitor, address, mirrors, good)
 
 
 def check_refused(visitor: Visitor, spanish: dict[str, str]) -> None:
     refused = visitor.texts("#refused li")
     for line, why in zip(
         refused,
-        ("password", "scheme", "characters", "home", "home", "canary", ""),
+        ("password", "scheme", "characters", "canary", ""),
         strict=True,
     ):
         # The last one is Python's to refuse, and in its words.
@@ -133,29 +137,37 @@ def check_refused(visitor: Visitor, spanish: dict[str, str]) -> None:
     assert visitor.look("return document.querySelector('#canary').value") == ""
 
 
-def check_homes(visitor: Visitor, address: str, homes: tuple[str, ...], elsewhere: str) -> None:
-    states = {
-        "missing/": {"bad": "HTTP 404"},
-        "other/": {"bad": TEXTS["es"]["home.other"]},
-        "lacks/": {"bad": "HTTP 404"},
-        "broken/": {"bad": "a broken release"},
-        "half/": {"bad": "micropip"},
-        elsewhere: {"used": provision.PYODIDE_VERSION},
-        # It is asked, too, where the one before it takes its time.
-        "pyodide/": {
-            "spare": TEXTS["es"]["home.spare"],
-            "good": TEXTS["es"]["home.good"].partition("{")[0],
-        },
-    }
-    rows = visitor.look("""
-        return [...document.querySelectorAll("#homes li")].map((row) => [row.dataset.url,
-            row.querySelector(".badge").dataset.support, row.querySelector(".says").textContent]);
-    """)
-    assert [url.removeprefix(address) for url, *_ in rows] == list(homes)
-    for url, state, says in rows[1:]:
-        wanted = states[url.removeprefix(address)]
-        assert state in wanted, (url, state, says)
-        assert wanted[state] in says, (url, state, says)
+def check_start(visitor: Visitor, good: CDN) -> None:
+    place = f"Good ({urlsplit(good.base_url).netloc})"
+    lines = dict(
+        visitor.look("""
+            return [...document.querySelectorAll("#origins li")].map((line) =>
+                [line.dataset.file, line.textContent]);
+        """)
+    )
+    assert set(BIG_FILES) < lines.keys()
+    for line in lines.values():
+        assert line.endswith(f" de {place}")
+    seen = visitor.look("return started")
+    shares = [here / most for here, most, says in seen if "MB" in says]
+    assert len(set(shares)) > 2  # the bar moved
+    assert shares[-1] == 1
+    assert f"Python {PYTHON}." in seen[-1][2]
+
+
+def check_cdns(visitor: Visitor, good: CDN) -> None:
+    assert visitor.texts("#cdns .name") == ["Busy", "Good"]
+    assert visitor.texts("#cdns .badge") == ["http-status", "ok"]
+    texts = TEXTS["es"]
+    said = visitor.texts("#cdns .explanation")
+    assert said == [texts["cdn.http-status.explanation"], texts["cdn.ok.explanation"]]
+    visitor.tab_to("#package")
+    visitor.press_with(Keys.CONTROL, "a")
+    visitor.press("pluggy", Keys.ENTER)
+    visitor.wait("document.querySelector('#installed [data-name=pluggy]')")
+    visitor.wait_until_done()
+    place = f"Good ({urlsplit(good.base_url).netloc})"
+    assert visitor.text("#installed [data-source]") == texts["source.cdn"].format(place=place)
 
 
 def check_failover(visitor: Visitor, mirrors: dict[str, Running], spanish: dict[str, str]) -> None:
@@ -185,7 +197,7 @@ def check_failover(visitor: Visitor, mirrors: dict[str, Running], spanish: dict[
     assert visitor.text("#bytes").endswith(f"{len(rows)} de {len(rows)}")
 
 
-def check_report(visitor: Visitor, address: str, mirrors: dict[str, Running]) -> None:
+def check_report(visitor: Visitor, address: str, mirrors: dict[str, Running], good: CDN) -> None:
     # As where the browser has no clipboard for pages: plain http.
     visitor.look("navigator.clipboard.writeText = () => Promise.reject(new Error('no'));")
     visitor.tab_to("#copy-report")
@@ -202,7 +214,8 @@ def check_report(visitor: Visitor, address: str, mirrors: dict[str, Running]) ->
         "pyodide_mirror ",
         f"Page:    {address} (secure context)",
         agent,
-        "Answers HTTP 404.",  # in English, whatever the page speaks
+        *(f"Pyodide: {good.url(name, provision.PYODIDE_VERSION)}\n" for name in BIG_FILES),
+        "Busy  http-status",
         mirrors["lacking"].url,
         "pygal: installed",
         "failover: ",
@@ -215,13 +228,14 @@ def check_report(visitor: Visitor, address: str, mirrors: dict[str, Running]) ->
 def test_the_page_works_by_keyboard_and_for_screen_readers(
     serve: Serve, mirrors: dict[str, Running], visitor: Visitor
 ) -> None:
-    address = serve("page", homes=("pyodide/",), settings={"package": "", "timeout": 4})
+    address = serve("page", {"package": "", "timeout": 4})
     visitor.open(address)
     visitor.wait_until_done()
     # No host has a name here, so all that pyodide_mirror knows are out of reach.
     assert visitor.texts("#mirrors .name") == [mirror.name for mirror in MIRRORS]
     assert set(visitor.texts("#mirrors .badge")) == {"unreachable"}
     assert visitor.text("#chosen") == TEXTS["en"]["mirrors.none"]
+    assert visitor.look("return document.querySelector('#cdns').hidden")
     assert visitor.serious_faults() == []
 
     add_a_mirror(visitor, mirrors["healthy"].url)
@@ -340,12 +354,16 @@ def check_languages(visitor: Visitor) -> None:
 
 
 def test_a_page_without_pyodide_says_why_and_can_be_reported(
-    serve: Serve, visitor: Visitor
+    serve: Serve, zoo: CDNZoo, visitor: Visitor
 ) -> None:
-    address = serve("page", homes=("missing/", "gone/"), settings={"package": ""})
+    cdns = [CDN(zoo.url(name)) for name in ("empty", "wrong-bytes")]
+    address = serve("page", {"package": ""}, cdns)
     visitor.open(f"{address}?lang=en")
     visitor.wait("document.documentElement.dataset.state === 'failed'")
-    assert TEXTS["en"]["home.none"] in visitor.text("#loading #problem")
+    shown = visitor.text("#loading #problem")
+    assert TEXTS["en"]["problem.load"] in shown
+    for cdn, fault in zip(cdns, ("HTTP 404", "other bytes than it must have"), strict=True):
+        assert f"{cdn.name}: {fault}" in shown
     assert visitor.serious_faults() == []
     visitor.tab_to("#copy-report")
     visitor.press(Keys.ENTER)
@@ -353,6 +371,20 @@ def test_a_page_without_pyodide_says_why_and_can_be_reported(
     report = visitor.look("return document.querySelector('#report-text').value")
     assert report.startswith("Python does not run.")
     assert f"Page:    {address} (secure context)" in report
-    for home in ("missing/", "gone/"):
-        assert f"Pyodide: {address}{home} - Answers HTTP 404." in report
-    assert f"Problem: {TEXTS['en']['home.none']}" in report
+    assert f"Problem: {visitor.text('#problem-text')}" in report
+
+
+def test_an_insecure_page_starts_python_under_the_same_policy_and_the_second_time_from_its_store(
+    serve: Serve, zoo: CDNZoo, visitor: Visitor
+) -> None:
+    cdns = [CDN(zoo.url(name)) for name in ("wrong-bytes", "good")]
+    address = serve("page", {"package": "", "mirrors": []}, cdns)
+    visitor.open(address.replace("127.0.0.1", "page.test"))
+    visitor.wait_until_done()
+    assert not visitor.look("return isSecureContext")  # plain http, as in a company's network
+    for line in visitor.texts("#origins li"):
+        assert line.endswith(f" from {cdns[1].name}")
+    visitor.wait(_KEPT_ALL.replace("FILES", str(len(visitor.texts("#origins li")))))
+    visitor.open(address.replace("127.0.0.1", "page.test"))
+    visitor.wait_until_done()
+    assert visitor.texts("#origins li") == [TEXTS["en"]["load.kept"]]

@@ -9,7 +9,9 @@ import hashlib
 import shutil
 from pathlib import Path
 
+from pyodide_mirror.loader import CoreFile
 from tests.support import provision
+from tools.core_digests import measured
 
 _HERE = Path(__file__).parent
 _DRIVER, _INSIDE = _HERE / "compile_driver.mjs", _HERE / "compile_inside.py"
@@ -18,6 +20,15 @@ _DRIVER, _INSIDE = _HERE / "compile_driver.mjs", _HERE / "compile_inside.py"
 def compiled_dist(version: str = provision.PYODIDE_VERSION) -> Path:
     """Return a folder with `provision.pyodide_dist`, compiled. Raises `ProvisionError`."""
     return compiled(provision.pyodide_dist(version))
+
+
+def compiled_core(version: str = provision.PYODIDE_VERSION) -> dict[str, CoreFile]:
+    """Return the core files of `compiled_dist`, whose digests are not those of the release.
+
+    Tests put it in the place of `pyodide_mirror.loader.core_files`.
+    """
+    found = measured(compiled_dist(version), version)
+    return {name: CoreFile(name, *file) for name, file in found.items()}
 
 
 def compiled(dist: Path) -> Path:

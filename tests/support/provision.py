@@ -75,6 +75,18 @@ def _npm(*arguments: str) -> str:
     return run([str(node()), str(npm), *arguments], env=os.environ | {"PATH": path})
 
 
+def pyodide_package(version: str = PYODIDE_VERSION) -> Path:
+    """Return npm's package of Pyodide ``version``, unpacked: the core, with the whole lock file.
+
+    Raises `ProvisionError`.
+    """
+
+    def install(folder: Path) -> None:
+        npm_install([f"pyodide@{version}"], folder)
+
+    return made(CACHE / "npm" / f"pyodide@{version}", install) / "node_modules" / "pyodide"
+
+
 def pyodide_dist(version: str = PYODIDE_VERSION) -> Path:
     """Return a folder with Pyodide ``version``, its lock file cut down to what is in the folder.
 
@@ -179,12 +191,11 @@ def pyodide_types(version: str = PYODIDE_VERSION) -> Path:
 
 
 def make_dist(version: str, folder: Path, roots: Iterable[str] = LOCK_ROOTS) -> None:
-    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
-        modules = npm_install([f"pyodide@{version}"], Path(scratch))
-        shutil.copytree(modules / "pyodide", folder, dirs_exist_ok=True)
-        # In Node, pyodide.mjs imports it; in Node it is looked for beside the importing file.
-        if (modules / "ws").is_dir():
-            shutil.copytree(modules / "ws", folder / "node_modules" / "ws")
+    package = pyodide_package(version)
+    shutil.copytree(package, folder, dirs_exist_ok=True)
+    # In Node, pyodide.mjs imports it; in Node it is looked for beside the importing file.
+    if (package.parent / "ws").is_dir():
+        shutil.copytree(package.parent / "ws", folder / "node_modules" / "ws")
     lock_file = folder / "pyodide-lock.json"
     lock = json.loads(lock_file.read_text())
     packages = _closure(lock["packages"], roots)

@@ -517,6 +517,15 @@ async def test_a_probe_looks_at_the_cdns_that_are_named_and_changes_nothing(worl
     assert {url.partition("/simple")[0] for url in world.web.asked} == {"https://a.example"}
 
 
+async def test_a_probe_looks_at_mirrors_and_cdns_at_the_same_time(world: World) -> None:
+    answer(world, X, SLOW)
+    world.web.answer(f"{A.index_url}/zoo-canary/", SLOW)
+    before = asyncio.get_running_loop().time()
+    report = await world.session.probe(A, cdns=X, canary="zoo-canary", timeout=TIMEOUT)
+    assert [str(one.reason) for one in (*report.outcomes, *report.cdns)] == ["timeout"] * 2
+    assert asyncio.get_running_loop().time() - before < TIMEOUT * 1.5
+
+
 async def test_where_nothing_is_named_it_looks_at_the_known_ones(world: World) -> None:
     report = await world.session.probe(timeout=TIMEOUT)
     assert {one.cdn for one in report.cdns} == set(CDNS)

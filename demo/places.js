@@ -1,26 +1,49 @@
-/* The table of mirrors: rows that fill in as the verdicts arrive. */
+/* The tables of mirrors and CDNs: rows that fill in as the verdicts arrive. */
 
 import { $, cell, element, rowHeader } from "./parts.js";
-import { say, show, translate } from "./texts.js";
+import { has, say, show, translate } from "./texts.js";
 
 const body = $("#mirrors tbody");
 const json = JSON.stringify;
-const rowOf = (url) => $(`tr[data-url=${json(url)}]`, body);
+const rowOf = (url) => $(`.places tr[data-url=${json(url)}]`);
 
 /** The mirrors in the order of the rows: {url, name, own, held}. `held`: it waits to be allowed. */
 export const mirrors = [];
 
+/** The CDNs in the order of the rows: {url, name}. */
+export const cdns = [];
+
 export const nameOf = (url) => mirrors.find((mirror) => mirror.url === url)?.name ?? url;
 
-/** Add a row. `remove` is called with the mirror when the user takes it out again. */
+/** The host of a URL, and the name of the CDN that it is of. */
+export function placeOf(url) {
+  const { host } = new URL(url);
+  const cdn = cdns.find((each) => new URL(each.url).host === host);
+  return cdn && cdn.name !== host ? `${cdn.name} (${host})` : host;
+}
+
+/** Add a row for a mirror. `remove` is called with it when the user takes it out again. */
 export function addMirror(mirror, remove) {
   mirrors.push(mirror);
+  const row = addRow(mirror, body);
+  if (mirror.own) $("th", row).append(removeButton(mirror, row, remove));
+  translate(row);
+  return mirror;
+}
+
+/** Add a row for a CDN. */
+export function addCDN(cdn) {
+  cdns.push(cdn);
+  addRow(cdn, $("#cdns tbody"));
+  $("#cdns").hidden = false;
+}
+
+function addRow(mirror, rows) {
   const row = element("tr", "", { role: "row", "data-url": mirror.url });
   const header = rowHeader();
   header.append(element("span", mirror.name, { class: "name", translate: "no" }));
   header.append(say(element("span", "", { class: "mark" }), "mirrors.mark"));
   header.append(element("span", mirror.url, { class: "url", translate: "no" }));
-  if (mirror.own) header.append(removeButton(mirror, row, remove));
   const verdict = cell("", "", { class: "verdict" });
   for (const part of ["badge", "explanation"]) verdict.append(element("span", "", { class: part }));
   row.append(
@@ -30,10 +53,10 @@ export function addMirror(mirror, remove) {
     cell("mirrors.seen", "", { lang: "en", translate: "no" }),
     cell("mirrors.todo"),
   );
-  body.append(row);
+  rows.append(row);
   translate(row);
   showState(mirror.url, mirror.held ? "held" : "waiting");
-  return mirror;
+  return row;
 }
 
 function removeButton(mirror, row, remove) {
@@ -65,17 +88,19 @@ export function showState(url, state) {
 
 /** Show a verdict. */
 export function showOutcome(outcome) {
-  const row = rowOf(outcome.mirror.index_url);
+  const { mirror, cdn, reason, repairs = [] } = outcome;
+  const row = rowOf(cdn?.base_url ?? mirror.index_url);
   if (!row) return; // its user has taken it out
   const [, verdict, time, seen, todo] = row.cells;
-  const words = outcome.repairs.length ? outcome.repairs : [outcome.reason];
-  const badge = show($(".badge", verdict), words.join(" + "));
+  const badge = show($(".badge", verdict), (repairs.length ? repairs : [reason]).join(" + "));
   badge.dataset.support = outcome.support;
-  say($(".explanation", verdict), `reason.${outcome.reason}.explanation`);
+  const wordsFor = (part) =>
+    cdn && has(`cdn.${reason}.${part}`) ? `cdn.${reason}.${part}` : `reason.${reason}.${part}`;
+  say($(".explanation", verdict), wordsFor("explanation"));
   say(time, "mirrors.ms", { ms: Math.round(outcome.elapsed_ms) });
   show(seen, outcome.detail);
-  say(todo, `reason.${outcome.reason}.advice`);
-  row.dataset.reason = outcome.reason;
+  say(todo, wordsFor("advice"));
+  row.dataset.reason = reason;
 }
 
 /** Mark the mirror that is used, and say so. */

@@ -19,10 +19,7 @@ if TYPE_CHECKING:
     from pyodide_mirror.loader import Source
     from pyodide_mirror.model import CDN
 
-_ADVICE: Final = (
-    "name CDNs that can be read from here, or a folder with an unpacked release of Pyodide, or"
-    " build with --no-pyodide-mirror-loader"
-)
+_ADVICE: Final = "or build with --no-pyodide-mirror-loader"
 
 
 class LoaderSettings(NamedTuple):
@@ -70,9 +67,9 @@ class SiteLoader:
         except (ValueError, LoaderError, OSError) as error:
             self.remove()
             if settings.asked is not None:
-                raise ValueError(f"PyodideMirrorAddon.loader: {error}; {_ADVICE}.") from error
+                raise ValueError(f"PyodideMirrorAddon.loader: {error}, {_ADVICE}.") from error
             self._addon.log.warning(
-                "[pyodide-mirror] kernels load Pyodide from its one CDN, because %s; %s",
+                "[pyodide-mirror] kernels load Pyodide from its one CDN, because %s, %s",
                 *(error, _ADVICE),
             )
             return False
@@ -92,9 +89,9 @@ class SiteLoader:
         if not asked:
             return "" if other else self._config.pyodide_version()
         if other:
-            raise ValueError(f"kernels have Pyodide from elsewhere already, by {other}")
+            raise ValueError(f"Pyodide comes from elsewhere already, by {other}: take that away")
         if not self._config.pyodide_version():
-            raise ValueError("it needs JupyterLite 0.8")
+            raise ValueError("it needs JupyterLite 0.8: update it")
         return self._config.pyodide_version()
 
     def _write(self, version: str, settings: LoaderSettings) -> None:
@@ -103,10 +100,10 @@ class SiteLoader:
         if isinstance(settings.asked, str):
             folders.insert(0, self._addon.manager.lite_dir / settings.asked)
             if not folders[0].is_dir():
-                raise ValueError(f"{folders[0]} is not a folder")
+                raise ValueError(f"{folders[0]} is not a folder: name another one")
         sources: list[Source] = [LocalFolder(folder) for folder in folders if folder.is_dir()]
         sources += settings.cdns or CDNS
-        write_loader(self._folder, version, sources, timeout=settings.timeout)
+        write_loader(self._folder, version, sources, timeout=settings.timeout, package=False)
         self._keep(version, cache)
         self._addon.maybe_timestamp(self._folder)
 

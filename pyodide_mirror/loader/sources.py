@@ -69,7 +69,7 @@ async def fetch_core(
         else:
             raise LoaderError(
                 f"{file.name} of Pyodide {version} cannot be read from any CDN: {'; '.join(faults)}"
-                "; name one that can be read by --cdn, or a folder with an unpacked release"
+                "; name one that can be read from here, or a folder with an unpacked release"
             )
     return found
 

@@ -24,6 +24,7 @@ LOADER = """
 import sys
 print("Loaded by", type(sys.modules["pyodide_mirror.api.session"].__loader__).__name__)
 """
+NOT_YET = "import sys\nprint('In use:', 'pyodide_mirror.api' in sys.modules)"
 NUMBERS = "import zoo_arrays\nprint('The value is', zoo_arrays.VALUE)"
 """What it imports is in Pyodide's lock file; nothing else has the kernel load it."""
 FORGET = """
@@ -131,7 +132,7 @@ def loading_site(root: Path, zoo: Zoo, cdns: CDNZoo, dist: Path) -> str:
         "cdns": [cdns.url(name) for name in ("hanging", "503", "wrong-bytes", "good")],
         "loader": str(dist),
     }
-    cells = [NUMBERS, "%pip install zoo-root", USE, LOADER]
+    cells = [NOT_YET, NUMBERS, "%pip install zoo-root", USE, LOADER]
     folder = sites.write_site(root / "loads", addon=addon, notebooks={"loads.ipynb": cells})
     ours = str(sites.package_for(dist))
     return f"/{sites.built(folder, PYTHONPATH=ours).relative_to(root)}"
@@ -275,7 +276,8 @@ def test_kernels_start_and_install_when_the_first_three_cdns_are_dead(
     with browser.open(url) as page:
         for restart in (False, True):
             shown = page.run_notebook("loads.ipynb", restart=restart)
-            numbers, _, seen, loaded = (text.strip() for text in shown)
+            in_use, numbers, _, seen, loaded = (text.strip() for text in shown)
+            assert in_use == "In use: False"
             assert numbers == "The value is zoo-arrays 1.0"
             assert seen == SEEN
             assert loaded == "Loaded by CompiledFinder"

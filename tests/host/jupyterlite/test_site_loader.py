@@ -84,6 +84,7 @@ def test_kernels_load_pyodide_by_the_loader_where_it_is_on_a_cdn(
     names = {path.name for path in (output / URL).parent.iterdir()}
     assert names > {"pyodide.mjs", "pyodide.asm.mjs", "pyodide-lock.json"}
     assert names.isdisjoint(LARGE)
+    assert not [name for name in names if name.endswith(".whl")]  # kernels have it from the site
     assert told(output)["cdns"] is None  # so that Python takes what the loader has found out
     assert python(output) == "cp314"
     # JupyterLite's cache has all that another build needs.
@@ -122,7 +123,7 @@ def test_a_site_is_built_without_a_network_as_before_unless_the_loader_is_asked_
     assert kernel_settings(output)["pyodideUrl"] == URL
     lost = run(folder, "build", "--pyodide-mirror-loader=nowhere", environ=environ)
     assert lost.returncode != 0
-    assert "nowhere is not a folder; name CDNs" in lost.stdout
+    assert "nowhere is not a folder: name another one, or build with" in lost.stdout
 
 
 def test_where_the_owner_has_said_where_pyodide_is_the_loader_is_left_out_or_refused(
@@ -135,7 +136,7 @@ def test_where_the_owner_has_said_where_pyodide_is_the_loader_is_left_out_or_ref
     assert not (output / URL).parent.exists()
     asked = run(folder, "build", f"--pyodide-mirror-loader={dist}", environ=environ)
     assert asked.returncode != 0
-    assert "kernels have Pyodide from elsewhere already, by pyodideUrl or indexURL" in asked.stdout
+    assert "elsewhere already, by pyodideUrl or indexURL: take that away, or build" in asked.stdout
 
 
 def test_kernels_of_jupyterlite_0_7_load_no_module(
@@ -146,4 +147,4 @@ def test_kernels_of_jupyterlite_0_7_load_no_module(
     wanted = f"--pyodide-mirror-loader={dist}"
     asked = run(folder, "build", wanted, release=sites.OLDER, environ=environ)
     assert asked.returncode != 0
-    assert "PyodideMirrorAddon.loader: it needs JupyterLite 0.8; " in asked.stdout
+    assert "PyodideMirrorAddon.loader: it needs JupyterLite 0.8: update it, or" in asked.stdout

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pyodide_mirror import CDN, Mirror
-from pyodide_mirror.loader import CORE_FILES, CoreFile, LocalFolder, write_loader
+from pyodide_mirror.loader import CoreFile, LocalFolder, write_loader
 from pyodide_mirror.loader import folder as loader_folder
 from tests.hosts.pyscript import pyscript
 from tests.hosts.stage import EXAMPLES, ISOLATED, Site, browsing, mirrors, result
@@ -41,12 +41,6 @@ def urls() -> Iterator[Mapping[str, str]]:
 def browser() -> Iterator[Browser]:
     with browsing() as browser:
         yield browser
-
-
-def cdns_with(dist: Path) -> CDNZoo:
-    """CDNs; the good ones have this Pyodide."""
-    files = {path.name: path.read_bytes() for path in dist.iterdir() if path.is_file()}
-    return CDNZoo({name: files[name] for name in CORE_FILES if name in files}, files)
 
 
 class Writer:
@@ -87,7 +81,7 @@ def test_pyscript_starts_and_installs_when_the_first_three_cdns_are_dead(
         index.write_text(index.read_text().replace('type="py"', 'type="py" worker'))
         headers = ISOLATED
     dist = compiled_dist()
-    with cdns_with(dist) as cdns, Site(tmp_path, pyscript=pyscript()) as site:
+    with CDNZoo.of(dist) as cdns, Site(tmp_path, pyscript=pyscript()) as site:
         write(tmp_path / "py", dist, provision.PYODIDE_VERSION, cdns, urls)
         for _ in range(visits):
             with browser.open(f"{site.base_url(headers)}/index.html") as page:
@@ -110,7 +104,7 @@ def test_stlite_starts_and_installs_when_the_first_three_cdns_are_dead(
         (dist / wheel.filename).write_bytes(wheel.data)
         lock["packages"][wheel.name] = lock_entry(wheel)
     (dist / "pyodide-lock.json").write_text(json.dumps(lock))
-    with cdns_with(dist) as cdns, Site(site, stlite=stlite()) as server:
+    with CDNZoo.of(dist) as cdns, Site(site, stlite=stlite()) as server:
         write(site / "py", dist, sites.OLDER.pyodide, cdns, urls)
         with browser.open(f"{server.base_url()}/index.html") as page:
             error = page.run_js(ENDED)

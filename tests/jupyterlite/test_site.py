@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from pyodide_mirror.loader import CORE_FILES
 from tests.jupyterlite import sites
 from tests.jupyterlite.browser import END, Browser, Page, address
 from tests.support.compiled import compiled
@@ -118,8 +117,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def cdns(dist: Path) -> Iterator[CDNZoo]:
     """CDNs; the good ones have all of that."""
-    files = {path.name: path.read_bytes() for path in dist.iterdir() if path.is_file()}
-    with CDNZoo({name: files[name] for name in CORE_FILES if name in files}, files) as zoo:
+    with CDNZoo.of(dist) as zoo:
         yield zoo
 
 

@@ -55,8 +55,7 @@ def environ(dist: Path) -> dict[str, str]:
 @pytest.fixture
 def zoo(dist: Path) -> Iterator[CDNZoo]:
     """CDNs; the good ones have that Pyodide."""
-    files = {path.name: path.read_bytes() for path in dist.iterdir()}
-    with CDNZoo(files) as zoo:
+    with CDNZoo.of(dist) as zoo:
         yield zoo
 
 

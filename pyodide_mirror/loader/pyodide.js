@@ -14,6 +14,8 @@ const MAX_BYTES = 2 ** 29;
 const rest = import(HERE + FIXED.rest);
 /** The CDNs, those that have worked first. */
 let cdns = FIXED.cdns;
+/** The places that have delivered a package. */
+const complete = new Set();
 /** Downloads by digest: what several want at the same time comes once. */
 const underWay = new Map();
 /** By which the requests of the loader itself are known. */
@@ -126,7 +128,10 @@ function race({ name, integrity, size, places: queue }, tell) {
 			}
 		};
 		const won = (place, bytes) => {
-			if (cdns.includes(place)) cdns = [place, ...cdns.filter((cdn) => cdn !== place)];
+			if (!FIXED.core[name]) complete.add(place);
+			// One that has packages is not moved behind one that has only shown the core.
+			const better = complete.has(place) || !complete.has(cdns[0]);
+			if (better && cdns.includes(place)) cdns = [place, ...cdns.filter((cdn) => cdn !== place)];
 			end(resolve, bytes);
 		};
 		const lost = (place, error) => {

@@ -28,6 +28,7 @@ LONGEST = (
     *("test_run.py", "test_marimo.py", "test_blocks.py", "test_zoo_installs.py", "test_abuse.py"),
     *("test_setuptools.py", "test_addon.py", "test_pages.py", "test_table.py", "test_page.py"),
     *("test_demo.py", "test_jupyterlite.py", "test_crash.py", "test_worker_stream.py"),
+    *("test_loading.py", "test_site_loader.py"),
 )
 """What takes longest begins first, so that no process is left alone with it at the end."""
 

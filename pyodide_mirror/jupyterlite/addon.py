@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from jupyterlite_core.addons.base import BaseAddon
@@ -20,12 +21,12 @@ from pyodide_mirror.api import check_canary, check_cdns, check_choice, check_tim
 from pyodide_mirror.model import Mirror
 from pyodide_mirror.probing import DEFAULT_CANARY
 
-from .site_config import PYPI, SiteConfig
+from .site_config import SiteConfig
+from .site_index import SiteIndex
+from .site_loader import LoaderSettings, SiteLoader
 from .site_wheels import MADE, own_wheel, rebuilt_wheel, site_wheel
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     Task = dict[str, Any]
 
 _PIPLITE_ADDON: Final = "jupyterlite-pyodide-kernel-piplite"
@@ -38,6 +39,7 @@ _KINDS: Final = {
     "canary": "a project's name",
     "prefer": "'lockfile' or 'index'",
     "timeout": "a number of seconds",
+    "loader": "true, false, or a folder with an unpacked release of Pyodide",
 }
 
 
@@ -65,12 +67,17 @@ class PyodideMirrorAddon(BaseAddon):
         "pyodide-mirror-canary": "PyodideMirrorAddon.canary",
         "pyodide-mirror-prefer": "PyodideMirrorAddon.prefer",
         "pyodide-mirror-timeout": "PyodideMirrorAddon.timeout",
+        "pyodide-mirror-loader": "PyodideMirrorAddon.loader",
     }
     flags: ClassVar[dict[str, tuple[dict[str, dict[str, object]], str]]] = {
         "no-pyodide-mirror": (
             {"PyodideMirrorAddon": {"enabled": False}},
             "Build the site as if pyodide-mirror was not installed.",
-        )
+        ),
+        "no-pyodide-mirror-loader": (
+            {"PyodideMirrorAddon": {"loader": False}},
+            "Have kernels load Pyodide as they do without pyodide-mirror.",
+        ),
     }
 
     enabled = Bool(
@@ -98,7 +105,18 @@ class PyodideMirrorAddon(BaseAddon):
     ).tag(config=True)
     timeout = Float(5.0, help="The seconds in which a mirror must answer.").tag(config=True)
 
+    loader = Union(
+        [Bool(), Unicode()],
+        allow_none=True,
+        help="Whether kernels load Pyodide itself from whichever CDN can be read. When it is not"
+        " said: where the site takes Pyodide from a CDN, and its small files can be read now. Or a"
+        " folder with an unpacked release, to take them from."
+        " env: JUPYTERLITE_NO_PYODIDE_MIRROR_LOADER",
+    ).tag(config=True)
+
     _misfit = ""
+    _has_loader = False
+    """Whether this build has written the loader's folder."""
 
     def _load_config(self, *args: Any, **kwargs: Any) -> None:
         # JupyterLite goes on without an add-on that cannot be made; a site without mirrors that
@@ -123,6 +141,10 @@ class PyodideMirrorAddon(BaseAddon):
     @default("cdns")
     def _default_cdns(self) -> list[str]:
         return [os.environ.get("JUPYTERLITE_PYODIDE_MIRROR_CDNS", "")]
+
+    @default("loader")
+    def _default_loader(self) -> bool | None:
+        return False if os.environ.get("JUPYTERLITE_NO_PYODIDE_MIRROR_LOADER") else None
 
     def status(self, manager: Any) -> Iterator[Task]:
         """Print the settings that kernels get."""
@@ -159,6 +181,8 @@ class PyodideMirrorAddon(BaseAddon):
                 f"    {name + ':':16} {value or 'those that pyodide_mirror knows'}"
                 for name, value in self._arguments().items()
             ]
+            loads = "if Pyodide is on a CDN" if self.loader is None else self.loader
+            lines.append(f"    {'loader:':16} {loads}")
         print("\n".join(lines))  # noqa: T201  # as JupyterLite's own add-ons do
 
     def _demand(self) -> None:
@@ -199,63 +223,59 @@ class PyodideMirrorAddon(BaseAddon):
         }
 
     def _clean(self) -> None:
-        self._put({})
+        SiteIndex(self).put({})
         SiteConfig(self).load_wheels(())
+        SiteConfig(self).use_loader(wanted=False)
+        SiteLoader(self).remove()
 
     def _build(self) -> None:
         if not SiteConfig(self).has_kernel():
             self.log.warning("[pyodide-mirror] this site has no Pyodide kernel: nothing to do")
-            self._put({})
+            SiteIndex(self).put({})
+            SiteLoader(self).remove()
             return
         if _PIPLITE_ADDON not in self.manager._addons:  # noqa: SLF001  # nothing else names them
             raise ValueError(
                 f"PyodideMirrorAddon needs the add-on {_PIPLITE_ADDON}, which this build disables:"
                 " take it from disable_addons, or build with --no-pyodide-mirror."
             )
+        cdns = check_cdns(self._arguments()["cdns"]) or ()
+        settings = LoaderSettings(self.loader, cdns, self.timeout)
+        self._has_loader = SiteLoader(self).build(settings)
         wheels = self._loaded()
         # The site owner's own wheel of comm will do, and is the one to stay.
-        if all(MADE.fullmatch(path.name) for path in self._pypi.glob("comm-*.whl")):
+        if all(MADE.fullmatch(path.name) for path in SiteIndex(self).folder.glob("comm-*.whl")):
             wheels |= dict([_comm()])
-        self._put(wheels)
+        SiteIndex(self).put(wheels)
 
     def _post_build(self) -> None:
         config = SiteConfig(self)
         config.load_wheels(self._loaded() if config.has_kernel() else ())
+        config.use_loader(wanted=self._has_loader)
 
     def _check_site(self) -> None:
         config = SiteConfig(self)
         named = config.loaded_wheels()
         wanted = set(self._loaded()) if self.enabled and config.has_kernel() else set()
-        missing = [name for name in named | wanted if not (self._pypi / name).is_file()]
+        missing = [name for name in named | wanted if not (SiteIndex(self).folder / name).is_file()]
         if missing or named != wanted:
             raise ValueError(
                 "The site does not load pyodide_mirror as it is configured"
                 f" ({', '.join(sorted(missing or named ^ wanted))}): build it again."
             )
+        SiteLoader(self).check(wanted=self._has_loader)
 
     def _loaded(self) -> dict[str, bytes]:
         """The wheels that each kernel loads first, by their names."""
-        return dict([own_wheel(), site_wheel(_startup(self._arguments()))])
+        arguments = self._arguments()
+        if self._has_loader:
+            arguments["cdns"] = None  # the loader names them, the one that has worked first
+        return dict([own_wheel(self._python), site_wheel(_startup(arguments))])
 
-    @property
-    def _pypi(self) -> Path:
-        folder: Path = self.manager.output_dir / PYPI
-        return folder
-
-    def _put(self, wheels: Mapping[str, bytes]) -> None:
-        """Have these wheels of ours in the output's index folder, and no others."""
-        present = [path for path in self._pypi.glob("*.whl") if MADE.fullmatch(path.name)]
-        for path in present:
-            if path.name not in wheels:
-                path.unlink()
-        for name, content in wheels.items():
-            path = self._pypi / name
-            if not path.exists() or path.read_bytes() != content:
-                self._pypi.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-                self.maybe_timestamp(path)
-        if present and not any(self._pypi.glob("*.whl")):
-            SiteConfig(self).drop_index()
+    @cached_property
+    def _python(self) -> str:
+        """The tag of the kernels' Python; each hook of a build must have the same."""
+        return SiteConfig(self).python()
 
 
 def _separated(given: list[Any]) -> Iterator[str | Mapping[str, Any]]:

@@ -1,7 +1,8 @@
-"""The configuration files of a built site: which wheels its kernels load first."""
+"""The configuration files of a site: its kernels' Pyodide, and which wheels they load first."""
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,7 +11,7 @@ from jupyterlite_core.constants import JUPYTERLITE_IPYNB, JUPYTERLITE_JSON
 from .site_wheels import MADE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from jupyterlite_core.addons.base import BaseAddon
@@ -25,6 +26,14 @@ _FROM_WORKER: Final = f"{'../' * len(_WORKER_FOLDER.split('/'))}{PYPI}/"
 _OURS: Final = re.compile(rf"{re.escape(_FROM_WORKER)}{MADE.pattern}")
 _INDEX_URL: Final = f"./{PYPI}/all.json"
 _OPTIONS, _PACKAGES, _INDEXES = "loadPyodideOptions", "packages", "pipliteUrls"
+_URL, _INDEX = "pyodideUrl", "indexURL"
+_PYODIDE_ADDON: Final = "jupyterlite-pyodide-kernel-pyodide"
+_PYODIDE: Final = "static/pyodide"
+"""The folder of a site's own Pyodide, below its source and its output."""
+LOADER: Final = "static/pyodide-mirror"
+"""The loader's folder, below a site's output."""
+_LOADER_URL: Final = f"./{LOADER}/pyodide.mjs"
+_OWN_PYODIDE: Final = re.compile(rf"\./{_PYODIDE}/pyodide\.m?js")
 
 
 class SiteConfig:
@@ -38,6 +47,65 @@ class SiteConfig:
     def has_kernel(self) -> bool:
         """Whether the site has a Pyodide kernel."""
         return (self._output / _WORKER_FOLDER).is_dir()
+
+    def python(self) -> str:
+        """The tag of the kernels' Python, like ``cp314``; "" where it cannot be known now."""
+        other = self.other_pyodide()
+        if other == _PYODIDE:
+            return _python_of(self._source / _PYODIDE / "pyodide-lock.json")
+        return "" if other else _tag(self._constants().PYODIDE_PYTHON_VERSION)
+
+    def pyodide_version(self) -> str:
+        """The version of Pyodide that kernels take where the owner names none.
+
+        "" for kernels that load no module: those of JupyterLite 0.7.
+        """
+        constants = self._constants()
+        return str(constants.PYODIDE_VERSION) if hasattr(constants, "PYODIDE_MJS") else ""
+
+    @staticmethod
+    def _constants() -> Any:
+        from jupyterlite_pyodide_kernel import constants  # it may not be here
+
+        return constants
+
+    def other_pyodide(self) -> str:
+        """The setting that has kernels take Pyodide from elsewhere than from their CDN, or ""."""
+        addon = self._addon.manager._addons.get(_PYODIDE_ADDON)  # noqa: SLF001  # see addon.py
+        urls = set(self._pyodide_urls())
+        if any(not _OWN_PYODIDE.fullmatch(url) for url in urls):
+            return f"{_URL} or {_INDEX}"
+        if addon and (self._source / _PYODIDE).is_dir():
+            return _PYODIDE
+        return _URL if urls else "--pyodide" if getattr(addon, "pyodide_url", None) else ""
+
+    def _pyodide_urls(self) -> Iterator[str]:
+        """The places of Pyodide that the owner has named, and those of the build before."""
+        apps = ["", *self._addon.manager.apps]
+        sources = [
+            self._source / app / name
+            for app in apps
+            for name in (JUPYTERLITE_JSON, JUPYTERLITE_IPYNB)
+        ]
+        for path in [*sources, *self._files()]:
+            named = (self._settings(path).get(_URL), self._options(path).get(_INDEX))
+            yield from (str(url) for url in named if url and url != _LOADER_URL)
+
+    def has_loader(self) -> bool:
+        """Whether kernels take Pyodide from the loader's folder."""
+        return self._settings(self._output / JUPYTERLITE_JSON).get(_URL) == _LOADER_URL
+
+    def use_loader(self, *, wanted: bool) -> None:
+        """Have kernels take Pyodide from the loader's folder, or no longer."""
+        if wanted == self.has_loader():
+            return
+        path = self._output / JUPYTERLITE_JSON
+        settings = self._settings(path)
+        if wanted:
+            settings[_URL] = _LOADER_URL
+        else:
+            del settings[_URL]
+        self._write(path, settings)
 
     def loaded_wheels(self) -> set[str]:
         """The file names of our wheels among the packages that kernels load first."""
@@ -108,3 +176,19 @@ class SiteConfig:
         if not settings[_OPTIONS] and _OPTIONS not in owners:
             del settings[_OPTIONS]
         self._write(path, settings)
+
+
+def _python_of(lock: Path) -> str:
+    """The tag of the Python that a lock file of Pyodide is for; "" where there is none."""
+    if not lock.is_file():
+        return ""
+    try:
+        return _tag(json.loads(lock.read_bytes())["info"]["python"])
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{lock} is no lock file of Pyodide: put the release's there.") from None
+
+
+def _tag(version: str) -> str:
+    """The tag (PEP 425) of a version of CPython."""
+    found = re.match(r"3\.(\d+)", version)
+    return f"cp3{found[1]}" if found else ""

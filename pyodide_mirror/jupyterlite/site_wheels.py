@@ -7,28 +7,32 @@ import re
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import Final
 
-from pyodide_mirror.own_wheels import page_wheel, pure_wheel, wheel_name
+from pyodide_mirror.own_wheels import compiled_wheel, page_wheel, pure_wheel, wheel_name
 
 SITE: Final = "pyodide_mirror_site"
 """The name of a site's wheel, as file names have it."""
 
 # Earlier releases made one of packaging, too; it is to go when a site is built again.
 MADE: Final = re.compile(
-    rf"((pyodide_mirror|comm|packaging)-[^-/]+-0x[0-9a-f]{{12}}|{SITE}-[^-/]+)-py3-none-any\.whl"
+    rf"((pyodide_mirror|comm|packaging)-[^-/]+-0x[0-9a-f]{{12}}-(py3|cp3\d+)|{SITE}-[^-/]+-py3)"
+    r"-none-any\.whl"
 )
 """The names of the wheels that the add-on puts into a site: nobody else writes such a build tag."""
 
 _STARTUP: Final = "data/etc/ipython/startup/00-pyodide-mirror.py"
 
 
-def own_wheel() -> tuple[str, bytes]:
-    """Name and content of our wheel for pages, under a name that every JupyterLite can index.
+def own_wheel(python: str = "") -> tuple[str, bytes]:
+    """Name and content of our wheel for pages, under a name that every JupyterLite takes.
+
+    ``python``: the tag of the kernels' Python, if it is known. A wheel whose modules are compiled
+    for it is quicker to import. It gets into no index, which is for wheels for any Python.
 
     The add-on of jupyterlite-pyodide-kernel 0.7 looks for ``*emscripten_*_wasm32.whl`` and for
     ``*pyodide_*_wasm32.whl``; what is both, as our own name would be, ends the build. pip does not
     read a site's index, so the wheel may be for any platform there.
     """
-    return page_wheel(("any",))
+    return (python and compiled_wheel(python, ("any",))) or page_wheel(("any",))
 
 
 def site_wheel(startup: str) -> tuple[str, bytes]:

@@ -58,6 +58,7 @@ def write_loader(  # noqa: PLR0913  # each is a setting of its own
     lock: str | Path | None = None,
     timeout: float = 5.0,
     force: bool = False,
+    package: bool = True,
 ) -> Written:
     """Write a folder from which pages load that version of Pyodide.
 
@@ -65,7 +66,9 @@ def write_loader(  # noqa: PLR0913  # each is a setting of its own
     are folders, there is nothing to ask, and all that pages need is put into the new folder.
     ``mirrors``: for the Python in the page. ``lock``: a lock file in place of the release's.
     ``timeout``: seconds until a CDN's first byte, and from each byte to the next, here and in
-    pages. ``force``: also write into a folder that holds other things.
+    pages. ``force``: also write into a folder that holds other things. ``package``: whether Python
+    gets our package, with micropip's ``install`` replaced by ours, from the folder; without it the
+    page sees to that.
 
     Each file is there whole at any time, the old one or the new one, and the module that names all
     others is the last. Raises ValueError for an unknown version or a file that is no lock file,
@@ -92,7 +95,8 @@ def write_loader(  # noqa: PLR0913  # each is a setting of its own
             "cdns": [each.url("", version) for each in cdns],
             "local": local,
         }
-        files = _modules(core, contents, settings, [each.index_url for each in mirrors])
+        wheel = _wheel(version) if package else None
+        files = _modules(core, contents, settings, [each.index_url for each in mirrors], wheel)
         for name, content in files.items():
             Path(scratch, name).write_bytes(content)
         names = _move(Path(scratch), target)
@@ -174,12 +178,13 @@ def _modules(
     contents: Mapping[str, bytes],
     settings: Mapping[str, Any],
     mirrors: Sequence[str],
+    wheel: tuple[str, bytes] | None,
 ) -> dict[str, bytes]:
     """Pyodide's files, our wheel and our modules by name, the one that names the others last."""
-    wheel_name, wheel = _wheel(settings["version"])
     script = next(name for name in _SCRIPTS if name in core)
     more = {
-        "wheel": {"name": wheel_name, "integrity": _integrity(wheel), "size": len(wheel)},
+        "wheel": wheel
+        and {"name": wheel[0], "integrity": _integrity(wheel[1]), "size": len(wheel[1])},
         "start": _start(),
         "mirrors": mirrors,
     }
@@ -198,7 +203,7 @@ def _modules(
     return {
         **others,
         names["module"]: contents[MODULE],
-        wheel_name: wheel,
+        **dict([wheel] if wheel else []),
         names["rest"]: rest,
         MODULE: own,
     }

@@ -42,7 +42,7 @@ export async function loadPyodide({ onProgress, ...options } = {}) {
 	};
 	const load = { fixed: FIXED, here: HERE, tell };
 	load.find = (name, file, base = load.base) => get({ name, ...file, places: places(name, base) }, load);
-	load.wheel = rest.then(({ WHEEL }) => race({ ...WHEEL, places: [HERE] }, () => {}));
+	load.wheel = rest.then(({ WHEEL }) => WHEEL && race({ ...WHEEL, places: [HERE] }, () => {}));
 	load.wheel.catch(() => {}); // `prepare` tells
 	const begun = NODE ? rest.then((it) => it.startInNode(options, load)) : startInPage(options, load);
 	const pyodide = begun.then(async (it) => (await rest).prepare(it, load, () => cdns));

@@ -2,7 +2,7 @@
 // settings here: our wheel, and what Python runs when it has started.
 const FIXED = {};
 
-/** Name, digest and bytes of our wheel. */
+/** Name, digest and bytes of our wheel; null where the page brings it. */
 export const WHEEL = FIXED.wheel;
 
 const PREFIX = "pyodide-mirror-loader-";
@@ -77,7 +77,7 @@ export async function prepare(pyodide, load, order) {
 	pyodide.runPython(FIXED.start, { globals });
 	const start = globals.get("prepare");
 	const unpack = (extractDir) => pyodide.unpackArchive(bytes, "wheel", { extractDir });
-	start(unpack, order().join(" "), FIXED.mirrors.join(" "));
+	start(bytes ? unpack : undefined, order().join(" "), FIXED.mirrors.join(" "));
 	start.destroy();
 	globals.destroy();
 	return pyodide;

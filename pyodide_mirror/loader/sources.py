@@ -54,22 +54,25 @@ async def fetch_core(
 ) -> dict[str, bytes]:
     """The content of core files by name, each from the first source that has it.
 
+    That one is asked first for the next file: another may have cost a time-out.
+
     ``timeout``: seconds until the first byte, and then from each byte to the next. Raises
     :class:`LoaderError`, which says what is wrong with each source.
     """
     found: dict[str, bytes] = {}
+    last: Source | None = None
     for file in files:
         faults = []
-        for each in sources:
+        for each in sorted(sources, key=lambda one: one is not last):
             content = await _read(each, file, version, timeout)
             if isinstance(content, bytes):
-                found[file.name] = content
+                found[file.name], last = content, each
                 break
             faults.append(f"{each.name}: {content}")
         else:
             raise LoaderError(
                 f"{file.name} of Pyodide {version} cannot be read from any CDN: {'; '.join(faults)}"
-                "; name one that can be read by --cdn, or a folder with an unpacked release"
+                "; name one that can be read from here, or a folder with an unpacked release"
             )
     return found
 

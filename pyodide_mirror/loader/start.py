@@ -56,9 +56,13 @@ def _before_use(loader: Any) -> None:
     loader.exec_module = exec_module
 
 
-def prepare(unpack: Callable[[str], None], cdns: str, mirrors: str) -> None:
-    """Put it into Python's imports. ``unpack`` puts our wheel into a folder; the rest are URLs."""
+def prepare(unpack: Callable[[str], None] | None, cdns: str, mirrors: str) -> None:
+    """Put it into Python's imports. ``unpack`` puts our wheel into a folder; the rest are URLs.
+
+    Without ``unpack`` the page sees to our package, and the URLs alone are told.
+    """
     for name, urls in (("PYODIDE_MIRROR_CDNS", cdns), ("PYODIDE_MIRROR_URLS", mirrors)):
         if urls:
             os.environ.setdefault(name, urls)
-    sys.meta_path.insert(0, _FirstImport(unpack))
+    if unpack is not None:
+        sys.meta_path.insert(0, _FirstImport(unpack))

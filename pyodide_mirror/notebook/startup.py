@@ -29,6 +29,11 @@ def prepare(**settings: Any) -> None:
 
         activate(session, **settings)
 
+    if "pyodide_mirror.api.default" in sys.modules:  # something has been installed
+        from pyodide_mirror.api import SESSION
+
+        configure(SESSION)
+        return
     packages = PackageHook()
     packages.default = _first_request
     packages.install()

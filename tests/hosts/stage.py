@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from demo.mirrors import serve_mirrors
+from demo.mirrors import read_wheels, serve_mirrors
 from demo.stage import WHEELS
 from tests.jupyterlite.browser import Browser, Page
 from tests.support import provision
@@ -56,7 +56,7 @@ class Site(PageServer):
 @contextmanager
 def mirrors() -> Iterator[Mapping[str, str]]:
     """Start the demonstration's six mirrors: name → index URL, in their order."""
-    with serve_mirrors(provision.real_wheels(WHEELS)) as urls:
+    with serve_mirrors(read_wheels(provision.real_wheels(WHEELS))) as urls:
         yield urls
 
 

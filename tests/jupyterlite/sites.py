@@ -4,6 +4,7 @@ JupyterLite lives in an environment of its own below ``.cache/``, so that the te
 need not have it. Our package is put in front of it by ``PYTHONPATH``, as a wheel made it.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from pyodide_mirror.loader import TABLE
 from pyodide_mirror.model import normalize
 from tests.support import provision
 from tests.support.coverage_pages import measured
@@ -28,6 +30,7 @@ from tests.support.provision import (
     point_at_downloaded,
     python_of,
 )
+from tools import core_digests
 
 KERNEL: Final = "@jupyterlite/pyodide-kernel-extension:kernel"
 
@@ -95,6 +98,22 @@ def package() -> Path:
         pip_install(environment(), *options, str(wheel))
 
     return made(wheel.parent.with_name(f"{wheel.parent.name}-installed"), install)
+
+
+def package_for(dist: Path, version: str = CURRENT.pyodide) -> Path:
+    """Return a folder with our package, which takes this Pyodide for the release of that version.
+
+    Its core files have other digests, because its Python is compiled, or its lock file cut down.
+    """
+    ours = package()
+    table = json.dumps({version: core_digests.measured(dist, version)})
+    key = hashlib.sha256(f"{ours}\0{table}".encode()).hexdigest()[:16]
+
+    def make(folder: Path) -> None:
+        shutil.copytree(ours, folder, dirs_exist_ok=True)
+        (folder / "pyodide_mirror" / "loader" / TABLE.name).write_text(table)
+
+    return made(CACHE / "wheel" / f"{key}-for-another-pyodide", make)
 
 
 def kernel_dist(release: Release = CURRENT) -> Path:
@@ -215,7 +234,8 @@ def jupyter_lite(
     """Run ``jupyter lite`` in a site's folder and return its status and its output.
 
     ``python`` is that of another environment than `environment`'s. Nothing of the machine's own
-    Jupyter configuration is seen.
+    Jupyter configuration is seen, and no loader is written unless the site's settings or
+    ``environ`` say so.
     """
     with tempfile.TemporaryDirectory() as home:
         return subprocess.run(
@@ -228,6 +248,7 @@ def jupyter_lite(
                     "JUPYTER_CONFIG_DIR": home,
                     "JUPYTER_NO_CONFIG": "1",
                     "PYTHONPATH": str(package()),
+                    "JUPYTERLITE_NO_PYODIDE_MIRROR_LOADER": "1",  # which would ask CDNs
                     **(environ or {}),
                 }
             ),
@@ -239,9 +260,9 @@ def jupyter_lite(
         )
 
 
-def built(folder: Path, *arguments: str, release: Release = CURRENT) -> Path:
+def built(folder: Path, *arguments: str, release: Release = CURRENT, **environ: str) -> Path:
     """Build the site in a folder, as `jupyter_lite` does, and return its output."""
-    apps = {"JUPYTERLITE_APP_ARCHIVE": str(archive(release))}
+    apps = {"JUPYTERLITE_APP_ARCHIVE": str(archive(release)), **environ}
     done = jupyter_lite(folder, "build", *arguments, python=environment(release), environ=apps)
     if done.returncode:
         raise RuntimeError(done.stdout)

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from tests.jupyterlite.browser import END, Browser, Page, address
 from tests.support.compiled import compiled
 from tests.support.pages import PageServer
 from tests.support.wheels import make_wheel
+from tests.zoo.cdns import ARRAYS, CDNZoo, lock_entries
 from tests.zoo.zoo import Zoo
 
 ISOLATED = {
@@ -17,6 +19,13 @@ ISOLATED = {
 ELSEWHERE = ("https://elsewhere.example/from-page", "https://elsewhere.example/from-kernel")
 SEEN = "All of the tree is there."
 USE = f"import zoo_root, zoo_dep_a, zoo_dep_b\nprint('{SEEN}')"
+LOADER = """
+import sys
+print("Loaded by", type(sys.modules["pyodide_mirror.api.session"].__loader__).__name__)
+"""
+NOT_YET = "import sys\nprint('In use:', 'pyodide_mirror.api' in sys.modules)"
+NUMBERS = "import zoo_arrays\nprint('The value is', zoo_arrays.VALUE)"
+"""What it imports is in Pyodide's lock file; nothing else has the kernel load it."""
 FORGET = """
 import micropip, sys
 micropip.uninstall(["zoo-root", "zoo-dep-a", "zoo-dep-b"])
@@ -92,6 +101,41 @@ def older_site(root: Path, zoo: Zoo) -> str:
     return build(root, zoo, "older", ["relative-urls"], release=sites.OLDER)
 
 
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with Pyodide, what kernels need, and a lock file with more that a CDN may have."""
+    folder = tmp_path_factory.mktemp("dist")
+    for path in compiled(sites.kernel_dist()).iterdir():
+        (folder / path.name).symlink_to(path)
+    lock = json.loads((folder / "pyodide-lock.json").read_text())
+    lock["packages"] |= lock_entries()
+    (folder / "pyodide-lock.json").unlink()
+    (folder / "pyodide-lock.json").write_text(json.dumps(lock))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cdns(dist: Path) -> Iterator[CDNZoo]:
+    """CDNs; the good ones have all of that."""
+    with CDNZoo.of(dist) as zoo:
+        yield zoo
+
+
+@pytest.fixture(scope="module")
+def loading_site(root: Path, zoo: Zoo, cdns: CDNZoo, dist: Path) -> str:
+    """A site that has Pyodide from CDNs, of which the last one alone is good."""
+    addon = {
+        "mirrors": [zoo.url("closed-port"), zoo.url("relative-urls")],
+        "canary": "zoo-canary",
+        "cdns": [cdns.url(name) for name in ("hanging", "503", "wrong-bytes", "good")],
+        "loader": str(dist),
+    }
+    cells = [NOT_YET, NUMBERS, "%pip install zoo-root", USE, LOADER]
+    folder = sites.write_site(root / "loads", addon=addon, notebooks={"loads.ipynb": cells})
+    ours = str(sites.package_for(dist))
+    return f"/{sites.built(folder, PYTHONPATH=ours).relative_to(root)}"
+
+
 def put_wheel(folder: Path, name: str, modules: Mapping[str, str]) -> None:
     """Put a wheel where a site's owner does."""
     wheel = make_wheel(name, "1.0", modules=modules)
@@ -138,7 +182,7 @@ def host(zoo: Zoo, name: str) -> str:
 def test_the_first_cell_installs_through_the_mirror_that_works_in_an_isolated_page(
     browser: Browser, server: PageServer, site: str, zoo: Zoo
 ) -> None:
-    first = repl(server.base_url(ISOLATED) + site, "%pip install zoo-root", USE)
+    first = repl(server.base_url(ISOLATED) + site, "%pip install zoo-root", USE, LOADER)
     with browser.open(first) as page:
         assert page.run_js("return crossOriginIsolated")
         text = page.repl_output()
@@ -146,6 +190,7 @@ def test_the_first_cell_installs_through_the_mirror_that_works_in_an_isolated_pa
     assert f"installs through {host(zoo, 'relative-urls')} (relative-urls)" in line
     assert host(zoo, "closed-port") in line
     assert SEEN in text
+    assert "Loaded by CompiledFinder" in text
 
 
 @pytest.mark.parametrize("app", ["lab", "notebooks"])
@@ -221,11 +266,28 @@ def test_what_owner_and_user_have_said_is_respected(
     assert zoo["healthy"].requests
 
 
+def test_kernels_start_and_install_when_the_first_three_cdns_are_dead(
+    browser: Browser, server: PageServer, loading_site: str, cdns: CDNZoo
+) -> None:
+    """With Pyodide, its packages and those that a cell imports from the last CDN."""
+    url = address(server.base_url() + loading_site, "notebooks", path="loads.ipynb")
+    with browser.open(url) as page:
+        for restart in (False, True):
+            shown = page.run_notebook("loads.ipynb", restart=restart)
+            in_use, numbers, _, seen, loaded = (text.strip() for text in shown)
+            assert in_use == "In use: False"
+            assert numbers == "The value is zoo-arrays 1.0"
+            assert seen == SEEN
+            assert loaded == "Loaded by CompiledFinder"
+    assert {"pyodide.asm.wasm", ARRAYS.filename} <= {*cdns.start("good").asked}
+
+
 def test_a_site_of_jupyterlite_0_7_installs_as_well(
     browser: Browser, server: PageServer, older_site: str, zoo: Zoo
 ) -> None:
-    url = repl(server.base_url() + older_site, "%pip install zoo-root", USE)
+    url = repl(server.base_url() + older_site, "%pip install zoo-root", USE, LOADER)
     with browser.open(url) as page:
         text = page.repl_output()
+    assert "Loaded by SourceFileLoader" in text
     assert f"installs through {host(zoo, 'relative-urls')} (relative-urls)" in text
     assert SEEN in text

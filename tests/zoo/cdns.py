@@ -10,9 +10,11 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
+from pyodide_mirror.loader import CORE_FILES
 from tests.support.wheels import Wheel, make_wheel
 from tests.zoo.server import LOOPBACK, ClosedPort, Manner, Request, Response, Server
 
@@ -193,6 +195,12 @@ class CDNZoo:
         self._files = core, {**PACKAGES, **(packages or {})}
         self._stack = ExitStack()
         self._running: dict[str, RunningCDN] = {}
+
+    @classmethod
+    def of(cls, dist: Path) -> Self:
+        """A zoo whose good ones have a Pyodide, with all that lies beside it."""
+        files = {path.name: path.read_bytes() for path in dist.iterdir() if path.is_file()}
+        return cls({name: files[name] for name in CORE_FILES if name in files}, files)
 
     def start(self, name: str) -> RunningCDN:
         """The CDN of a kind, which is started if it does not run yet."""

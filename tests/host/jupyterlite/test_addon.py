@@ -50,6 +50,13 @@ def wheels(output: Path) -> set[str]:
     return {path.name for path in (output / "pypi").glob("*.whl")}
 
 
+def python(output: Path) -> str:
+    """The Python that our wheel, which a site's kernels load, is for."""
+    (own,) = (name for name in wheels(output) if name.startswith("pyodide_mirror-"))
+    assert f"{PREFIX}{own}" in loaded(output)
+    return own.split("-")[3]
+
+
 def startup(output: Path) -> str:
     """The program that the site's kernels run when they start."""
     (site,) = (output / "pypi").glob("pyodide_mirror_site-*.whl")
@@ -88,7 +95,9 @@ def assert_nothing_stale(output: Path) -> None:
     """Everything that is named is there, and all that is there is named."""
     index = json.loads((output / "pypi" / "all.json").read_text())
     releases = [each for entry in index.values() for each in entry["releases"].values()]
-    assert {files[0]["filename"] for files in releases} == wheels(output)
+    # An index has wheels for any Python alone.
+    indexed = {name for name in wheels(output) if "-py3-" in name}
+    assert {files[0]["filename"] for files in releases} == indexed
     ours = [entry for entry in loaded(output) if entry.startswith(PREFIX)]
     assert len(ours) == 2
     assert {entry.removeprefix(PREFIX) for entry in ours} < wheels(output)
@@ -108,7 +117,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_site_has_the_wheels_in_its_index_and_loads_all_but_comm_first(plain: Path) -> None:
     assert_nothing_stale(plain)
     projects = json.loads((plain / "pypi" / "all.json").read_text())
-    assert set(projects) == {"comm", "pyodide-mirror", "pyodide-mirror-site"}
+    assert set(projects) == {"comm", "pyodide-mirror-site"}
     names = [entry.removeprefix(PREFIX).split("-")[0] for entry in loaded(plain)]
     assert names == ["pyodide_mirror", "pyodide_mirror_site"]
     # The kernel's worker finds them by this relative URL.
@@ -144,9 +153,9 @@ def test_every_wheel_is_what_its_record_says(plain: Path) -> None:
 
 def test_pip_takes_the_wheels(plain: Path, tmp_path: Path) -> None:
     found = [str(path) for path in (plain / "pypi").glob("*.whl")]
-    sites.pip_install(
-        Path(sys.executable), "--no-deps", "--no-index", "--target", str(tmp_path), *found
-    )
+    options = ["--no-deps", "--no-index", "--target", str(tmp_path)]
+    its_python = ["--python-version=3.14", "--only-binary=:all:"]
+    sites.pip_install(Path(sys.executable), *options, *its_python, *found)
     assert (tmp_path / "comm" / "__init__.py").is_file()
     assert (tmp_path / "etc" / "ipython" / "startup" / "00-pyodide-mirror.py").is_file()
     assert (tmp_path / "pyodide_mirror" / "notebook" / "startup.py").is_file()
@@ -199,7 +208,7 @@ def test_a_changed_package_has_another_name_and_leaves_nothing_stale(
     output = build(copied(plain, tmp_path / "site"), environ={"PYTHONPATH": str(changed)})
     assert_nothing_stale(output)
     (gone,) = wheels(plain) - wheels(output)
-    assert re.fullmatch(r"pyodide_mirror-[^-]+-0x[0-9a-f]{12}-py3-none-any\.whl", gone)
+    assert re.fullmatch(r"pyodide_mirror-[^-]+-0x[0-9a-f]{12}-cp314-none-any\.whl", gone)
 
 
 def settled_site(folder: Path) -> Path:
@@ -369,6 +378,7 @@ def test_jupyterlite_0_7_builds_the_same(plain: Path, tmp_path: Path) -> None:
     folder = write_site(tmp_path, addon={"mirrors": [MIRROR, OTHER]})
     output = build(folder, release=sites.OLDER)
     assert_nothing_stale(output)
+    assert python(output) == "py3"  # nothing is compiled for its Python, 3.13
     assert startup(output) == startup(plain)
     done = run(folder, "check", release=sites.OLDER)
     assert done.returncode == 0, done.stdout

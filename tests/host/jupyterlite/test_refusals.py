@@ -39,6 +39,10 @@ BAD: Mapping[str, tuple[dict[str, Any], str]] = {
     "another word": ({"prefer": "both"}, "prefer must be one of 'lockfile', 'index'; not 'both'"),
     "no time": ({"timeout": 0}, "timeout must be a positive number of seconds, not 0"),
     "a word": ({"timeout": "secret"}, "PyodideMirrorAddon.timeout must be a number of seconds."),
+    "a number for the loader": (
+        {"loader": 7},
+        "PyodideMirrorAddon.loader must be true, false, or a folder with an unpacked release",
+    ),
     "perhaps": ({"enabled": "secret"}, "PyodideMirrorAddon.enabled must be true or false."),
 }
 

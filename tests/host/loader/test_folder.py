@@ -94,6 +94,7 @@ def test_core_files_come_from_the_first_cdn_that_has_them(
     assert (code, err) == (0, "")
     assert settings(tmp_path / "py")["cdns"] == [CDN(url).url("", VERSION) for url in cdns]
     assert set(zoo.start("good").asked) == set(SMALL)
+    assert zoo.start("503").asked == ["pyodide.mjs"]  # once: the good one is known then
 
 
 def test_no_cdn_is_an_error_that_says_why_of_each_and_leaves_nothing(

@@ -81,6 +81,16 @@ def test_another_wheel_of_ours_that_is_there_stays(
     assert micropip == []
 
 
+def test_a_page_that_sees_to_our_package_itself_is_told_the_urls_alone(
+    micropip: list[str], tmp_path: Path
+) -> None:
+    install_micropip(tmp_path)
+    start.prepare(None, "https://cdn.example/", "")
+    importlib.import_module("micropip")
+    assert os.environ.pop("PYODIDE_MIRROR_CDNS") == "https://cdn.example/"
+    assert micropip == []
+
+
 def test_the_environment_of_the_page_counts_more(
     micropip: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,8 +61,9 @@ def started(zoo: Zoo) -> Started:
     """A function that starts a kernel of a site with two mirrors, and then runs these lines."""
     site = [{"index_url": zoo.url("closed-port"), "name": "B"}, zoo.url("healthy")]
 
-    def start(*lines: str) -> dict[str, Any]:
-        program = "\n".join([START, *lines, "print(json.dumps(found))"])
+    def start(*lines: str, before: str = "") -> dict[str, Any]:
+        start = START.replace("notebook.prepare(", f"{before}\nnotebook.prepare(")
+        program = "\n".join([start, *lines, "print(json.dumps(found))"])
         done = subprocess.run(
             [sys.executable, "-c", program, json.dumps(site), CANARY],
             check=False,
@@ -141,6 +142,19 @@ def test_the_package_itself_and_the_magic_know_the_site_s_mirrors_as_well(
         "now": host(zoo),
         "printed": [NOT_YET],
     }
+
+
+def test_what_was_installed_before_the_start_up_file_changes_nothing(
+    started: Started, zoo: Zoo
+) -> None:
+    """As with the loader, by which our package may be in use before."""
+    before = "notebook.prepare_page()\nasyncio.run(micropip.install('it', index_urls='x'))"
+    found = started(
+        "found['mirrors'], found['magics'] = mirrors(), [list(key) for key in shell.magics]",
+        before=f"from pyodide_mirror import notebook\n{before}",
+    )
+    assert found["mirrors"] == [host(zoo), "B"]
+    assert found["magics"] == [["line", "mirror"]]
 
 
 def test_reset_takes_the_kernel_s_hook_away_and_a_wrapper_around_it_stays(

@@ -27,7 +27,8 @@ def test_the_demo_is_as_promised(engine: str, tmp_path: Path) -> None:
     assert (tmp_path / "demo-phone.png").stat().st_size > 0
 
 
-@pytest.mark.engines("firefox")  # WebKit has its pictures taken: nox -s screenshots
+# Each night; WebKit has its pictures taken: nox -s screenshots.
+@pytest.mark.engines("firefox", ci=())
 def test_other_engines_show_the_same(engine: str, tmp_path: Path) -> None:
     with set_stage(pyodide=compiled_dist()) as address:
         (picture,) = take(engine, address, tmp_path, widths=(390,), schemes=("dark",))

@@ -122,7 +122,6 @@ class CompiledFinder:
                 f"{file.name} is not for this Python, {sys.version.split()[0]}: install the wheel"
                 " of pyodide-mirror whose name has py3-none in it"
             )
-        self._file = file
         self._places: dict[str, tuple[Path, int, int]] = {}
         start = 0
         for path, size in header["modules"].items():

@@ -61,6 +61,11 @@ _PAGES_NEED_NOT: Final = re.compile(
     r"Classifier:|Description-Content-Type:|Keywords:|Provides-Extra:|Requires-Dist:.*;.*\bextra\b"
     r"|Requires-Dist: packaging\b"  # micropip has a copy of it
 )
+NOT_INSTALLED: Final = (
+    "pyodide-mirror runs without being installed, so that its own wheel cannot be made;"
+    " install it with `pip install pyodide-mirror`"
+)
+"""What to say where PackageNotFoundError is raised."""
 _DATE: Final = (2020, 2, 2, 0, 0, 0)
 """Of every file in a wheel, so that the same modules make the same bytes at any time."""
 
@@ -147,6 +152,11 @@ def whole_wheel() -> tuple[str, bytes]:
     entry_points = distribution("pyodide-mirror").read_text("entry_points.txt") or ""
     texts = {"METADATA": _metadata(), "entry_points.txt": entry_points}
     return _own_wheel(dict(_modules()), texts, ("any",))
+
+
+def all_wheels() -> dict[str, bytes]:
+    """The whole wheel, and then those for pages, by their file names."""
+    return dict([whole_wheel(), *page_wheels().items()])
 
 
 def pure_wheel(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pyodide_mirror import __version__
 from pyodide_mirror.api import check_choice
 from pyodide_mirror.model import check_cdn, check_index_url, check_origin, origin
-from pyodide_mirror.own_wheels import page_wheels, whole_wheel
+from pyodide_mirror.own_wheels import NOT_INSTALLED, all_wheels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -152,12 +152,9 @@ def _own_wheels() -> dict[str, bytes]:
     In this order: of two wheels that would do, micropip 0.9 takes the last.
     """
     try:
-        return {**dict([whole_wheel()]), **page_wheels()}
+        return all_wheels()
     except PackageNotFoundError:
-        raise EdgeError(
-            "pyodide-mirror runs without being installed, so that its own wheel cannot be made;"
-            " install it with `pip install pyodide-mirror`"
-        ) from None
+        raise EdgeError(NOT_INSTALLED) from None
 
 
 def snippet(worker: str, settings: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pyodide_mirror._lazy import hand_on
 
 if TYPE_CHECKING:
-    from .core import CORE_FILES, TABLE, CoreFile, core_files, known_versions
+    from .core import CORE_FILES, LOCK, TABLE, CoreFile, core_files, known_versions
     from .folder import Written, write_loader
     from .sources import LoaderError, LocalFolder, Source, source
 

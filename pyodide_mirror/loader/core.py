@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 TABLE: Final[Traversable] = files(__package__).joinpath("core_digests.json")
 """The file that the table is in."""
 
+LOCK: Final = "pyodide-lock.json"
+"""The name of a release's lock file."""
 CORE_FILES: Final = (
     "pyodide.mjs",
     "pyodide.js",
@@ -26,7 +28,7 @@ CORE_FILES: Final = (
     "pyodide.asm.js",  # before
     "pyodide.asm.wasm",
     "python_stdlib.zip",
-    "pyodide-lock.json",
+    LOCK,
 )
 """What there may be of a version."""
 

@@ -14,16 +14,21 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pyodide_mirror.model import CDN, Mirror
-from pyodide_mirror.own_wheels import COMPILED_FOR, as_pages_get_it, compiled_wheel, page_wheel
+from pyodide_mirror.own_wheels import (
+    COMPILED_FOR,
+    NOT_INSTALLED,
+    as_pages_get_it,
+    compiled_wheel,
+    page_wheel,
+)
 
-from .core import CoreFile, core_files
+from .core import LOCK, CoreFile, core_files
 from .sources import LoaderError, LocalFolder, Source, fetch_core
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 MODULE: Final = "pyodide.mjs"
-LOCK: Final = "pyodide-lock.json"
 AT_PAGE_TIME: Final = ("pyodide.asm.wasm", "python_stdlib.zip")
 """The large core files, which pages fetch by themselves."""
 _SCRIPTS: Final = ("pyodide.asm.mjs", "pyodide.asm.js")
@@ -215,10 +220,7 @@ def _wheel(version: str) -> tuple[str, bytes]:
     try:
         return (compiled_wheel(python) if python in COMPILED_FOR else None) or page_wheel()
     except PackageNotFoundError:
-        raise LoaderError(
-            "pyodide-mirror runs without being installed, so that its own wheel cannot be made;"
-            " install it with `pip install pyodide-mirror`"
-        ) from None
+        raise LoaderError(NOT_INSTALLED) from None
 
 
 def _javascript(name: str, settings: Mapping[str, Any]) -> bytes:

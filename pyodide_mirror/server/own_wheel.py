@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pyodide_mirror import __version__
 from pyodide_mirror.index import metadata_of
 from pyodide_mirror.model import File, ProjectPage
-from pyodide_mirror.own_wheels import page_wheels, whole_wheel
+from pyodide_mirror.own_wheels import all_wheels
 
 from .source import InMemory
 
@@ -38,7 +38,7 @@ class OwnWheel:
     # They are made when somebody wants one: it takes as long as half of the server's start.
     @cached_property
     def _contents(self) -> dict[str, bytes]:
-        return {**dict([whole_wheel()]), **page_wheels()}
+        return all_wheels()
 
     @cached_property
     def _metadata(self) -> dict[str, bytes]:

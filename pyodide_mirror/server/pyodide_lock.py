@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-LOCK: Final = "pyodide-lock.json"
 MAX_LOCK_BYTES: Final = 8 * 1024 * 1024
 """Seventy times as large as that of Pyodide 314."""
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!~-]{0,254}")

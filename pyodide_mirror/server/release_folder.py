@@ -8,10 +8,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from pyodide_mirror.loader import LOCK
 from pyodide_mirror.transport import OnceMap
 
 from .folder_files import Stamp, digest_of, stamps_of
-from .pyodide_lock import LOCK, MAX_LOCK_BYTES, Lock, read_lock
+from .pyodide_lock import MAX_LOCK_BYTES, Lock, read_lock
 from .source import UnreadableError
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pyodide_mirror.loader import CORE_FILES, core_files, known_versions
+from pyodide_mirror.loader import CORE_FILES, LOCK, core_files, known_versions
 from pyodide_mirror.model import File
 from pyodide_mirror.transport import OnceMap
 
 from .cdn_copies import KnownFile
-from .pyodide_lock import LOCK, Lock, is_plain_name, read_lock
+from .pyodide_lock import Lock, is_plain_name, read_lock
 from .source import InMemory, Missing, Stored, UnreadableError
 
 if TYPE_CHECKING:

@@ -9,16 +9,15 @@ from typing import Any
 import pytest
 
 from pyodide_mirror import CDN, Mirror
-from pyodide_mirror.loader import CoreFile, LocalFolder, write_loader
+from pyodide_mirror.loader import LocalFolder, write_loader
 from pyodide_mirror.loader import folder as loader_folder
 from tests.support import provision
-from tests.support.compiled import compiled_dist
+from tests.support.compiled import compiled_core, compiled_dist
 from tests.support.engines import Engine
 from tests.support.pages import PageServer
 from tests.support.wheels import make_wheel
 from tests.zoo.cdns import ARRAYS, LIBRARY, LOCKED, SMALL, CDNZoo, lock_entries
 from tests.zoo.server import LOOPBACK, Request, Response, Server
-from tools.core_digests import measured
 
 pytestmark = pytest.mark.engines(
     "chromium",
@@ -46,12 +45,7 @@ LEAF = make_wheel("zoo-leaf", "1.0")
 @pytest.fixture(autouse=True)
 def _digests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the digests of the Pyodide of tests, whose Python is compiled, for the release's."""
-
-    def core_files(version: str) -> dict[str, CoreFile]:
-        found = measured(compiled_dist(version), version)
-        return {name: CoreFile(name, *file) for name, file in found.items()}
-
-    monkeypatch.setattr(loader_folder, "core_files", core_files)
+    monkeypatch.setattr(loader_folder, "core_files", compiled_core)
 
 
 class Index:

@@ -19,7 +19,7 @@ from pyodide_mirror.edge import (
 )
 from pyodide_mirror.edge.folder import COMPATIBILITY_DATE, SNIPPET_BYTES, snippet
 from pyodide_mirror.mirrors import PYPI_URL
-from pyodide_mirror.own_wheels import page_wheel, page_wheels, whole_wheel
+from pyodide_mirror.own_wheels import all_wheels, page_wheel
 from tests.edge.conftest import ask
 from tests.edge.workerd import worker
 from tests.support import provision
@@ -27,7 +27,7 @@ from tests.support.wheels import CANARY, ROOT
 from tests.zoo.zoo import Zoo
 
 UPSTREAM = "https://index.example/simple"
-WHEELS = {**dict([whole_wheel()]), **page_wheels()}
+WHEELS = all_wheels()
 ASSETS = [f"assets/{name}" for name in WHEELS]
 FILES = ["worker.js", "wrangler.jsonc", "snippet.js", "README.md", *ASSETS]
 

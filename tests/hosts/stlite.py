@@ -1,13 +1,10 @@
 """stlite from npm, and what Streamlit needs, as far as it can be had here."""
 
-import shutil
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from tests.support import provision
-from tests.support.provision import CACHE, made
 from tests.support.wheels import Wheel, make_wheel
 
 VERSION: Final = "1.9.2"
@@ -22,15 +19,7 @@ _NEEDED: Final = (
 
 def stlite() -> Path:
     """Return the folder of stlite's own files. Raises `provision.ProvisionError`."""
-
-    def install(folder: Path) -> None:
-        with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
-            modules = provision.npm_install([f"@stlite/browser@{VERSION}"], Path(scratch))
-            build = modules / "@stlite" / "browser" / "build"
-            maps = shutil.ignore_patterns("*.map")
-            shutil.copytree(build, folder, ignore=maps, dirs_exist_ok=True)
-
-    return made(CACHE / "stlite" / VERSION, install)
+    return provision.npm_files("@stlite/browser", VERSION, "build")
 
 
 def needed_by_streamlit() -> Iterable[Wheel]:

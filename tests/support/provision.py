@@ -87,6 +87,22 @@ def pyodide_package(version: str = PYODIDE_VERSION) -> Path:
     return made(CACHE / "npm" / f"pyodide@{version}", install) / "node_modules" / "pyodide"
 
 
+def npm_files(package: str, version: str, inside: str) -> Path:
+    """Return a folder with what is in a folder of an npm package, without source maps.
+
+    Raises `ProvisionError`.
+    """
+
+    def install(folder: Path) -> None:
+        with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+            modules = npm_install([f"{package}@{version}"], Path(scratch))
+            maps = shutil.ignore_patterns("*.map")
+            shutil.copytree(modules / package / inside, folder, ignore=maps, dirs_exist_ok=True)
+
+    name = package.partition("/")[0].removeprefix("@")
+    return made(CACHE / name / version, install)
+
+
 def pyodide_dist(version: str = PYODIDE_VERSION) -> Path:
     """Return a folder with Pyodide ``version``, its lock file cut down to what is in the folder.
 

@@ -124,6 +124,9 @@ async def attempt(how: str, urls: list[str], patience: float, options: dict[str,
         await asyncio.sleep(0.05)  # what was left running has its chance to do harm
     await SESSION.settled()  # it writes to the cache on its own
     left = asyncio.all_tasks() - before - {task}
+    if left:
+        # What is between two requests ends at the next one; a request would take longer.
+        _, left = await asyncio.wait(left, timeout=0.5)
     found = {
         "ended": ended,
         "error": f"{type(error).__name__}: {str(error)[:300]}" if error else "",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .errors import IncompleteInstall as IncompleteInstall
     from .errors import MirrorError as MirrorError
     from .errors import NoUsableMirror as NoUsableMirror
+    from .errors import ResolutionError as ResolutionError
     from .mirrors import MIRRORS as MIRRORS
     from .model import CDN as CDN
     from .model import CDNOutcome as CDNOutcome

@@ -51,6 +51,30 @@ class IncompleteInstall(MirrorError):
         return "\n".join(["could not be installed: " + ", ".join(self.missing), *self.why])
 
 
+class ResolutionError(MirrorError, ValueError):
+    """No versions fit together: ValueError because micropip raises that for what does not fit.
+
+    ``chains``: sentences that say who requires what, through whom, which versions there are, and
+    why others are out. ``projects``: their normalized names. ``hints``: what may help.
+    """
+
+    __module__ = "pyodide_mirror"
+
+    def __init__(
+        self, chains: Iterable[str], projects: Iterable[str] = (), hints: Iterable[str] = ()
+    ) -> None:
+        self.chains = tuple(chains)
+        self.projects = tuple(sorted(projects))
+        self.hints = tuple(hints)
+        super().__init__(self.chains, self.projects, self.hints)
+
+    def __str__(self) -> str:
+        lines = ["no versions fit together:", *(f"  {each}" for each in self.chains)]
+        if self.hints:
+            lines.append(f"try to {'; or to '.join(self.hints)}")
+        return "\n".join(lines)
+
+
 class DigestMismatch(MirrorError):
     """A file does not have the SHA-256 that the index gives for it."""
 

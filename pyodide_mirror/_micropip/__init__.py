@@ -9,9 +9,13 @@ if TYPE_CHECKING:
     from .hook import PREPARED, InstallHook, check_options
     from .index_urls import PYPI_URL, IndexUrls, Prefer, has_default_index_urls
     from .lockfile import (
+        LockedPackage,
+        default_constraints,
         hidden_from_lockfile,
+        locked_packages,
         locked_version,
         provided_elsewhere,
+        read_wheel,
         uninstall,
         without_distribution,
     )

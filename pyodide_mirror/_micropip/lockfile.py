@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from inspect import signature
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import micropip
+from micropip import wheelinfo
 
 from pyodide_mirror.model import normalize
+
+from .fetch import compat_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -28,12 +32,46 @@ def _lockfile_packages() -> dict[str, Any]:
     return found
 
 
+class LockedPackage(NamedTuple):
+    """A package of Pyodide's lock file; ``depends``: normalized names of what it needs."""
+
+    version: str
+    depends: tuple[str, ...]
+
+
 def locked_version(project: str) -> str:
     """The version in Pyodide's lock file of a project, by its normalized name, or ""."""
-    packages = _lockfile_packages().items()
-    return next(
-        (str(entry["version"]) for name, entry in packages if normalize(name) == project), ""
-    )
+    packages = _lockfile_packages()
+    entry = packages.get(project)
+    return "" if entry is None else str(entry["version"])
+
+
+def locked_packages() -> dict[str, LockedPackage]:
+    """The distributions in Pyodide's lock file, by normalized name."""
+    libraries = without_distribution()
+    return {
+        project: LockedPackage(
+            str(entry["version"]),
+            tuple(sorted({*map(normalize, entry.get("depends", ()))} - libraries)),
+        )
+        for name, entry in _lockfile_packages().items()
+        if (project := normalize(name)) not in libraries
+    }
+
+
+def default_constraints() -> list[str]:
+    """What ``micropip.set_constraints`` has been given."""
+    manager: Any = micropip.set_index_urls.__self__  # type: ignore[attr-defined]
+    return list(getattr(manager, "constraints", ()))
+
+
+async def read_wheel(url: str, credentials: str | None) -> bytes:
+    """A wheel of no index, by its URL or path, as micropip reads it. Raises what that raises."""
+    wheel: Any = wheelinfo.WheelInfo.from_url(url)
+    fetch = wheel._fetch_bytes  # noqa: SLF001  # what else it has for that reads metadata, too
+    layer = [compat_module().CompatibilityInPyodide][: len(signature(fetch).parameters) - 2]
+    data: bytes = await fetch(url, {"credentials": credentials} if credentials else {}, *layer)
+    return data
 
 
 def without_distribution() -> set[str]:

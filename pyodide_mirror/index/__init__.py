@@ -17,7 +17,13 @@ if TYPE_CHECKING:
         metadata_url,
     )
     from .requirements import applicable, requirement_name, requirements_of, specifier_of
-    from .selection import SMALL_WHEEL, best_wheel, smallest_wheel, suits_this_python
+    from .selection import (
+        SMALL_WHEEL,
+        best_wheel,
+        smallest_wheel,
+        suits_this_python,
+        wheels_by_version,
+    )
     from .wheel_metadata import MAX_METADATA_BYTES, metadata_fields, metadata_of
 
 __getattr__, __dir__, __all__ = hand_on(__name__)

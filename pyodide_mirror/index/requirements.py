@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pyodide_mirror import _packaging
@@ -18,15 +18,33 @@ if TYPE_CHECKING:
 
 
 def applicable(text: str, extras: Iterable[str]) -> Requirement | None:
-    """The requirement, if its marker applies here with any of these extras; "" stands for none."""
+    """The requirement, if its marker applies here with any of these extras; "" stands for none.
+
+    Who asks again gets the same one, which is not to be changed.
+    """
+    requirement = _parsed(text)
+    if requirement is None or requirement.marker is None:
+        return requirement
+    return requirement if any(_applies(text, extra) for extra in extras) else None
+
+
+@functools.lru_cache(4096)  # an install asks two or three times, and to parse it takes 1 ms there
+def _parsed(text: str) -> Requirement | None:
     # What cannot be parsed cannot be installed either: micropip has refused it, or, in an older
-    # distribution, has never looked at it. Unknown markers are a KeyError.
-    with suppress(KeyError, ValueError):
-        requirement = _packaging.requirements.Requirement(text)
-        marker = requirement.marker
-        if marker is None or any(marker.evaluate({"extra": extra}) for extra in extras):
-            return requirement
-    return None
+    # distribution, has never looked at it.
+    try:
+        return _packaging.requirements.Requirement(text)
+    except ValueError:
+        return None
+
+
+@functools.lru_cache(4096)
+def _applies(text: str, extra: str) -> bool:
+    marker = getattr(_parsed(text), "marker", None)
+    try:
+        return marker is not None and bool(marker.evaluate({"extra": extra}))
+    except (KeyError, ValueError):  # unknown markers are a KeyError
+        return False
 
 
 def requirement_name(text: str) -> str:
@@ -41,8 +59,8 @@ def requirements_of(metadata: bytes, extras: Iterable[str]) -> list[str]:
     for name, value in metadata_fields(metadata):
         requirement = applicable(value, ("", *extras)) if name == "requires-dist" else None
         if requirement is not None and not requirement.url:
-            requirement.marker = None  # it applies, with an extra that the result does not name
-            found.append(str(requirement))
+            # It applies, with an extra that the result does not name.
+            found.append(str(requirement).partition(";")[0].rstrip())
     return found
 
 

@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Final
 from pyodide_mirror import _packaging
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from packaging.tags import Tag
+    from packaging.utils import BuildTag
+    from packaging.version import Version
 
     from pyodide_mirror.model import File, ProjectPage
 
@@ -51,6 +55,29 @@ def best_wheel(page: ProjectPage, wants: str) -> File | None:
         if specifier.contains(version) and (best is None or rank > best[0]):
             best = rank, file
     return None if best is None else best[1]
+
+
+def wheels_by_version(files: Iterable[File]) -> list[tuple[Version, File]]:
+    """The wheels that this Python can install: of each version the best, the newest first.
+
+    The best is rather for this platform than pure, and has the highest build tag. What a page says
+    of Python is not looked at.
+    """
+    found: dict[Version, tuple[tuple[bool, BuildTag], File]] = {}
+    for file in files:
+        if not file.filename.endswith(("-none-any.whl", "_wasm32.whl")):
+            continue  # to read a file's name takes long, and some pages have thousands
+        try:
+            _, version, build, tags = _packaging.utils.parse_wheel_filename(file.filename)
+        except _packaging.utils.InvalidWheelFilename:
+            continue
+        is_pure = file.filename.endswith(_PURE)
+        if not is_pure and tags.isdisjoint(_supported_tags()):
+            continue
+        rank = (not file.filename.endswith("-any.whl"), build)
+        if version not in found or rank > found[version][0]:
+            found[version] = rank, file
+    return [(version, found[version][1]) for version in sorted(found, reverse=True)]
 
 
 def smallest_wheel(page: ProjectPage) -> File | None:

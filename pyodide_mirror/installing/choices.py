@@ -1,52 +1,63 @@
-"""What micropip chooses in an install, and what it must not choose again."""
+"""What micropip chooses in an install, or is to choose because it was resolved anew."""
 
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from pyodide_mirror import _packaging
 from pyodide_mirror.index import metadata_fields, suits_this_python
 
 if TYPE_CHECKING:
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Mapping, Sequence
 
     from pyodide_mirror.model import File, ProjectPage
 
-    from .closure import Want
+    from .mirror_order import RankedMirror
 
 _TRY: ContextVar[dict[str, File] | None] = ContextVar("_TRY", default=None)
 """What was chosen in the try that runs here: micropip leaves tasks behind when one has ended."""
 
 
 class ChoiceError(Exception):
-    """micropip has chosen a file that this install cannot have, and must choose again.
+    """What micropip has chosen cannot be installed together, or here.
 
     It is no OSError or ValueError, which micropip takes for a file that cannot be read.
-    ``project``: its normalized name.
+    ``projects``: their normalized names.
     """
 
-    def __init__(self, project: str, text: str) -> None:
+    def __init__(self, projects: Sequence[str], text: str) -> None:
         super().__init__(text)
-        self.project = project
+        self.projects = tuple(projects)
+
+
+class ServedFile(NamedTuple):
+    """A file on a page that was handed to micropip. Pages have thousands of them."""
+
+    file: File
+    project: str
+    ranked: RankedMirror
+
+
+class Plan(NamedTuple):
+    """Versions that were chosen for micropip: what it is to install, and nothing else.
+
+    ``requirements``: pins, and URLs of wheels. ``files``: of the projects that are to come from an
+    index. ``said``: why other versions were chosen than before, in sentences.
+    """
+
+    requirements: Sequence[str]
+    files: Mapping[str, ServedFile]
+    said: Sequence[str] = ()
 
 
 class Choices:
-    """The files that micropip has chosen, and the rules that its next try has to keep.
+    """The files that micropip has chosen, or is to choose by a ``plan``.
 
     Without a try that has begun, nothing is noted, and no file refused.
-
-    ``limits``: version specifiers (PEP 440) by project, and ``wants`` where they come from.
-    ``unfit``: why a file must not be chosen, by its SHA-256 or else its URL. ``news``: what was
-    found out in this try, in a sentence. ``clashes``: projects of which it has chosen two files.
     """
 
     def __init__(self) -> None:
-        self.limits: dict[str, str] = {}
-        self.wants: dict[str, list[Want]] = {}
-        self.unfit: dict[str, dict[str, str]] = {}
-        self.news = ""
-        self.clashes: dict[str, frozenset[str]] = {}
+        self.plan: Plan | None = None
         self.pages: dict[str, ProjectPage] = {}
         """The pages that micropip chose from, with what was left out."""
         self.metadata: dict[str, bytes] = {}
@@ -55,21 +66,21 @@ class Choices:
         """What was chosen last, by project."""
         self._in_this_try: dict[str, File] | None = None
 
-    def begin(self) -> None:
+    def begin(self, plan: Plan | None) -> None:
         """Begin a try."""
-        self.news = ""
-        self.clashes.clear()
+        self.plan = plan
         self._in_this_try = {}
         _TRY.set(self._in_this_try)
 
-    def is_disputed(self, error: Exception, named: AbstractSet[str]) -> bool:
-        """Whether a try has ended with this error because of what was chosen in it.
+    def chosen(self) -> dict[str, File]:
+        """What was chosen in this try, by project."""
+        return self._in_this_try or {}
 
-        ``named``: the projects that the error names. With ``keep_going`` micropip says of any
-        requirement that there is no wheel for it.
-        """
-        chosen = bool(self.news or self.clashes or named & self.files.keys())
-        return chosen or "is already installed" in str(error)
+    def metadata_of(self, project: str, file: File) -> bytes | None:
+        """The core metadata of this file, if it was the last one of its project to be chosen."""
+        chosen = self.files.get(project)
+        same = chosen is not None and chosen.url == file.url
+        return self.metadata.get(project) if same else None
 
     def choose(self, project: str, file: File) -> None:
         """Note that micropip wants this wheel; ChoiceError when it wants another one as well."""
@@ -79,8 +90,8 @@ class Choices:
         self.files[project] = file
         other = chosen.setdefault(project, file)
         if other.filename != file.filename:
-            self.clashes[project] = frozenset({other.filename, file.filename})
-            raise ChoiceError(project, f"both {other.filename} and {file.filename} are wanted")
+            text = f"both {other.filename} and {file.filename} are wanted"
+            raise ChoiceError([project], text)
 
     def examine(self, project: str, file: File, metadata: bytes) -> None:
         """Note a chosen wheel's core metadata; ChoiceError when it is not for this Python.
@@ -92,36 +103,4 @@ class Choices:
         self.metadata[project] = metadata
         wanted = next((v for n, v in metadata_fields(metadata) if n == "requires-python"), "")
         if not suits_this_python(wanted):
-            news = self.reject(project, file, f"requires Python {wanted}")
-            raise ChoiceError(project, news)
-
-    def reject(self, project: str, file: File, why: str) -> str:
-        """Let a file not be chosen again."""
-        self.news = f"{file.filename} {why}"
-        self.unfit.setdefault(project, {})[file.sha256 or file.url] = self.news
-        return self.news
-
-    def allowed(self, page: ProjectPage, files: tuple[File, ...]) -> tuple[File, ...]:
-        """Those of the usable files of a page that may be chosen."""
-        project = page.name
-        if self._in_this_try is not None:
-            self.pages[project] = page
-        unfit = self.unfit.get(project, ())
-        files = tuple(file for file in files if (file.sha256 or file.url) not in unfit)
-        limit = self.limits.get(project)
-        if limit:
-            files = tuple(file for file in files if is_within(limit, file.filename))
-        return files
-
-
-def takes(limit: str, version: str) -> bool:
-    """Whether a version is one of those that a specifier takes (PEP 440)."""
-    return _packaging.specifiers.SpecifierSet(limit).contains(version, prereleases=True)
-
-
-def is_within(limit: str, filename: str) -> bool:
-    """Whether a wheel's version is one that a specifier takes."""
-    try:
-        return takes(limit, str(_packaging.utils.parse_wheel_filename(filename)[1]))
-    except _packaging.utils.InvalidWheelFilename:
-        return False  # micropip cannot install it either
+            raise ChoiceError([project], f"{file.filename} requires Python {wanted}")

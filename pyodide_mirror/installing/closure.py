@@ -132,7 +132,7 @@ def closure(
     installed.
     """
     find = find or installed_finder()
-    queue = deque(want for text in requirements if (want := _root(text)))
+    queue = deque(want for text in requirements if (want := root_want(text)))
     walked: dict[str, set[str]] = {}
     wants: dict[str, list[Want]] = {}
     everything: dict[str, Found | None] = {}
@@ -179,7 +179,7 @@ class Want(NamedTuple):
         return True
 
 
-def _root(text: str) -> Want | None:
+def root_want(text: str) -> Want | None:
     """What the user wants by this; None if it does not apply here, or cannot be read."""
     requirement = applicable(text, {""})
     # PEP 508 would let a wheel's file name alone pass for a project's name.

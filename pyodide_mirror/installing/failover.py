@@ -18,12 +18,12 @@ from pyodide_mirror.index import (
     suits_this_python,
     to_document,
 )
-from pyodide_mirror.model import Reason, project_url
+from pyodide_mirror.model import ProjectPage, Reason, project_url
 from pyodide_mirror.reporting import Event
 from pyodide_mirror.transport import OnceMap
 
 from .archive import archive_fault
-from .choices import Choices
+from .choices import Choices, ServedFile
 from .faults import InstallFaults
 from .mirror_client import NoFileError, NoPageError, event_at
 from .pages import InstallPages
@@ -33,7 +33,7 @@ from .sources import sources_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterator
 
-    from pyodide_mirror.model import File, Mirror, ProjectPage
+    from pyodide_mirror.model import File, Mirror
 
     from .deferred import DeferredMirrors
     from .mirror_client import FetchedFile, MirrorClient
@@ -44,14 +44,6 @@ if TYPE_CHECKING:
 
 _MANY: Final = 100
 """Files of a page that keeps micropip busy for a while."""
-
-
-class ServedFile(NamedTuple):
-    """A file on a page that was handed to micropip. Pages have thousands of them."""
-
-    file: File
-    project: str
-    ranked: RankedMirror
 
 
 class _Delivered(NamedTuple):
@@ -114,12 +106,14 @@ class Failover:
 
     async def page(self, project: str) -> ServedPage:
         """See InstallSource; a page that no mirror has is a 404."""
+        if self.choices.plan is not None:
+            return self._planned(project, self.choices.plan.files.get(project))
         found = await self.pages.first(project)
         if found is None:
             return ServedPage(project_url(self.pages.order.index_url, project), 404)
         ranked, page = found
-        files = self.choices.allowed(page, tuple(_usable(page, ranked)))
-        usable = replace(page, files=files)
+        self.choices.pages[project] = page
+        usable = replace(page, files=tuple(usable_files(page, ranked)))
         self._files.update((file.url, ServedFile(file, project, ranked)) for file in usable.files)
         # The files of a page that was in the cache are there, too, and are read in no time.
         if self.prefetcher is not None and not self.pages.is_from_cache(ranked, project):
@@ -130,6 +124,16 @@ class Failover:
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
         return ServedPage(ranked.mirror.project_url(project), 200, to_document(usable))
+
+    def _planned(self, project: str, served: ServedFile | None) -> ServedPage:
+        """A page of the one file that was chosen for micropip, or a 404."""
+        if served is None:
+            return ServedPage(project_url(self.pages.order.index_url, project), 404)
+        # micropip is not to ask for what it requires, and gets that from the wheel.
+        file = replace(served.file, metadata=None)
+        self._files[file.url] = served._replace(file=file)
+        document = to_document(ProjectPage(name=project, files=(file,)))
+        return ServedPage(served.ranked.mirror.project_url(project), 200, document)
 
     def knows(self, url: str) -> bool:
         """See InstallSource: a file, or core metadata, that a page of ours lists."""
@@ -195,7 +199,7 @@ class Failover:
         for ranked in self.pages.order.mirrors_for(project)[:1]:
             with suppress(NoPageError):
                 page = await self.pages.load(ranked, project)
-                return replace(page, files=tuple(_usable(page, ranked)))
+                return replace(page, files=tuple(usable_files(page, ranked)))
         return None
 
     async def wheel_ahead(self, project: str, file: File) -> bytes | None:
@@ -204,6 +208,34 @@ class Failover:
             with suppress(NoFileError, ValueError):
                 return await self._read_metadata(ranked, file)
         return None
+
+    # --- what is looked at before it is chosen --------------------------------------------------
+
+    async def metadata(self, served: ServedFile) -> bytes:
+        """The core metadata of a wheel that may never be installed; OSError, or ValueError."""
+        file, chosen = served.file, self.choices.files.get(served.project)
+        if (
+            chosen is not None
+            and chosen.url == file.url
+            and served.project in self.choices.metadata
+        ):
+            return self.choices.metadata[served.project]
+        if file.metadata is not None and file.url not in self._metadata:
+            mirror, place = served.ranked.mirror, metadata_url(file)
+            metadata, fault = await self._client.metadata(mirror, file, place)
+            if not fault:
+                self._metadata[file.url] = metadata
+        if file.url not in self._metadata:
+            return self._metadata_in(await self._delivery(served), file)
+        return self._metadata[file.url]
+
+    async def verified(self, served: ServedFile) -> bytes:
+        """A file, as :meth:`read` has it."""
+        return await self._file(served.file.url, served)
+
+    async def _delivery(self, served: ServedFile) -> bytes:
+        work = functools.partial(self._deliver, served)
+        return (await self._delivered.get(served.file.sha256 or served.file.url, work)).data
 
     async def _metadata_of_small(self, served: ServedFile) -> bytes | None:
         """What a small wheel says of itself, if that is what its page promises.
@@ -292,7 +324,7 @@ class Failover:
         return _Delivered(found.data, source)
 
 
-def _usable(page: ProjectPage, ranked: RankedMirror) -> Iterator[File]:
+def usable_files(page: ProjectPage, ranked: RankedMirror) -> Iterator[File]:
     """What micropip can use of a page."""
     broken = Reason.METADATA_BROKEN in ranked.repairs
     for file in page.files:

@@ -15,7 +15,7 @@ from pyodide_mirror._micropip import (
     provided_elsewhere,
     without_distribution,
 )
-from pyodide_mirror.errors import IncompleteInstall, MirrorError
+from pyodide_mirror.errors import IncompleteInstall, ResolutionError
 from pyodide_mirror.model import printable
 from pyodide_mirror.reporting import Event
 
@@ -26,17 +26,26 @@ from .prefetch import Prefetcher
 from .site_packages import all_dist_info_folders, installed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from pyodide_mirror._micropip import PackageLoader
     from pyodide_mirror.reporting import Installed, Report
 
+    from .choices import Plan
     from .closure import Closure
     from .conflicts import Conflicts
     from .failover import Failover
     from .ledger import Ledger, Ledgers
     from .request import InstallRequest
     from .site_packages import InstalledDistribution
+
+
+class _UnfitError(Exception):
+    """What micropip has chosen cannot be installed; ``error`` says so, if there is nothing else."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class Installation:
@@ -58,6 +67,7 @@ class Installation:
         self._failover = failover
         self._pages = failover.pages
         self._faults = failover.faults
+        self._request = request
         self._requirements = request.requirements
         self._options = request.options
         self._deps = bool(request.options.get("deps", True))
@@ -68,6 +78,7 @@ class Installation:
         self._packages = packages
         self._known: Mapping[str, InstalledDistribution] = {}
         self._choices = failover.choices
+        self._unchecked = False
         self._told: set[InstalledDistribution] = set()
 
     async def run(self) -> tuple[Installed, ...]:
@@ -78,38 +89,67 @@ class Installation:
         if self._deps:
             self._failover.prefetcher = self._prefetcher()
         try:
-            while True:
-                with self._ledgers.open(self._failover.sources, self._faults) as ledger:
-                    added = await self._run(ledger)
-                if added is not None:
-                    return added
+            return await self._run_till_it_fits()
+        except BaseException as error:
+            # micropip's own words name neither the mirrors nor what they said.
+            for text in dict.fromkeys(self._events.problems()):
+                if text not in str(error):
+                    error.add_note(printable(text))
+            raise
         finally:
             CURRENT_INSTALL.reset(token)
             PACKAGE_LOADER.reset(loading)
             self._failover.ended = True
             self._failover.stop()
 
-    async def _run(self, ledger: Ledger) -> tuple[Installed, ...] | None:
-        """Install, and say what was added; None if another try may find versions that fit."""
+    async def _run_till_it_fits(self) -> tuple[Installed, ...]:
+        plan = None
+        while True:
+            try:
+                with self._ledgers.open(
+                    self._failover.sources, self._faults, self._check
+                ) as ledger:
+                    return await self._run(ledger, plan)
+            except _UnfitError as unfit:
+                plan = await self._resolved(unfit.error)
+
+    async def _run(self, ledger: Ledger, plan: Plan | None) -> tuple[Installed, ...]:
+        """Install, and say what was added."""
         try:
-            await self._install(self._requirements, lambda _: False, ledger)
+            await self._install(self._requirements, lambda _: False, ledger, plan)
             found = await self._complete(ledger)
-            if not self._fits(found, ledger):
-                self._undo(ledger)
-                return None
+            self._check_versions(found, ledger, plan)
             # Writing takes time; who gives up meanwhile has not been told of a success.
             await self._failover.save()
-        except BaseException as error:
+        except BaseException:
             self._failover.stop()
             self._undo(ledger)
-            # micropip's own words name neither the mirrors nor what they said.
-            for text in dict.fromkeys(self._events.problems()):
-                if text not in str(error):
-                    error.add_note(printable(text))
             raise
         added = ledger.report()
         self._ledgers.keep(ledger, self._requirements, deps=self._deps)
         return added
+
+    async def _resolved(self, error: Exception) -> Plan:
+        """Versions that fit together; ``error`` is why those that micropip chose do not."""
+        from .anew import NoLibraryError, plan_anew  # few installs need it
+
+        self._failover.prefetcher = None
+        while True:
+            try:
+                plan = await plan_anew(self._failover, self._request, self._known, self._is_hidden)
+            except NoLibraryError as fault:
+                error.add_note(str(fault))
+                raise error from fault
+            except ResolutionError as fault:
+                # What a cached page, or another mirror's, has not, the next one may have.
+                if self._pages.retry_without(fault.projects):
+                    continue
+                raise fault from error
+            except OSError as fault:
+                raise self._faults.error_for(fault, self._report()) from error
+            for text in plan.said or ["the same versions fit together"]:
+                self._events.add(Event("resolved", f"resolved anew: {text}"))
+            return plan
 
     def _prefetcher(self) -> Prefetcher:
         # micropip asks its lock file first while its index URLs are its default ones.
@@ -124,21 +164,36 @@ class Installation:
     def _is_claimed(self, name: str) -> bool:
         return self._pages.order.is_claimed(name)
 
-    async def _install(
-        self, requirements: list[str], hide: Callable[[str], bool], ledger: Ledger
-    ) -> None:
-        def hidden(name: str) -> bool:
-            # A project that an index names as its own must not come from anywhere else.
-            return hide(name) or self._is_claimed(name) or self._is_excluded(name)
+    def _is_hidden(self, name: str) -> bool:
+        """Whether a package of Pyodide's lock file must not be taken."""
+        # A project that an index names as its own must not come from anywhere else.
+        return self._is_claimed(name) or name in self._lost()
 
+    async def _install(
+        self,
+        requirements: Sequence[str],
+        hide: Callable[[str], bool],
+        ledger: Ledger,
+        plan: Plan | None,
+    ) -> None:
+        files = {} if plan is None else plan.files
+
+        def hidden(name: str) -> bool:
+            return hide(name) or name in files or self._is_claimed(name)
+
+        options = self._options
+        if plan is not None:
+            requirements = plan.requirements
+            options = {**options, "deps": False, "keep_going": False, "constraints": []}
         while True:
-            self._choices.begin()
+            self._choices.begin(plan)
+            self._unchecked = plan is None and requirements is self._requirements
             try:
                 with hidden_from_lockfile(hidden):
-                    await self._call(requirements, self._options)
+                    await self._call(list(requirements), options)
             except Exception as error:
                 self._failover.stop()
-                if self._faults.fatal is None and self._may_retry(error):
+                if self._faults.fatal is None and self._may_retry(error, plan):
                     continue
                 fault = self._faults.error_for(self._explained(error), self._report())
                 if fault is error:
@@ -151,46 +206,67 @@ class Installation:
             self._tell_unpacked(ledger)
             return
 
-    def _may_retry(self, error: Exception) -> bool:
+    def _check(self) -> None:
+        """ChoiceError when what is to be unpacked does not fit together."""
+        if self._unchecked:
+            self._conflicts.check()
+
+    def _may_retry(self, error: Exception, plan: Plan | None) -> bool:
+        """Whether micropip is to run again; _UnfitError where versions are to be resolved anew."""
         named = projects_named_in(error)
-        if self._choices.is_disputed(error, named) and self._conflicts.after(named):
+        if plan is None and self._is_conflict(error, named):
+            raise _UnfitError(self._explained(error)) from error
+        if self._pages.retry_without(self._faults.lost | named):
+            if plan is not None:
+                raise _UnfitError(error) from error
             return True
-        return self._pages.retry_without(self._faults.lost | named)
+        not_found = plan is None and not self._faults.lost and "Can't find" in str(error)
+        if not_found and self._conflicts.may_be_resolved(named):
+            raise _UnfitError(self._explained(error)) from error
+        return False
+
+    def _is_conflict(self, error: Exception, named: Collection[str]) -> bool:
+        """Whether what was chosen does not fit together, or not to what is installed."""
+        if isinstance(error, ChoiceError):
+            return True
+        return "is already installed" in str(error) and not self._conflicts.excludes_installed()
 
     def _explained(self, error: Exception) -> Exception:
         """The error, or what it comes from: who wants which version, and what fits nobody."""
-        choices = self._choices
+        named = projects_named_in(error)
         if isinstance(error, ChoiceError):
-            return self._conflicts.error({error.project}) or MirrorError(str(error))
+            said = self._conflicts.said(error.projects)
+            return ResolutionError([f"{error}; {said}"], error.projects)
         if isinstance(error, BadZipFile):  # of a wheel of no index, which micropip does not name
             urls = [text for text in self._requirements if ".whl" in text]
             return cannot_unpack("a wheel", ", ".join(urls) or "a URL", str(error))
-        named = projects_named_in(error)
         if "Can't find" in str(error):  # a wheel of a project that was found
             for text in self._conflicts.notes(named):
                 error.add_note(printable(text))
-        if not choices.limits and not choices.unfit:
-            return error
-        return self._conflicts.error(named) or error
+        new = named & self._choices.files.keys()
+        if new and "is already installed" in str(error):  # by this very install
+            return ResolutionError([self._conflicts.said(new)], new)
+        return error
 
     @functools.cached_property
     def _conflicts(self) -> Conflicts:
-        from .conflicts import Conflicts  # few installs have any
+        from .conflicts import Conflicts
 
-        return Conflicts(self._choices, self._requirements, self._events.add, deps=self._deps)
+        return Conflicts(self._choices, self._requirements, self._known, deps=self._deps)
 
-    def _is_excluded(self, name: str) -> bool:
-        return name in self._choices.limits and self._conflicts.excludes_locked(name)
-
-    def _fits(self, found: Closure, ledger: Ledger) -> bool:
-        """Whether all versions are as they must be; MirrorError if another try cannot help."""
+    def _check_versions(self, found: Closure, ledger: Ledger, plan: Plan | None) -> None:
+        """_UnfitError, or MirrorError if nothing else was to be found, for what does not fit."""
         folders = all_dist_info_folders()
         new = {item.name for item in ledger.distributions()}
         doubles = {name for name in new if len(folders[name]) > 1}
-        if not (doubles or found.misfits(new) or found.unfit(new)):
-            return True
-        self._conflicts.after_unpacking(found, new, doubles)
-        return False
+        names = sorted({*doubles, *found.misfits(new), *found.unfit(new)})
+        if not names:
+            return
+        from .conflicts import said_of
+
+        said = said_of(found, names)
+        error = ResolutionError([f"{', '.join(names)}: {said}"], names)
+        raise error if plan is not None else _UnfitError(error)
 
     def _tell_unpacked(self, ledger: Ledger) -> None:
         for item in ledger.distributions():
@@ -249,7 +325,9 @@ class Installation:
         try:
             # What Pyodide's lock file could not deliver comes from the mirrors.
             wanted = [gap.requirement for gap in missing]
-            await self._install(wanted, names.__contains__, ledger)
+            await self._install(wanted, names.__contains__, ledger, None)
+        except _UnfitError:
+            raise
         except Exception as error:
             raise self._incomplete(sorted(names)) from error
         lost = sorted(names - set(installed()))

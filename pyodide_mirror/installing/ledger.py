@@ -52,7 +52,8 @@ class Ledger:
 
     ``sources``: where the files came from, by the URL that micropip knows. ``faults``: of the
     install. ``before``: what was installed before, if that is all that can be known, because this
-    micropip is not; nothing is taken away then.
+    micropip is not; nothing is taken away then. ``check``: raises an error before something is
+    unpacked that must not be.
     """
 
     def __init__(
@@ -61,8 +62,10 @@ class Ledger:
         faults: InstallFaults,
         overlay: Overlay,
         before: Mapping[str, InstalledDistribution] | None = None,
+        check: Callable[[], None] | None = None,
     ) -> None:
         self.before = before
+        self._check = check
         self._sources = sources
         self._faults = faults
         self._overlay = overlay
@@ -82,6 +85,8 @@ class Ledger:
         if self._has_ended():
             # micropip lets its other wheels go on when one has failed.
             raise OSError(f"{wheel.filename} is not unpacked: its install has ended")
+        if self._check is not None:
+            self._check()
         try:
             info, paths = paths_of(wheel)
         except ValueError as error:
@@ -197,10 +202,12 @@ class Ledgers:
         self._patch = UnpackPatch(self)
 
     @contextmanager
-    def open(self, sources: Mapping[str, Source], faults: InstallFaults) -> Iterator[Ledger]:
-        """The ledger of one install."""
+    def open(
+        self, sources: Mapping[str, Source], faults: InstallFaults, check: Callable[[], None]
+    ) -> Iterator[Ledger]:
+        """The ledger of one install; see there."""
         before = None if self._patch.install() else installed()
-        ledger = Ledger(sources, faults, self._overlay, before)
+        ledger = Ledger(sources, faults, self._overlay, before, check)
         self._open.append(ledger)
         token = UNPACK_OBSERVER.set(ledger)
         try:

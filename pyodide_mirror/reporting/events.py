@@ -25,7 +25,8 @@ EventKind = Literal[
     "retry",  # a busy mirror is asked again
     "problem",  # a mirror has no usable page or file
     "failover",  # a file came from another mirror
-    "again",  # micropip runs again, with another page or to choose other versions
+    "again",  # micropip runs again, with another page
+    "resolved",  # other versions were chosen, because what micropip chose does not fit together
     "extra",  # a package does not have an extra that is asked for
     "closure",  # something that is required was missing after the install
     "undone",  # what a failed install had added was uninstalled

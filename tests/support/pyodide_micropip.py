@@ -18,6 +18,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import packaging.requirements  # noqa: F401  # which is not to be found later, see below
+import resolvelib  # noqa: F401  # nor this
 
 from pyodide_mirror._micropip import fetch, hook, index_urls, lockfile, unpack
 from pyodide_mirror.transport import Request, Response, TransportError

@@ -1,0 +1,182 @@
+"""The versions among which an install is resolved anew, and what each of them requires."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from importlib.metadata import Distribution
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from pyodide_mirror import _packaging
+from pyodide_mirror._micropip import (
+    LockedPackage,
+    has_default_index_urls,
+    locked_packages,
+    read_wheel,
+)
+from pyodide_mirror.index import (
+    applicable,
+    metadata_of,
+    suits_this_python,
+    wheels_by_version,
+)
+from pyodide_mirror.model import normalize, printable
+from pyodide_mirror.resolving import Candidate, Facts, facts_of
+
+from .choices import ServedFile
+from .closure import Found
+from .failover import usable_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from pyodide_mirror.model import ProjectPage
+
+    from .failover import Failover
+    from .site_packages import InstalledDistribution
+
+
+class VersionSource:
+    """See :class:`~pyodide_mirror.resolving.Source`: the candidates of one install.
+
+    ``known``: what is installed; with ``replaceable`` another version may take its place.
+    ``hidden``: the packages of Pyodide's lock file that are not to be taken. ``direct``: projects
+    that are wanted as a certain wheel, whatever is installed.
+    """
+
+    def __init__(
+        self,
+        failover: Failover,
+        known: Mapping[str, InstalledDistribution],
+        hidden: Callable[[str], bool],
+        direct: Collection[str],
+        *,
+        replaceable: bool,
+        credentials: str | None,
+    ) -> None:
+        self._failover = failover
+        self._known = known
+        self._locked = {n: p for n, p in locked_packages().items() if not hidden(n)}
+        self._direct = direct
+        self._replaceable = replaceable
+        self._credentials = credentials
+        self._lockfile_first = has_default_index_urls()
+        self._at: dict[str, Facts] = {}
+
+    def local(self, name: str) -> tuple[list[Candidate], bool]:
+        """See Source: what is installed, and what Pyodide's lock file has, if that comes first."""
+        if name in self._direct:
+            return [], True
+        found = []
+        item = self._known.get(name)
+        if item is not None:
+            with suppress(_packaging.version.InvalidVersion):
+                version = _packaging.version.Version(item.version)
+                found.append(Candidate(name, version, "installed"))
+            if not self._replaceable:
+                return found, True
+        if self._lockfile_first:
+            found += self._of_lockfile(name)
+        return found, False
+
+    async def listed(self, name: str) -> tuple[list[Candidate], list[str]]:
+        """See Source: what the first mirror that has the project lists."""
+        last = [] if self._lockfile_first else self._of_lockfile(name)
+        try:
+            served = await self._failover.pages.first(name)
+        except OSError as error:
+            if self._failover.faults.fatal is not None:
+                raise
+            return last, [f"its page cannot be read: {printable(str(error))}"]
+        if served is None:
+            return last, ["no mirror has it"]
+        ranked, page = served
+        found = wheels_by_version(usable_files(page, ranked))
+        candidates = [Candidate(name, v, "index", file=f, place=ranked) for v, f in found]
+        return [*candidates, *last], _left_out(page, {version for version, _ in found})
+
+    async def at(self, name: str, url: str) -> Candidate | None:
+        """See Source."""
+        filename = unquote(urlsplit(url).path).rpartition("/")[2]
+        try:
+            project, version, *_ = _packaging.utils.parse_wheel_filename(filename)
+        except (_packaging.utils.InvalidWheelFilename, _packaging.version.InvalidVersion):
+            return None
+        if normalize(project) != name:
+            return None
+        try:
+            data = await read_wheel(url, self._credentials)
+            self._at[url] = facts_of(metadata_of(data, filename))
+        except (OSError, ValueError, TypeError) as error:
+            self._at[url] = Facts(fault=f"cannot be read: {printable(str(error))}")
+        return Candidate(name, version, "url", place=url)
+
+    async def facts(self, candidate: Candidate) -> Facts:
+        """See Source."""
+        if candidate.origin == "installed":
+            return self._of_installed(candidate.name)
+        if candidate.origin == "lockfile":
+            return Facts(self._locked[candidate.name].depends, lenient=True)
+        if candidate.origin == "url":
+            return self._at[str(candidate.place)]
+        try:
+            return facts_of(await self._failover.metadata(served_file(candidate)))
+        except (OSError, ValueError) as error:
+            if self._failover.faults.fatal is not None:
+                raise
+            return Facts(fault=f"cannot be read: {printable(str(error))}")
+
+    def _of_lockfile(self, name: str) -> list[Candidate]:
+        package: LockedPackage | None = self._locked.get(name)
+        if package is None:
+            return []
+        try:
+            version = _packaging.version.Version(package.version)
+        except _packaging.version.InvalidVersion:
+            return []
+        return [Candidate(name, version, "lockfile")]
+
+    def _of_installed(self, name: str) -> Facts:
+        found = Found.of(Distribution.at(self._known[name].folder))
+        extras = frozenset(map(normalize, found.values("provides-extra")))
+        lines = [line for line in found.values("requires-dist") if not self._is_broken(line)]
+        return Facts(lines, "", extras, found.lenient)
+
+    def _is_broken(self, line: str) -> bool:
+        """Whether what is installed has not met this requirement of another before."""
+        requirement = applicable(line, ("",))
+        item = requirement and self._known.get(normalize(requirement.name))
+        if not (item and requirement and requirement.specifier):
+            return False
+        with suppress(ValueError):
+            return not requirement.specifier.contains(item.version, prereleases=True)
+        return True
+
+
+def served_file(candidate: Candidate) -> ServedFile:
+    """What micropip gets of a candidate that an index lists."""
+    file, ranked = candidate.file, candidate.place
+    if file is None:
+        raise TypeError(f"{candidate} is of no index")
+    return ServedFile(file, candidate.name, ranked)  # type: ignore[arg-type]  # see `listed`
+
+
+def _left_out(page: ProjectPage, usable: Collection[object]) -> list[str]:
+    """Why versions on a page are no candidates, the newest first."""
+    found: dict[object, str] = {}
+    for file in page.files:
+        wheel = file.filename.endswith(".whl")
+        with suppress(ValueError):  # what is no file of Python's, or has no version
+            parse = (
+                _packaging.utils.parse_wheel_filename
+                if wheel
+                else _packaging.utils.parse_sdist_filename
+            )
+            version = parse(file.filename)[1]
+            if version in usable:
+                continue
+            if wheel and not suits_this_python(file.requires_python):
+                found[version] = f"{version} requires Python {file.requires_python}"
+            else:
+                found.setdefault(version, f"{version} has no wheel for Pyodide")
+    return [found[version] for version in sorted(found, reverse=True)]  # type: ignore[type-var]

@@ -57,7 +57,8 @@ async def plan_anew(
         credentials=options.get("credentials"),
     )
     problem = resolving.Problem(
-        [need for want in wants for need in _needs(want, deps=deps)],
+        # What must be a certain wheel comes first: until that is known, others would do.
+        sorted((n for want in wants for n in _needs(want, deps=deps)), key=lambda n: not n.url),
         _constraints(options.get("constraints")),
         pre=bool(options.get("pre")),
         deps=deps,

@@ -72,6 +72,10 @@ class Choices:
         self._in_this_try = {}
         _TRY.set(self._in_this_try)
 
+    def end(self) -> None:
+        """End it: what is read from now on is not chosen."""
+        self._in_this_try = None
+
     def chosen(self) -> dict[str, File]:
         """What was chosen in this try, by project."""
         return self._in_this_try or {}

@@ -111,6 +111,7 @@ class Installation:
                 ) as ledger:
                     return await self._run(ledger, plan)
             except _UnfitError as unfit:
+                self._choices.end()
                 plan = await self._resolved(unfit.error)
 
     async def _run(self, ledger: Ledger, plan: Plan | None) -> tuple[Installed, ...]:
@@ -220,32 +221,37 @@ class Installation:
             if plan is not None:
                 raise _UnfitError(error) from error
             return True
-        not_found = plan is None and not self._faults.lost and "Can't find" in str(error)
-        if not_found and self._conflicts.may_be_resolved(named):
-            raise _UnfitError(self._explained(error)) from error
+        if plan is None and not self._faults.lost and "Can't find" in str(error):
+            from .refusals import may_be_resolved
+
+            if may_be_resolved(self._conflicts, named):
+                raise _UnfitError(self._explained(error)) from error
         return False
 
     def _is_conflict(self, error: Exception, named: Collection[str]) -> bool:
         """Whether what was chosen does not fit together, or not to what is installed."""
         if isinstance(error, ChoiceError):
             return True
-        return "is already installed" in str(error) and not self._conflicts.excludes_installed()
+        if "is already installed" not in str(error):
+            return False
+        from .refusals import excludes_installed
+
+        return not excludes_installed(self._conflicts)
 
     def _explained(self, error: Exception) -> Exception:
         """The error, or what it comes from: who wants which version, and what fits nobody."""
-        named = projects_named_in(error)
+        from .refusals import is_known, refused
+
         if isinstance(error, ChoiceError):
-            said = self._conflicts.said(error.projects)
-            return ResolutionError([f"{error}; {said}"], error.projects)
+            return refused(self._conflicts, error.projects)
         if isinstance(error, BadZipFile):  # of a wheel of no index, which micropip does not name
             urls = [text for text in self._requirements if ".whl" in text]
             return cannot_unpack("a wheel", ", ".join(urls) or "a URL", str(error))
-        if "Can't find" in str(error):  # a wheel of a project that was found
-            for text in self._conflicts.notes(named):
-                error.add_note(printable(text))
-        new = named & self._choices.files.keys()
-        if new and "is already installed" in str(error):  # by this very install
-            return ResolutionError([self._conflicts.said(new)], new)
+        named = projects_named_in(error)
+        if "Can't find" in str(error) and is_known(self._conflicts, named):
+            return refused(self._conflicts, named)
+        if "is already installed" in str(error) and named & self._choices.files.keys():
+            return refused(self._conflicts, named)  # it is this very install that has chosen it
         return error
 
     @functools.cached_property
@@ -262,10 +268,9 @@ class Installation:
         names = sorted({*doubles, *found.misfits(new), *found.unfit(new)})
         if not names:
             return
-        from .conflicts import said_of
+        from .refusals import refused_in
 
-        said = said_of(found, names)
-        error = ResolutionError([f"{', '.join(names)}: {said}"], names)
+        error = refused_in(found, names, self._choices.pages)
         raise error if plan is not None else _UnfitError(error)
 
     def _tell_unpacked(self, ledger: Ledger) -> None:

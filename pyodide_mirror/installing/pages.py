@@ -158,9 +158,12 @@ class InstallPages:
         return again
 
     def _give_up(self, mirror: Mirror, project: str) -> bool:
-        """Serve this page no more; whether another mirror may have the project."""
-        self._spent.add((mirror.index_url, project))
-        return not all(self._is_spent(each, project) for each in self.order.mirrors_for(project))
+        """Serve this page no more if another mirror may have the project; whether that is so."""
+        there = self.order.mirrors_for(project)
+        others = any(each.mirror != mirror and not self._is_spent(each, project) for each in there)
+        if others:
+            self._spent.add((mirror.index_url, project))
+        return others
 
     def stop(self) -> None:
         """End the requests that are under way."""

@@ -17,7 +17,6 @@ from pyodide_mirror._micropip import (
 from pyodide_mirror.index import (
     applicable,
     metadata_of,
-    suits_this_python,
     wheels_by_version,
 )
 from pyodide_mirror.model import normalize, printable
@@ -26,11 +25,10 @@ from pyodide_mirror.resolving import Candidate, Facts, facts_of
 from .choices import ServedFile
 from .closure import Found
 from .failover import usable_files
+from .refusals import left_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
-
-    from pyodide_mirror.model import ProjectPage
 
     from .failover import Failover
     from .site_packages import InstalledDistribution
@@ -93,7 +91,7 @@ class VersionSource:
         ranked, page = served
         found = wheels_by_version(usable_files(page, ranked))
         candidates = [Candidate(name, v, "index", file=f, place=ranked) for v, f in found]
-        return [*candidates, *last], _left_out(page, {version for version, _ in found})
+        return [*candidates, *last], left_out(page, {str(version) for version, _ in found})
 
     async def at(self, name: str, url: str) -> Candidate | None:
         """See Source."""
@@ -159,24 +157,3 @@ def served_file(candidate: Candidate) -> ServedFile:
     if file is None:
         raise TypeError(f"{candidate} is of no index")
     return ServedFile(file, candidate.name, ranked)  # type: ignore[arg-type]  # see `listed`
-
-
-def _left_out(page: ProjectPage, usable: Collection[object]) -> list[str]:
-    """Why versions on a page are no candidates, the newest first."""
-    found: dict[object, str] = {}
-    for file in page.files:
-        wheel = file.filename.endswith(".whl")
-        with suppress(ValueError):  # what is no file of Python's, or has no version
-            parse = (
-                _packaging.utils.parse_wheel_filename
-                if wheel
-                else _packaging.utils.parse_sdist_filename
-            )
-            version = parse(file.filename)[1]
-            if version in usable:
-                continue
-            if wheel and not suits_this_python(file.requires_python):
-                found[version] = f"{version} requires Python {file.requires_python}"
-            else:
-                found.setdefault(version, f"{version} has no wheel for Pyodide")
-    return [found[version] for version in sorted(found, reverse=True)]  # type: ignore[type-var]

@@ -6,7 +6,7 @@ from pyodide_mirror._lazy import hand_on
 
 if TYPE_CHECKING:
     from .candidates import Candidate, Facts, Need, Source, facts_of, needs_of
-    from .explain import differences
+    from .explain import chain, differences
     from .library import VERSIONS, is_importable, library_in, the_library
     from .resolution import Problem, Resolver
 

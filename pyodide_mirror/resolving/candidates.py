@@ -9,7 +9,7 @@ from pyodide_mirror.index import metadata_fields
 from pyodide_mirror.model import normalize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from packaging.requirements import Requirement
     from packaging.specifiers import SpecifierSet
@@ -152,10 +152,3 @@ class Source(Protocol):
     async def facts(self, candidate: Candidate) -> Facts:
         """What is known of a candidate; what cannot be read is a fault of it."""
         ...
-
-
-def versions_said(candidates: Iterable[Candidate], most: int) -> str:
-    """The versions of some candidates, for people."""
-    versions = [str(candidate.version) for candidate in candidates]
-    more = f" and {len(versions) - most} more" if len(versions) > most else ""
-    return ", ".join(versions[:most]) + more

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from pyodide_mirror.errors import ResolutionError
 from pyodide_mirror.model import printable
 
-from .candidates import versions_said
 from .provider import Missing
 
 if TYPE_CHECKING:
@@ -23,9 +23,24 @@ _MOST_VERSIONS: Final = 6
 _MOST_LEFT_OUT: Final = 3
 _LONGEST_CHAIN: Final = 6
 
-
 Parents = Mapping[str, Sequence[tuple["Need", "Candidate | None"]]]
 """By project: how it is required, and who requires it."""
+
+
+def chain(name: str, wants: Sequence[str], there: Sequence[str], out: Sequence[str]) -> str:
+    """All that is to be said of one project: who wants it, what there is, and what is left out."""
+    text = f"{name}: {_some(wants, _MOST_WANTS) or 'is required'}; there is "
+    text += f"{_some(there, _MOST_VERSIONS) or 'no version of it that can be installed here'}"
+    if out:
+        text += f"; left out: {_some(out, _MOST_LEFT_OUT)}"
+    if any("requires Python" in each for each in out[:_MOST_LEFT_OUT]):
+        text += f"; this is Python {platform.python_version()}"
+    return text
+
+
+def _some(texts: Sequence[str], most: int) -> str:
+    shown = ", ".join(map(printable, texts[:most]))
+    return f"{shown}, and {len(texts) - most} more" if len(texts) > most else shown
 
 
 def explained(
@@ -33,17 +48,16 @@ def explained(
 ) -> ResolutionError:
     """The error for these causes, which resolvelib names: requirements and who has them."""
     told = _Told(known, parents, constraints)
-    wants: dict[str, dict[str, None]] = {}
+    names: dict[str, dict[str, None]] = {}
     for cause in causes:
         need, parent = cause.requirement, cause.parent
         if need.impossible:
-            wants.setdefault(parent.name, {})
+            names.setdefault(parent.name, {}).update(told.all_wants(parent.name))
         elif need.exact is None:
-            said = f"{need} ({told.by(need.key, parent)})"
-            wants.setdefault(need.name, {})[said] = None
-    chains = [told.chain(name, [*said]) for name, said in wants.items()]
+            names.setdefault(need.name, {})[told.want(need, parent)] = None
+    chains = [told.chain(name, [*wants]) for name, wants in names.items()]
     more = [f"and {len(chains) - _MOST_CHAINS} more"] if len(chains) > _MOST_CHAINS else []
-    return ResolutionError([*chains[:_MOST_CHAINS], *more], wants, told.hints(wants))
+    return ResolutionError([*chains[:_MOST_CHAINS], *more], names, told.hints(names))
 
 
 class _Told:
@@ -56,37 +70,42 @@ class _Told:
 
     def chain(self, name: str, wants: list[str]) -> str:
         """All about one project."""
-        if len(wants) > _MOST_WANTS:
-            wants = [*wants[:_MOST_WANTS], f"{len(wants) - _MOST_WANTS} more"]
         if name in self._constraints:
-            wants.append(f"{self._constraints[name]} (a constraint)")
-        parts = [", ".join(wants) or "is required", f"there is {self._there(name)}"]
+            wants.insert(0, f"{self._constraints[name]} (a constraint)")
         out = [*self._faults(name), *self._known.left_out.get(name, [])]
-        rest = f", and {len(out) - _MOST_LEFT_OUT} more" if len(out) > _MOST_LEFT_OUT else ""
-        if out:
-            parts.append(f"left out: {', '.join(out[:_MOST_LEFT_OUT])}{rest}")
-        return f"{name}: {'; '.join(printable(part) for part in parts)}"
+        return chain(name, wants, self._there(name), out)
 
-    def by(self, key: str, parent: Candidate | None) -> str:
-        """Who requires something, and who requires that, and so on."""
+    def all_wants(self, name: str) -> dict[str, None]:
+        """Who wants a project."""
+        wants = self._parents.get(name, ())
+        return dict.fromkeys(self.want(need, by) for need, by in wants if need.exact is None)
+
+    def want(self, need: Need, parent: Candidate | None) -> str:
+        """A requirement, who has it, who requires that, and so on."""
         steps: list[str] = []
-        seen = {key}
+        seen = {need.key}
         while parent is not None and parent.key not in seen and len(steps) < _LONGEST_CHAIN:
             seen.add(parent.key)
             steps.append(f"required by {parent}")
-            found = [above for need, above in self._parents.get(parent.name, ()) if not need.exact]
-            parent = found[0] if found else None
-        return ", ".join(steps) or "requested"
+            above = [by for need, by in self._parents.get(parent.name, ()) if need.exact is None]
+            parent = above[0] if above else None
+        return f"{need} ({', '.join(steps) or 'requested'})"
 
-    def _there(self, name: str) -> str:
-        usable = [c for c in self._known.candidates.get(name, ()) if not self._fault(c)]
-        installed = [each for each in usable if each.origin == "installed"]
-        if installed:
-            return f"{installed[0].version}, which is installed"
-        return versions_said(usable, _MOST_VERSIONS) or "no version of it"
+    def _candidates(self, name: str) -> list[Candidate]:
+        at = [each for each in self._known.at.values() if each is not None and each.name == name]
+        return [*at, *self._known.candidates.get(name, ())]
+
+    def _there(self, name: str) -> list[str]:
+        usable = [each for each in self._candidates(name) if not self._fault(each)]
+        return [
+            f"{each.version}, which is already installed"
+            if each.origin == "installed"
+            else f"{each.version}{' (yanked)' if each.yanked else ''}"
+            for each in usable
+        ]
 
     def _faults(self, name: str) -> Iterator[str]:
-        for candidate in self._known.candidates.get(name, ()):
+        for candidate in self._candidates(name):
             fault = self._fault(candidate)
             if fault:
                 yield f"{candidate.version} {fault}"
@@ -109,7 +128,7 @@ class _Told:
         constrained = [name for name in known if name in self._constraints]
         if constrained:
             found.append(f"leave out the constraint on {', '.join(constrained)}")
-        found.append("ask for other versions of what requires them")
+        found.append("ask for other versions of what requires this")
         return found
 
 

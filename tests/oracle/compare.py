@@ -17,7 +17,7 @@ FAULTS = frozenset(
         "another set",
         "installed what all refuse",
         "refused what plain micropip installs",
-        "refused what takes no resolver",
+        "refused what pip and uv install",
         "an error without a reason",
         "a broken set",
         "two versions",
@@ -66,9 +66,6 @@ def judge(asked: Asked, *, thorough: bool = False) -> Verdict:
         return Verdict("the same" if ours.ok else "all refuse", ours, uv)
     plain = asked.plain()
     plain_is_right = plain.ok and not _own_fault(asked.world, plain)
-    newest = uv.ok and _is_newest(asked.world, uv)
-    if not (ours.ok or plain_is_right or newest or thorough):
-        return Verdict("refused what is beyond micropip", ours, uv, plain=plain)
     pip = asked.pip()
     if uv.ok != pip.ok or uv.versions != pip.versions:
         return Verdict("pip and uv differ", ours, uv, pip, plain)
@@ -89,9 +86,7 @@ def _compared(world: World, ours: Result, agreed: Result, plain: Result | None) 
         return "all refuse"
     if plain is not None and plain.versions == agreed.versions:
         return "refused what plain micropip installs"
-    if _is_newest(world, agreed):
-        return "refused what takes no resolver"
-    return "refused what is beyond micropip"
+    return "refused what pip and uv install"
 
 
 def _takes_yanked(world: World, result: Result) -> bool:
@@ -107,20 +102,6 @@ def _takes_yanked(world: World, result: Result) -> bool:
 def _is_yanked(world: World, name: str, version: str) -> bool:
     """Whether a release is yanked."""
     return bool(_release(world, name, version).yanked)
-
-
-def _is_newest(world: World, result: Result) -> bool:
-    """Whether each version is the newest that meets what the whole set requires of its project.
-
-    Such a set takes no resolver to find. A pre-release does not count: micropip takes one where
-    there is nothing else only if no version is asked for.
-    """
-    if not world.pre and any(Version(each).is_prerelease for each in result.versions.values()):
-        return False
-    return all(
-        [Version(version)] == _choices(world, result, name)[-1:]
-        for name, version in result.versions.items()
-    )
 
 
 def _choices(world: World, result: Result, name: str) -> list[Version]:
@@ -140,7 +121,7 @@ def _own_fault(world: World, ours: Result) -> str:
     if not ours.ok:
         first = ours.error.partition(":")[0]
         names = any(name in ours.error.lower().replace("_", "-") for name in PROJECTS)
-        expected = first in {"ValueError", "IncompleteInstall", "MirrorError", "NoUsableMirror"}
+        expected = first in {"ValueError", "IncompleteInstall", "ResolutionError", "NoUsableMirror"}
         return "" if names and expected else "an error without a reason"
     broken = next(_unmet(world, ours), "")
     return "a broken set" if broken else ""

@@ -260,7 +260,13 @@ def as_pages_get_it(path: str, content: bytes) -> bytes:
     parts = [*_unseen(tree)]
     if not path.endswith("__init__.py"):
         parts += [_place(each) for each in tree.body if _is_for_type_checkers(each)]
-    lines = source.encode().splitlines()
+    lines = _changed(source.encode().splitlines(), parts)
+    lines = _changed(lines, _unused_typing(ast.parse(b"\n".join(lines))))
+    return _without_comments(b"\n".join([*lines, b""]))
+
+
+def _changed(lines: list[bytes], parts: Iterable[_Part]) -> list[bytes]:
+    lines = [*lines]
     for first, start, last, end, new in sorted(parts, reverse=True):
         rest = lines[last - 1][end:]
         lines[first - 1 : last] = [
@@ -268,7 +274,19 @@ def as_pages_get_it(path: str, content: bytes) -> bytes:
             *[b""] * (last - first - 1),
             *[rest] * (last > first),
         ]
-    return _without_comments(b"\n".join([*lines, b""]))
+    return lines
+
+
+def _unused_typing(tree: ast.Module) -> Iterator[_Part]:
+    """The imports without what only annotations had: of ``typing``, and from the future."""
+    nodes = [*ast.walk(tree)]
+    used = {node.id for node in nodes if isinstance(node, ast.Name)}
+    if any(getattr(node, "annotation", None) or getattr(node, "returns", None) for node in nodes):
+        used.add("annotations")
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module in {"typing", "__future__"}:
+            names = [each.name for each in node.names if each.name in used]
+            yield _place(node, f"from {node.module} import {', '.join(names)}" if names else "")
 
 
 def _without_comments(source: bytes) -> bytes:
@@ -296,14 +314,20 @@ def _is_for_type_checkers(node: ast.stmt) -> bool:
 def _unseen(tree: ast.AST, *, seen: bool = False) -> Iterator[_Part]:
     """What says nothing to users, nor to Python: texts that stand alone, and annotations.
 
-    The texts are docstrings, and notes on an attribute; the annotations are those of functions.
+    The texts are docstrings, and notes on an attribute; the annotations are those of functions, and
+    of variables but for those in classes.
     """
+    in_class = isinstance(tree, ast.ClassDef)
     body = getattr(tree, "body", None)
     for node in ast.iter_child_nodes(tree):
         inside = False
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and not seen:
             if isinstance(node.value.value, str):
                 yield _place(node, "..." if body == [node] else "")  # a block needs a statement
+        elif isinstance(node, ast.AnnAssign) and node.value is not None and not in_class:
+            _, _, last, end, _ = _place(node.annotation)
+            *_, first, start, _ = _place(node.target)
+            yield first, start, last, end, ""
         elif isinstance(node, ast.ClassDef):
             inside = _is_seen(node)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

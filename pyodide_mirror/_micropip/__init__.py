@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         uninstall,
         without_distribution,
     )
-    from .messages import projects_named_in
+    from .messages import projects_named_in, says_it_conflicts, says_it_is_missing
     from .unpack import (
         PACKAGE_LOADER,
         UNPACK_OBSERVER,

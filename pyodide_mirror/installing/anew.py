@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from pyodide_mirror import _packaging, resolving
 from pyodide_mirror._micropip import default_constraints
-from pyodide_mirror.errors import MirrorError
+from pyodide_mirror.errors import IncompleteInstall, ResolutionError
 from pyodide_mirror.index import applicable, wheels_by_version
 from pyodide_mirror.model import normalize, printable
+from pyodide_mirror.reporting import Event
 from pyodide_mirror.resolving import Need, needs_of
 
 from .choices import Plan, ServedFile
-from .closure import root_want
 from .failover import usable_files
 from .version_source import VersionSource, served_file
 
@@ -23,34 +23,62 @@ if TYPE_CHECKING:
     from pyodide_mirror.resolving import Candidate
 
     from .closure import Want
+    from .conflicts import Conflicts
     from .failover import Failover
     from .request import InstallRequest
-    from .site_packages import InstalledDistribution
-
-_LIBRARY = "resolvelib"
 
 
-class NoLibraryError(MirrorError):
+class _NoLibraryError(Exception):
     """The resolver itself cannot be read."""
 
 
 async def plan_anew(
     failover: Failover,
     request: InstallRequest,
-    known: Mapping[str, InstalledDistribution],
+    conflicts: Conflicts,
     hidden: Callable[[str], bool],
+    error: Exception,
 ) -> Plan:
-    """Versions that fit together. Raises ResolutionError, NoLibraryError, or what reading raises.
+    """Versions that fit together, where those that micropip chose do not; ``error`` says why.
 
-    ``known``: what is installed. ``hidden``: packages of Pyodide's lock file not to be taken.
+    ``hidden``: packages of Pyodide's lock file that are not to be taken. Raises ResolutionError,
+    or an error about what cannot be read.
     """
+    while True:
+        try:
+            resolver = await _resolver(failover, request, conflicts, hidden)
+            chosen = await resolver.resolve()
+            break
+        except _NoLibraryError as fault:
+            refusal = conflicts.explained(error)
+            refusal.add_note(str(fault))
+            raise refusal from error
+        except ResolutionError as fault:
+            # What a cached page, or another mirror's, has not, the next one may have.
+            if not failover.pages.retry_without(fault.projects):
+                raise (error if isinstance(error, IncompleteInstall) else fault) from error
+        except OSError as fault:
+            raise failover.faults.fatal or error from fault
+    before = {name: _version(file.filename) for name, file in failover.choices.files.items()}
+    said = resolving.differences(resolver.known, resolver.problem.roots, chosen, before)
+    for text in said or ["the same versions do fit together"]:
+        request.events.add(Event("resolved", f"resolved anew: {text}"))
+    return _plan(chosen)
+
+
+async def _resolver(
+    failover: Failover,
+    request: InstallRequest,
+    conflicts: Conflicts,
+    hidden: Callable[[str], bool],
+) -> resolving.Resolver:
     options = request.options
     library = await _library(failover)
-    wants = [want for text in request.requirements if (want := root_want(text))]
+    wants = conflicts.roots()
     deps = bool(options.get("deps", True))
     source = VersionSource(
         failover,
-        known,
+        conflicts.known,
         hidden,
         {normalize(want.requirement.name) for want in wants if want.wheel},
         replaceable=bool(options.get("reinstall")),
@@ -63,35 +91,29 @@ async def plan_anew(
         pre=bool(options.get("pre")),
         deps=deps,
     )
-    resolver = resolving.Resolver(library, source, problem)
-    chosen = await resolver.resolve()
-    before = {name: _version(file.filename) for name, file in failover.choices.files.items()}
-    return _plan(chosen, resolving.differences(resolver.known, problem.roots, chosen, before))
+    return resolving.Resolver(library, source, problem)
 
 
 async def _library(failover: Failover) -> Any:
-    if resolving.is_importable():
-        return resolving.the_library()
+    name = resolving.LIBRARY
+    found = resolving.loaded_library()
+    if found is not None:
+        return found
     try:
-        served = await failover.pages.first(_LIBRARY)
+        served = await failover.pages.first(name)
         ranked, page = served or _no("no mirror has it")
         takes = _packaging.specifiers.SpecifierSet(resolving.VERSIONS).contains
-        files = [
-            file
-            for version, file in wheels_by_version(usable_files(page, ranked))
-            if takes(version)
-        ]
-        if not files:
-            _no(f"no version of {resolving.VERSIONS} is on {ranked.mirror.name}")
-        return resolving.library_in(await failover.verified(ServedFile(files[0], _LIBRARY, ranked)))
-    except (OSError, ImportError, ValueError, SyntaxError) as error:
-        failover.faults.lost.discard(_LIBRARY)
-        text = f"{_LIBRARY}, which looks for other versions, cannot be loaded: {error}"
-        raise NoLibraryError(printable(text)) from error
+        wheels = wheels_by_version(usable_files(page, ranked))
+        file = next((f for v, f in wheels if takes(v)), None) or _no("no version of it will do")
+        return resolving.library_in(await failover.verified(ServedFile(file, name, ranked)))
+    except (OSError, ImportError, SyntaxError) as error:
+        failover.faults.lost.discard(name)
+        text = f"{name}, which looks for versions that fit, cannot be loaded: {error}"
+        raise _NoLibraryError(printable(text)) from error
 
 
 def _no(text: str) -> Any:
-    raise ValueError(text)
+    raise ImportError(text)
 
 
 def _needs(want: Want, *, deps: bool) -> list[Need]:
@@ -116,7 +138,7 @@ def _constraints(given: Iterable[str] | None) -> dict[str, Need]:
     return found
 
 
-def _plan(chosen: Mapping[str, Candidate], said: list[str]) -> Plan:
+def _plan(chosen: Mapping[str, Candidate]) -> Plan:
     requirements, files = [], {}
     for name, candidate in sorted(chosen.items()):
         if candidate.origin == "installed":
@@ -126,7 +148,7 @@ def _plan(chosen: Mapping[str, Candidate], said: list[str]) -> Plan:
         )
         if candidate.origin == "index":
             files[name] = served_file(candidate)
-    return Plan(requirements, files, said)
+    return Plan(requirements, files)
 
 
 def _version(filename: str) -> str:

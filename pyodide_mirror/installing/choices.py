@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from pyodide_mirror.index import metadata_fields, suits_this_python
+from pyodide_mirror.model import ProjectPage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pyodide_mirror.model import File, ProjectPage
+    from pyodide_mirror.model import File
 
     from .mirror_order import RankedMirror
 
@@ -42,12 +44,20 @@ class Plan(NamedTuple):
     """Versions that were chosen for micropip: what it is to install, and nothing else.
 
     ``requirements``: pins, and URLs of wheels. ``files``: of the projects that are to come from an
-    index. ``said``: why other versions were chosen than before, in sentences.
+    index.
     """
 
     requirements: Sequence[str]
     files: Mapping[str, ServedFile]
-    said: Sequence[str] = ()
+
+    def page(self, project: str) -> tuple[RankedMirror, ProjectPage] | None:
+        """A page of the one file that was chosen, or None."""
+        served = self.files.get(project)
+        if served is None:
+            return None
+        # micropip is not to ask for what it requires; that is read in the wheel.
+        file = replace(served.file, metadata=None)
+        return served.ranked, ProjectPage(name=project, files=(file,))
 
 
 class Choices:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from importlib.metadata import Distribution
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 from pyodide_mirror._micropip import locked_version
+from pyodide_mirror.errors import ResolutionError
 from pyodide_mirror.index import metadata_fields
 from pyodide_mirror.model import normalize
 
+from .archive import cannot_unpack
 from .choices import ChoiceError
 from .closure import Found, closure, root_want
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from .choices import Choices
     from .closure import Closure, Want
@@ -67,3 +70,34 @@ class Conflicts:
     def roots(self) -> list[Want]:
         """What the user wants."""
         return [want for text in self.requirements if (want := root_want(text))]
+
+    def explained(self, error: Exception) -> Exception:
+        """An error that has ended a try, or what it comes from."""
+        if isinstance(error, ChoiceError):
+            said = said_of(self.closure(), error.projects)
+            return ResolutionError(said or [str(error)], error.projects)
+        if isinstance(error, BadZipFile):  # of a wheel of no index, which micropip does not name
+            urls = [text for text in self.requirements if ".whl" in text]
+            return cannot_unpack("a wheel", ", ".join(urls) or "a URL", str(error))
+        return error
+
+    def is_known(self, projects: Iterable[str]) -> bool:
+        """Whether other versions may help projects of which nothing was found."""
+        wants = self.closure().wants
+        return any(
+            name in self.choices.pages or any(want.by[0] for want in wants.get(name, ()))
+            for name in projects
+        )
+
+
+def said_of(found: Closure, projects: Iterable[str]) -> list[str]:
+    """Who wants which versions of these projects."""
+    return [
+        f"{project}: {', '.join(map(_said, found.wants[project]))}"
+        for project in sorted(found.wants.keys() & set(projects))
+    ]
+
+
+def _said(want: Want) -> str:
+    by = f"required by {' '.join(want.by)}" if want.by[0] else "requested"
+    return f"{want.wheel or want.requirement} ({by})"

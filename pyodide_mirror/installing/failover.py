@@ -18,7 +18,7 @@ from pyodide_mirror.index import (
     suits_this_python,
     to_document,
 )
-from pyodide_mirror.model import ProjectPage, Reason, project_url
+from pyodide_mirror.model import Reason, project_url
 from pyodide_mirror.reporting import Event
 from pyodide_mirror.transport import OnceMap
 
@@ -33,7 +33,7 @@ from .sources import sources_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterator
 
-    from pyodide_mirror.model import File, Mirror
+    from pyodide_mirror.model import File, Mirror, ProjectPage
 
     from .deferred import DeferredMirrors
     from .mirror_client import FetchedFile, MirrorClient
@@ -78,7 +78,7 @@ class Failover:
         self.prefetcher: Prefetcher | None = None
         self.asking: set[asyncio.Task[Any]] = set()
         self.ended = False
-        self._client = client
+        self.client = client
         self._tell = tell
         self._quorum = quorum
         self._files: dict[str, ServedFile] = {}
@@ -90,7 +90,7 @@ class Failover:
 
     async def save(self) -> None:
         """Hand to the cache what was fetched."""
-        await self._client.save()
+        await self.client.save()
 
     def stop(self) -> None:
         """End what is still running: micropip leaves its own tasks behind when it fails."""
@@ -106,9 +106,8 @@ class Failover:
 
     async def page(self, project: str) -> ServedPage:
         """See InstallSource; a page that no mirror has is a 404."""
-        if self.choices.plan is not None:
-            return self._planned(project, self.choices.plan.files.get(project))
-        found = await self.pages.first(project)
+        plan = self.choices.plan
+        found = await self.pages.first(project) if plan is None else plan.page(project)
         if found is None:
             return ServedPage(project_url(self.pages.order.index_url, project), 404)
         ranked, page = found
@@ -124,16 +123,6 @@ class Failover:
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
         return ServedPage(ranked.mirror.project_url(project), 200, to_document(usable))
-
-    def _planned(self, project: str, served: ServedFile | None) -> ServedPage:
-        """A page of the one file that was chosen for micropip, or a 404."""
-        if served is None:
-            return ServedPage(project_url(self.pages.order.index_url, project), 404)
-        # micropip is not to ask for what it requires, and gets that from the wheel.
-        file = replace(served.file, metadata=None)
-        self._files[file.url] = served._replace(file=file)
-        document = to_document(ProjectPage(name=project, files=(file,)))
-        return ServedPage(served.ranked.mirror.project_url(project), 200, document)
 
     def knows(self, url: str) -> bool:
         """See InstallSource: a file, or core metadata, that a page of ours lists."""
@@ -163,7 +152,7 @@ class Failover:
     async def _promised(self, served: ServedFile) -> bytes:
         """The core metadata beside a wheel, or else those in it."""
         mirror, place = served.ranked.mirror, metadata_url(served.file)
-        metadata, fault = await self._client.metadata(mirror, served.file, place)
+        metadata, fault = await self.client.metadata(mirror, served.file, place)
         if not fault:
             return metadata
         repaired = f"{fault}: metadata is taken from the wheel"
@@ -209,34 +198,6 @@ class Failover:
                 return await self._read_metadata(ranked, file)
         return None
 
-    # --- what is looked at before it is chosen --------------------------------------------------
-
-    async def metadata(self, served: ServedFile) -> bytes:
-        """The core metadata of a wheel that may never be installed; OSError, or ValueError."""
-        file, chosen = served.file, self.choices.files.get(served.project)
-        if (
-            chosen is not None
-            and chosen.url == file.url
-            and served.project in self.choices.metadata
-        ):
-            return self.choices.metadata[served.project]
-        if file.metadata is not None and file.url not in self._metadata:
-            mirror, place = served.ranked.mirror, metadata_url(file)
-            metadata, fault = await self._client.metadata(mirror, file, place)
-            if not fault:
-                self._metadata[file.url] = metadata
-        if file.url not in self._metadata:
-            return self._metadata_in(await self._delivery(served), file)
-        return self._metadata[file.url]
-
-    async def verified(self, served: ServedFile) -> bytes:
-        """A file, as :meth:`read` has it."""
-        return await self._file(served.file.url, served)
-
-    async def _delivery(self, served: ServedFile) -> bytes:
-        work = functools.partial(self._deliver, served)
-        return (await self._delivered.get(served.file.sha256 or served.file.url, work)).data
-
     async def _metadata_of_small(self, served: ServedFile) -> bytes | None:
         """What a small wheel says of itself, if that is what its page promises.
 
@@ -260,7 +221,7 @@ class Failover:
         return self._metadata[file.url]
 
     async def _fetch(self, ranked: RankedMirror, file: File) -> FetchedFile:
-        work = functools.partial(self._client.file, ranked.mirror, file)
+        work = functools.partial(self.client.file, ranked.mirror, file)
         return await self._fetched.get((file.url, file.sha256), work)
 
     # --- files ----------------------------------------------------------------------------------
@@ -276,6 +237,11 @@ class Failover:
         if served.file.sha256 and self._remember:
             self._verified.append((delivered.data, served.file.sha256))
         return delivered.data
+
+    async def verified(self, served: ServedFile) -> bytes:
+        """A file that may not be wanted in the end; raises OSError."""
+        work = functools.partial(self._deliver, served)
+        return (await self._delivered.get(served.file.sha256 or served.file.url, work)).data
 
     async def _deliver(self, served: ServedFile) -> _Delivered:
         found = sources_of(served.file, served.project, served.ranked, self.pages)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 from pyodide_mirror._micropip import (
     CURRENT_INSTALL,
@@ -13,13 +12,14 @@ from pyodide_mirror._micropip import (
     hidden_from_lockfile,
     projects_named_in,
     provided_elsewhere,
+    says_it_conflicts,
+    says_it_is_missing,
     without_distribution,
 )
-from pyodide_mirror.errors import IncompleteInstall, ResolutionError
+from pyodide_mirror.errors import IncompleteInstall
 from pyodide_mirror.model import printable
 from pyodide_mirror.reporting import Event
 
-from .archive import cannot_unpack
 from .choices import ChoiceError
 from .closure import Gap, closure
 from .prefetch import Prefetcher
@@ -111,8 +111,13 @@ class Installation:
                 ) as ledger:
                     return await self._run(ledger, plan)
             except _UnfitError as unfit:
+                from .anew import plan_anew  # few installs need it
+
                 self._choices.end()
-                plan = await self._resolved(unfit.error)
+                self._failover.prefetcher = None
+                plan = await plan_anew(
+                    self._failover, self._request, self._conflicts, self._is_hidden, unfit.error
+                )
 
     async def _run(self, ledger: Ledger, plan: Plan | None) -> tuple[Installed, ...]:
         """Install, and say what was added."""
@@ -129,28 +134,6 @@ class Installation:
         added = ledger.report()
         self._ledgers.keep(ledger, self._requirements, deps=self._deps)
         return added
-
-    async def _resolved(self, error: Exception) -> Plan:
-        """Versions that fit together; ``error`` is why those that micropip chose do not."""
-        from .anew import NoLibraryError, plan_anew  # few installs need it
-
-        self._failover.prefetcher = None
-        while True:
-            try:
-                plan = await plan_anew(self._failover, self._request, self._known, self._is_hidden)
-            except NoLibraryError as fault:
-                error.add_note(str(fault))
-                raise error from fault
-            except ResolutionError as fault:
-                # What a cached page, or another mirror's, has not, the next one may have.
-                if self._pages.retry_without(fault.projects):
-                    continue
-                raise fault from error
-            except OSError as fault:
-                raise self._faults.error_for(fault, self._report()) from error
-            for text in plan.said or ["the same versions fit together"]:
-                self._events.add(Event("resolved", f"resolved anew: {text}"))
-            return plan
 
     def _prefetcher(self) -> Prefetcher:
         # micropip asks its lock file first while its index URLs are its default ones.
@@ -196,7 +179,7 @@ class Installation:
                 self._failover.stop()
                 if self._faults.fatal is None and self._may_retry(error, plan):
                     continue
-                fault = self._faults.error_for(self._explained(error), self._report())
+                fault = self._faults.error_for(self._conflicts.explained(error), self._report())
                 if fault is error:
                     raise
                 # Our own words, where micropip has put its guess at CORS in front of them.
@@ -215,44 +198,16 @@ class Installation:
     def _may_retry(self, error: Exception, plan: Plan | None) -> bool:
         """Whether micropip is to run again; _UnfitError where versions are to be resolved anew."""
         named = projects_named_in(error)
-        if plan is None and self._is_conflict(error, named):
-            raise _UnfitError(self._explained(error)) from error
+        if plan is None and (isinstance(error, ChoiceError) or says_it_conflicts(error)):
+            raise _UnfitError(error) from error
         if self._pages.retry_without(self._faults.lost | named):
             if plan is not None:
                 raise _UnfitError(error) from error
             return True
-        if plan is None and not self._faults.lost and "Can't find" in str(error):
-            from .refusals import may_be_resolved
-
-            if may_be_resolved(self._conflicts, named):
-                raise _UnfitError(self._explained(error)) from error
+        missing = plan is None and not self._faults.lost and says_it_is_missing(error)
+        if missing and self._conflicts.is_known(named):
+            raise _UnfitError(error) from error
         return False
-
-    def _is_conflict(self, error: Exception, named: Collection[str]) -> bool:
-        """Whether what was chosen does not fit together, or not to what is installed."""
-        if isinstance(error, ChoiceError):
-            return True
-        if "is already installed" not in str(error):
-            return False
-        from .refusals import excludes_installed
-
-        return not excludes_installed(self._conflicts)
-
-    def _explained(self, error: Exception) -> Exception:
-        """The error, or what it comes from: who wants which version, and what fits nobody."""
-        from .refusals import is_known, refused
-
-        if isinstance(error, ChoiceError):
-            return refused(self._conflicts, error.projects)
-        if isinstance(error, BadZipFile):  # of a wheel of no index, which micropip does not name
-            urls = [text for text in self._requirements if ".whl" in text]
-            return cannot_unpack("a wheel", ", ".join(urls) or "a URL", str(error))
-        named = projects_named_in(error)
-        if "Can't find" in str(error) and is_known(self._conflicts, named):
-            return refused(self._conflicts, named)
-        if "is already installed" in str(error) and named & self._choices.files.keys():
-            return refused(self._conflicts, named)  # it is this very install that has chosen it
-        return error
 
     @functools.cached_property
     def _conflicts(self) -> Conflicts:
@@ -268,10 +223,10 @@ class Installation:
         names = sorted({*doubles, *found.misfits(new), *found.unfit(new)})
         if not names:
             return
-        from .refusals import refused_in
-
-        error = refused_in(found, names, self._choices.pages)
-        raise error if plan is not None else _UnfitError(error)
+        error = ChoiceError(names, f"what is installed does not fit: {', '.join(names)}")
+        if plan is None:
+            raise _UnfitError(error)
+        raise self._conflicts.explained(error)
 
     def _tell_unpacked(self, ledger: Ledger) -> None:
         for item in ledger.distributions():
@@ -331,7 +286,9 @@ class Installation:
             # What Pyodide's lock file could not deliver comes from the mirrors.
             wanted = [gap.requirement for gap in missing]
             await self._install(wanted, names.__contains__, ledger, None)
-        except _UnfitError:
+        except _UnfitError as unfit:
+            if says_it_is_missing(unfit.error):
+                unfit.error = self._incomplete(sorted(names))
             raise
         except Exception as error:
             raise self._incomplete(sorted(names)) from error

@@ -17,6 +17,8 @@ from pyodide_mirror._micropip import (
 from pyodide_mirror.index import (
     applicable,
     metadata_of,
+    metadata_url,
+    suits_this_python,
     wheels_by_version,
 )
 from pyodide_mirror.model import normalize, printable
@@ -25,10 +27,13 @@ from pyodide_mirror.resolving import Candidate, Facts, facts_of
 from .choices import ServedFile
 from .closure import Found
 from .failover import usable_files
-from .refusals import left_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
+
+    from packaging.version import Version
+
+    from pyodide_mirror.model import ProjectPage
 
     from .failover import Failover
     from .site_packages import InstalledDistribution
@@ -80,18 +85,13 @@ class VersionSource:
     async def listed(self, name: str) -> tuple[list[Candidate], list[str]]:
         """See Source: what the first mirror that has the project lists."""
         last = [] if self._lockfile_first else self._of_lockfile(name)
-        try:
-            served = await self._failover.pages.first(name)
-        except OSError as error:
-            if self._failover.faults.fatal is not None:
-                raise
-            return last, [f"its page cannot be read: {printable(str(error))}"]
+        served = await self._failover.pages.first(name)
         if served is None:
             return last, ["no mirror has it"]
         ranked, page = served
         found = wheels_by_version(usable_files(page, ranked))
         candidates = [Candidate(name, v, "index", file=f, place=ranked) for v, f in found]
-        return [*candidates, *last], left_out(page, {str(version) for version, _ in found})
+        return [*candidates, *last], _left_out(page, {version for version, _ in found})
 
     async def at(self, name: str, url: str) -> Candidate | None:
         """See Source."""
@@ -118,11 +118,24 @@ class VersionSource:
         if candidate.origin == "url":
             return self._at[str(candidate.place)]
         try:
-            return facts_of(await self._failover.metadata(served_file(candidate)))
+            return facts_of(await self._metadata(served_file(candidate)))
         except (OSError, ValueError) as error:
             if self._failover.faults.fatal is not None:
                 raise
             return Facts(fault=f"cannot be read: {printable(str(error))}")
+
+    async def _metadata(self, served: ServedFile) -> bytes:
+        """The core metadata of a wheel that may never be installed."""
+        file, failover = served.file, self._failover
+        chosen = failover.choices.metadata_of(served.project, file)
+        if chosen is not None:
+            return chosen
+        if file.metadata is not None:
+            mirror, place = served.ranked.mirror, metadata_url(file)
+            metadata, fault = await failover.client.metadata(mirror, file, place)
+            if not fault:
+                return metadata
+        return metadata_of(await failover.verified(served), file.filename)
 
     def _of_lockfile(self, name: str) -> list[Candidate]:
         package: LockedPackage | None = self._locked.get(name)
@@ -157,3 +170,22 @@ def served_file(candidate: Candidate) -> ServedFile:
     if file is None:
         raise TypeError(f"{candidate} is of no index")
     return ServedFile(file, candidate.name, ranked)  # type: ignore[arg-type]  # see `listed`
+
+
+def _left_out(page: ProjectPage, usable: Collection[Version]) -> list[str]:
+    """Why versions on a page cannot be installed here, the newest first; but for those usable."""
+    found: dict[Version, str] = {}
+    for file in page.files:
+        wheel = file.filename.endswith(".whl")
+        with suppress(ValueError):  # what is no file of a Python project, or has no version
+            parse = "parse_wheel_filename" if wheel else "parse_sdist_filename"
+            version = getattr(_packaging.utils, parse)(file.filename)[1]
+            if version not in usable:
+                suits = not wheel or suits_this_python(file.requires_python)
+                why = (
+                    "has no wheel for Pyodide"
+                    if suits
+                    else f"requires Python {file.requires_python}"
+                )
+                found.setdefault(version, f"{version} {why}")
+    return [found[version] for version in sorted(found, reverse=True)]

@@ -13,11 +13,12 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pyodide_mirror.errors import ResolutionError
+from pyodide_mirror.transport import begin
 
 from .provider import Known, Missing, Provider
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Coroutine, Iterable, Mapping, Sequence
 
     from .candidates import Candidate, Need, Source
 
@@ -132,7 +133,7 @@ class Resolver:
         pool = self.known.candidates.get(missing.name, [])
         start = pool.index(missing.candidate) if missing.candidate in pool else len(pool)
         new = [each for each in pool[start + 1 :] if each not in self.known.facts]
-        await asyncio.gather(*map(self._learn, [missing.candidate, *new[: many - 1]]))
+        await _together(map(self._learn, [missing.candidate, *new[: many - 1]]))
 
     async def _find(self, name: str, url: str = "") -> None:
         """Look for candidates: at a URL, or else what is there, or else what indexes have."""
@@ -168,7 +169,7 @@ class Resolver:
     async def _follow(self, needs: Iterable[Need]) -> None:
         new = [need for need in needs if need.key not in self._followed and not need.impossible]
         self._followed.update(need.key for need in new)
-        await asyncio.gather(*map(self._follow_one, new))
+        await _together(map(self._follow_one, new))
 
     async def _follow_one(self, need: Need) -> None:
         """Read what a need will probably be met with, and so on."""
@@ -188,6 +189,18 @@ class Resolver:
         self._read += 1
         if self._read > MOST_READ:
             raise _given_up(f"{MOST_READ:,} pages and versions")
+
+
+async def _together(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Wait for all; if one fails, the others end."""
+    tasks = [*map(begin, works)]
+    try:
+        await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
 
 
 def _given_up(after: str) -> ResolutionError:

@@ -137,14 +137,14 @@ def test_the_one_for_pages_has_the_same_files_but_for_those_of_the_host() -> Non
 
 def said_in(source: bytes) -> str:
     """All that a module does, with the lines on which it does it."""
-    tree = ast.parse(source)
+    tree = WithoutAnnotations().visit(ast.parse(source))
     for node in ast.walk(tree):
         for part in ("body", "orelse", "finalbody"):
             statements = getattr(node, part, None)
             if isinstance(statements, list):
                 setattr(node, part, [each for each in statements if not is_silent(each)])
-        for unseen in ("annotation", "returns"):
-            if not isinstance(node, ast.AnnAssign) and hasattr(node, unseen):
+        if not isinstance(node, ast.AnnAssign):
+            for unseen in {"annotation", "returns"} & vars(node).keys():
                 setattr(node, unseen, None)
         for unsure in ("col_offset", "end_col_offset", "end_lineno"):
             if hasattr(node, unsure):
@@ -152,8 +152,25 @@ def said_in(source: bytes) -> str:
     return ast.dump(tree, include_attributes=True)
 
 
+class WithoutAnnotations(ast.NodeTransformer):
+    """Takes away what is said of variables, but for those in classes."""
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
+        node.body = [
+            each if isinstance(each, ast.AnnAssign) else self.visit(each) for each in node.body
+        ]
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt:
+        if node.value is None:
+            return node
+        return ast.copy_location(ast.Assign([node.target], node.value), node)
+
+
 def is_silent(statement: ast.stmt) -> bool:
     """Whether nothing comes of it in a page: a docstring, or imports for type checkers."""
+    if isinstance(statement, ast.ImportFrom) and statement.module in {"typing", "__future__"}:
+        return True
     if isinstance(statement, ast.If):
         return ast.unparse(statement.test) == "TYPE_CHECKING"
     value = getattr(statement, "value", None)

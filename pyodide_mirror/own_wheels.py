@@ -59,7 +59,7 @@ _COMPILED: Final = "compiled.bin"
 """The name of the file with the code, in a page's wheel."""
 _PAGES_NEED_NOT: Final = re.compile(
     r"Classifier:|Description-Content-Type:|Keywords:|Provides-Extra:|Requires-Dist:.*;.*\bextra\b"
-    r"|Requires-Dist: packaging\b"  # micropip has a copy of it
+    r"|Requires-Dist: (packaging|resolvelib)\b"  # micropip has the one, few installs need the other
 )
 NOT_INSTALLED: Final = (
     "pyodide-mirror runs without being installed, so that its own wheel cannot be made;"
@@ -259,14 +259,13 @@ def as_pages_get_it(path: str, content: bytes) -> bytes:
     tree = ast.parse(source)
     parts = [*_unseen(tree)]
     if not path.endswith("__init__.py"):
-        parts += [_place(each) for each in tree.body if _is_for_type_checkers(each)]
+        parts += map(_place, filter(_is_for_type_checkers, tree.body))
     lines = _changed(source.encode().splitlines(), parts)
     lines = _changed(lines, _unused_typing(ast.parse(b"\n".join(lines))))
     return _without_comments(b"\n".join([*lines, b""]))
 
 
 def _changed(lines: list[bytes], parts: Iterable[_Part]) -> list[bytes]:
-    lines = [*lines]
     for first, start, last, end, new in sorted(parts, reverse=True):
         rest = lines[last - 1][end:]
         lines[first - 1 : last] = [
@@ -279,9 +278,8 @@ def _changed(lines: list[bytes], parts: Iterable[_Part]) -> list[bytes]:
 
 def _unused_typing(tree: ast.Module) -> Iterator[_Part]:
     """The imports without what only annotations had: of ``typing``, and from the future."""
-    nodes = [*ast.walk(tree)]
-    used = {node.id for node in nodes if isinstance(node, ast.Name)}
-    if any(getattr(node, "annotation", None) or getattr(node, "returns", None) for node in nodes):
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    if any(getattr(n, "annotation", None) or getattr(n, "returns", None) for n in ast.walk(tree)):
         used.add("annotations")
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.module in {"typing", "__future__"}:
@@ -312,22 +310,15 @@ def _is_for_type_checkers(node: ast.stmt) -> bool:
 
 
 def _unseen(tree: ast.AST, *, seen: bool = False) -> Iterator[_Part]:
-    """What says nothing to users, nor to Python: texts that stand alone, and annotations.
-
-    The texts are docstrings, and notes on an attribute; the annotations are those of functions, and
-    of variables but for those in classes.
-    """
-    in_class = isinstance(tree, ast.ClassDef)
+    """What says nothing: docstrings, notes on attributes; annotations, but for those in classes."""
     body = getattr(tree, "body", None)
     for node in ast.iter_child_nodes(tree):
         inside = False
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and not seen:
             if isinstance(node.value.value, str):
                 yield _place(node, "..." if body == [node] else "")  # a block needs a statement
-        elif isinstance(node, ast.AnnAssign) and node.value is not None and not in_class:
-            _, _, last, end, _ = _place(node.annotation)
-            *_, first, start, _ = _place(node.target)
-            yield first, start, last, end, ""
+        elif isinstance(node, ast.AnnAssign) and node.value and not isinstance(tree, ast.ClassDef):
+            yield (*_place(node.target)[2:4], *_place(node.annotation)[2:])
         elif isinstance(node, ast.ClassDef):
             inside = _is_seen(node)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -350,8 +341,7 @@ def _annotations(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[_
 
 
 def _is_seen(node: ast.ClassDef) -> bool:
-    names = {ast.unparse(each).partition(" = ")[0] for each in node.body}
-    return node.name == "Session" or "__module__" in names
+    return node.name == "Session" or any("__module__ = " in ast.unparse(n) for n in node.body)
 
 
 def _is_seen_in(node: ast.FunctionDef | ast.AsyncFunctionDef, *, seen: bool) -> bool:

@@ -105,9 +105,9 @@ async def _library(failover: Failover) -> Any:
         takes = _packaging.specifiers.SpecifierSet(resolving.VERSIONS).contains
         wheels = wheels_by_version(usable_files(page, ranked))
         file = next((f for v, f in wheels if takes(v)), None) or _no("no version of it will do")
-        return resolving.library_in(await failover.verified(ServedFile(file, name, ranked)))
+        wheel = await failover.delivery(ServedFile(file, name, ranked))
+        return resolving.library_in(wheel.data)
     except (OSError, ImportError, SyntaxError) as error:
-        failover.faults.lost.discard(name)
         text = f"{name}, which looks for versions that fit, cannot be loaded: {error}"
         raise _NoLibraryError(printable(text)) from error
 

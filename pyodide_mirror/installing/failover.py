@@ -31,7 +31,7 @@ from .site_packages import Source
 from .sources import sources_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable, Iterator
+    from collections.abc import AsyncIterable, Callable, Coroutine, Iterator
 
     from pyodide_mirror.model import File, Mirror, ProjectPage
 
@@ -46,7 +46,7 @@ _MANY: Final = 100
 """Files of a page that keeps micropip busy for a while."""
 
 
-class _Delivered(NamedTuple):
+class Delivered(NamedTuple):
     """A file's bytes, and where they came from."""
 
     data: bytes
@@ -83,7 +83,7 @@ class Failover:
         self._quorum = quorum
         self._files: dict[str, ServedFile] = {}
         self._fetched = OnceMap[tuple[str, str], "FetchedFile"](remember=remember)
-        self._delivered = OnceMap[str, _Delivered](remember=remember)
+        self._delivered = OnceMap[str, Delivered](remember=remember)
         self._metadata: dict[str, bytes] = {}
         self._verified: list[tuple[bytes, str]] = []
         self._remember = remember
@@ -227,9 +227,8 @@ class Failover:
     # --- files ----------------------------------------------------------------------------------
 
     async def _file(self, url: str, served: ServedFile) -> bytes:
-        work = functools.partial(self._deliver, served)
         try:
-            delivered = await self._delivered.get(served.file.sha256 or url, work)
+            delivered = await self.delivery(served)
         except OSError:
             self.faults.lost.add(served.project)
             raise
@@ -238,17 +237,17 @@ class Failover:
             self._verified.append((delivered.data, served.file.sha256))
         return delivered.data
 
-    async def verified(self, served: ServedFile) -> bytes:
-        """A file that may not be wanted in the end; raises OSError."""
+    def delivery(self, served: ServedFile) -> Coroutine[Any, Any, Delivered]:
+        """A verified file, whether or not it is wanted in the end; raises OSError."""
         work = functools.partial(self._deliver, served)
-        return (await self._delivered.get(served.file.sha256 or served.file.url, work)).data
+        return self._delivered.get(served.file.sha256 or served.file.url, work)
 
-    async def _deliver(self, served: ServedFile) -> _Delivered:
+    async def _deliver(self, served: ServedFile) -> Delivered:
         found = sources_of(served.file, served.project, served.ranked, self.pages)
         async with aclosing(found) as sources:  # else the event loop closes it in a task
             return await self._first(served, sources)
 
-    async def _first(self, served: ServedFile, sources: _Sources) -> _Delivered:
+    async def _first(self, served: ServedFile, sources: _Sources) -> Delivered:
         faults: list[tuple[Mirror, NoFileError]] = []
         async for ranked, file in sources:
             try:
@@ -273,21 +272,24 @@ class Failover:
                 await confirm(served.file, served.project, served.ranked, self.pages)
             if fault is not None:
                 raise self.faults.end(fault)
-            return self._noted(file, ranked.mirror, found)
+            return _noted(self._tell, file, ranked.mirror, found)
         text, mismatch = self.faults.unavailable(served.file, served.project, faults)
         if served.ranked.mirror.is_exclusive:
             alone = MirrorError(f"{text}; no other mirror may be asked for it")
             self.pages.end(served.project, mismatch or alone)
         raise OSError(text)
 
-    def _noted(self, file: File, mirror: Mirror, found: FetchedFile) -> _Delivered:
-        """Tell that a file is here, and remember where it came from."""
-        size = len(found.data)
-        cached = ", from the cache" if found.place == "cache" else ""
-        text = f"{file.filename}: {size:,} bytes{cached}"
-        self._tell(event_at("file", text, mirror, file.url, size))
-        source = Source(mirror.index_url, file.url, size, found.place)
-        return _Delivered(found.data, source)
+
+def _noted(
+    tell: Callable[[Event], None], file: File, mirror: Mirror, found: FetchedFile
+) -> Delivered:
+    """Tell that a file is here, and remember where it came from."""
+    size = len(found.data)
+    cached = ", from the cache" if found.place == "cache" else ""
+    text = f"{file.filename}: {size:,} bytes{cached}"
+    tell(event_at("file", text, mirror, file.url, size))
+    source = Source(mirror.index_url, file.url, size, found.place)
+    return Delivered(found.data, source)
 
 
 def usable_files(page: ProjectPage, ranked: RankedMirror) -> Iterator[File]:

@@ -26,7 +26,7 @@ from .prefetch import Prefetcher
 from .site_packages import all_dist_info_folders, installed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 
     from pyodide_mirror._micropip import PackageLoader
     from pyodide_mirror.reporting import Installed, Report
@@ -87,7 +87,9 @@ class Installation:
         token = CURRENT_INSTALL.set(self._failover)
         loading = PACKAGE_LOADER.set(self._packages)
         if self._deps:
-            self._failover.prefetcher = self._prefetcher()
+            self._failover.prefetcher = _prefetcher(
+                self._failover, self._requirements, self._known, self._is_claimed
+            )
         try:
             return await self._run_till_it_fits()
         except BaseException as error:
@@ -106,9 +108,8 @@ class Installation:
         plan = None
         while True:
             try:
-                with self._ledgers.open(
-                    self._failover.sources, self._faults, self._check
-                ) as ledger:
+                sources = self._failover.sources
+                with self._ledgers.open(sources, self._faults, self._check) as ledger:
                     return await self._run(ledger, plan)
             except _UnfitError as unfit:
                 from .anew import plan_anew  # few installs need it
@@ -124,26 +125,17 @@ class Installation:
         try:
             await self._install(self._requirements, lambda _: False, ledger, plan)
             found = await self._complete(ledger)
-            self._check_versions(found, ledger, plan)
+            self._check_versions(_misfits(found, ledger), plan)
             # Writing takes time; who gives up meanwhile has not been told of a success.
             await self._failover.save()
         except BaseException:
             self._failover.stop()
-            self._undo(ledger)
+            for event in _undo(ledger):
+                self._events.add(event)
             raise
         added = ledger.report()
         self._ledgers.keep(ledger, self._requirements, deps=self._deps)
         return added
-
-    def _prefetcher(self) -> Prefetcher:
-        # micropip asks its lock file first while its index URLs are its default ones.
-        elsewhere = provided_elsewhere(lockfile=has_default_index_urls())
-        failover, known = self._failover, self._known
-
-        def is_there(name: str) -> bool:
-            return name in known or (not self._is_claimed(name) and elsewhere(name))
-
-        return Prefetcher(self._requirements, is_there, failover.page_ahead, failover.wheel_ahead)
 
     def _is_claimed(self, name: str) -> bool:
         return self._pages.order.is_claimed(name)
@@ -201,9 +193,9 @@ class Installation:
         if plan is None and (isinstance(error, ChoiceError) or says_it_conflicts(error)):
             raise _UnfitError(error) from error
         if self._pages.retry_without(self._faults.lost | named):
-            if plan is not None:
-                raise _UnfitError(error) from error
-            return True
+            if plan is None:
+                return True
+            raise _UnfitError(error) from error
         missing = plan is None and not self._faults.lost and says_it_is_missing(error)
         if missing and self._conflicts.is_known(named):
             raise _UnfitError(error) from error
@@ -215,18 +207,11 @@ class Installation:
 
         return Conflicts(self._choices, self._requirements, self._known, deps=self._deps)
 
-    def _check_versions(self, found: Closure, ledger: Ledger, plan: Plan | None) -> None:
-        """_UnfitError, or MirrorError if nothing else was to be found, for what does not fit."""
-        folders = all_dist_info_folders()
-        new = {item.name for item in ledger.distributions()}
-        doubles = {name for name in new if len(folders[name]) > 1}
-        names = sorted({*doubles, *found.misfits(new), *found.unfit(new)})
-        if not names:
-            return
-        error = ChoiceError(names, f"what is installed does not fit: {', '.join(names)}")
-        if plan is None:
-            raise _UnfitError(error)
-        raise self._conflicts.explained(error)
+    def _check_versions(self, names: list[str], plan: Plan | None) -> None:
+        """Refuse what is there but does not fit; _UnfitError if other versions may do."""
+        if names:
+            error = ChoiceError(names, f"what is installed does not fit: {', '.join(names)}")
+            raise _UnfitError(error) if plan is None else self._conflicts.explained(error)
 
     def _tell_unpacked(self, ledger: Ledger) -> None:
         for item in ledger.distributions():
@@ -272,13 +257,12 @@ class Installation:
             raise self._incomplete(lost)
         return [Gap(name, name, "", lenient=False) for name in lost if name not in known]
 
-    def _incomplete(self, names: list[str]) -> IncompleteInstall:
+    def _incomplete(self, names: Collection[str]) -> IncompleteInstall:
         lost: dict[str, list[str]] = {}
-        for name in names:
-            if name in self._lost():
-                lost.setdefault(self._lost()[name], []).append(name)
+        for name in sorted(self._lost().keys() & names):
+            lost.setdefault(self._lost()[name], []).append(name)
         why = [f"{', '.join(each)} {text}" for text, each in lost.items()]
-        return IncompleteInstall(names, self._report(), why)
+        return IncompleteInstall(sorted(names), self._report(), why)
 
     async def _fill(self, missing: list[Gap], ledger: Ledger) -> None:
         names = {gap.name for gap in missing}
@@ -288,21 +272,45 @@ class Installation:
             await self._install(wanted, names.__contains__, ledger, None)
         except _UnfitError as unfit:
             if says_it_is_missing(unfit.error):
-                unfit.error = self._incomplete(sorted(names))
+                unfit.error = self._incomplete(names)
             raise
         except Exception as error:
-            raise self._incomplete(sorted(names)) from error
-        lost = sorted(names - set(installed()))
-        if lost:
+            raise self._incomplete(names) from error
+        if lost := names - set(installed()):
             raise self._incomplete(lost)
 
-    def _undo(self, ledger: Ledger) -> None:
-        gone, back = ledger.undo()
-        done = [f"uninstalled again: {', '.join(gone)}"] if gone else []
-        done += [f"put back: {', '.join(back)}"] if back else []
-        if done:
-            self._events.add(Event("undone", "; ".join(done)))
-        left = [item.name for item in ledger.distributions()] if ledger.before is not None else []
-        if left:
-            text = "this version of micropip is not supported, so what it has unpacked stays: "
-            self._events.add(Event("problem", text + ", ".join(left)))
+
+def _prefetcher(
+    failover: Failover,
+    requirements: list[str],
+    known: Container[str],
+    is_claimed: Callable[[str], bool],
+) -> Prefetcher:
+    # micropip asks its lock file first while its index URLs are its default ones.
+    elsewhere = provided_elsewhere(lockfile=has_default_index_urls())
+
+    def is_there(name: str) -> bool:
+        return name in known or (not is_claimed(name) and elsewhere(name))
+
+    return Prefetcher(requirements, is_there, failover.page_ahead, failover.wheel_ahead)
+
+
+def _misfits(found: Closure, ledger: Ledger) -> list[str]:
+    """Of what is new: what does not meet all requirements, and what is there twice."""
+    folders = all_dist_info_folders()
+    new = {item.name for item in ledger.distributions()}
+    doubles = {name for name in new if len(folders[name]) > 1}
+    return sorted({*doubles, *found.misfits(new), *found.unfit(new)})
+
+
+def _undo(ledger: Ledger) -> Iterator[Event]:
+    """Take away what an install has put there, and say so."""
+    gone, back = ledger.undo()
+    done = [f"uninstalled again: {', '.join(gone)}"] if gone else []
+    done += [f"put back: {', '.join(back)}"] if back else []
+    if done:
+        yield Event("undone", "; ".join(done))
+    left = [item.name for item in ledger.distributions()] if ledger.before is not None else []
+    if left:
+        text = "this version of micropip is not supported, so what it has unpacked stays: "
+        yield Event("problem", text + ", ".join(left))

@@ -135,7 +135,7 @@ class VersionSource:
             metadata, fault = await failover.client.metadata(mirror, file, place)
             if not fault:
                 return metadata
-        return metadata_of(await failover.verified(served), file.filename)
+        return metadata_of((await failover.delivery(served)).data, file.filename)
 
     def _of_lockfile(self, name: str) -> list[Candidate]:
         package: LockedPackage | None = self._locked.get(name)

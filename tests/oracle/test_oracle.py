@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from tests.oracle.__main__ import look, options_of
 from tests.oracle.compare import FAULTS, judge
 from tests.oracle.tools import Tools
 from tests.oracle.worlds import Release, World
+from tests.support.conflict_worlds import CONFLICTS, Conflict
+from tests.support.fake_web import A, Answer, entry, page_of
+from tests.support.wheels import Wheel
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +97,33 @@ def test_what_was_found_stays_so(tools: Tools, case: str) -> None:
     world, kind = FOUND[case]
     verdict = judge(tools.asked_about(world))
     assert verdict.kind == kind, verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Published(World):
+    """A world with these wheels."""
+
+    wheels: tuple[Wheel, ...] = ()
+
+    def answers(self, base: str) -> Iterator[tuple[str, Answer]]:
+        for name in {wheel.name for wheel in self.wheels}:
+            same = [wheel for wheel in self.wheels if wheel.name == name]
+            urls = {wheel.filename: f"{base}/files/{wheel.filename}" for wheel in same}
+            rows = [entry(A, wheel, url=urls[wheel.filename]) for wheel in same]
+            yield f"{base}/simple/{name}/", page_of(name, rows)
+            for wheel in same:
+                yield urls[wheel.filename], Answer(body=wheel.data)
+                yield f"{urls[wheel.filename]}.metadata", Answer(body=wheel.metadata)
+
+
+@pytest.mark.parametrize("kind", [kind for kind, each in CONFLICTS.items() if not each.before])
+def test_our_own_conflicts_end_as_with_pip_or_uv(tools: Tools, kind: str) -> None:
+    conflict: Conflict = CONFLICTS[kind]
+    constraints = tuple(conflict.options.get("constraints", ()))
+    world = Published(
+        wanted=tuple(conflict.wanted), constraints=constraints, wheels=tuple(conflict.wheels)
+    )
+    asked = tools.asked_about(world)
+    pip, uv = asked.pip(), asked.uv()
+    assert pip.ok is uv.ok is not conflict.refused
+    assert conflict.there in (pip.versions, uv.versions)

@@ -55,7 +55,8 @@ async def plan_anew(
             raise refusal from error
         except ResolutionError as fault:
             # What a cached page, or another mirror's, has not, the next one may have.
-            if not failover.pages.retry_without(fault.projects):
+            pages = failover.pages
+            if not (pages.ask_all_anew() or pages.retry_without(fault.projects)):
                 raise (error if isinstance(error, IncompleteInstall) else fault) from error
         except OSError as fault:
             raise failover.faults.fatal or error from fault
@@ -107,7 +108,7 @@ async def _library(failover: Failover) -> Any:
         file = next((f for v, f in wheels if takes(v)), None) or _no("no version of it will do")
         wheel = await failover.delivery(ServedFile(file, name, ranked))
         return resolving.library_in(wheel.data)
-    except (OSError, ImportError, SyntaxError) as error:
+    except (OSError, ImportError, AttributeError, SyntaxError) as error:
         text = f"{name}, which looks for versions that fit, cannot be loaded: {error}"
         raise _NoLibraryError(printable(text)) from error
 

@@ -134,6 +134,11 @@ class InstallPages:
         self._pages.forget(key)
         return True
 
+    def ask_all_anew(self) -> bool:
+        """Load from its mirror what was served from the cache; whether there is any such page."""
+        served = [(ranked, name) for name, (ranked, cached) in self._served.items() if cached]
+        return any([self.ask_anew(ranked, project) for ranked, project in served])
+
     def retry_without(self, projects: Iterable[str]) -> bool:
         """Serve the pages of these projects no more; whether another try may do better.
 

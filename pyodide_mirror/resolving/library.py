@@ -26,14 +26,16 @@ def loaded_library() -> Any:
 
 
 def library_in(wheel: bytes) -> Any:
-    """The library in its wheel. Raises ImportError, or what its code raises."""
+    """The library in its wheel. Raises ImportError, AttributeError or SyntaxError if it is none."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"{LIBRARY}.whl")
         path.write_bytes(wheel)
         sys.path.insert(0, str(path))
         invalidate_caches()
         try:
-            _LOADED.append(import_module(LIBRARY))
+            found: Any = import_module(LIBRARY)
+            if found.Resolver and found.BaseReporter:
+                _LOADED.append(found)
         finally:
             sys.path.remove(str(path))
             for name in [name for name in sys.modules if name.partition(".")[0] == LIBRARY]:

@@ -12,6 +12,8 @@ from typing import Any
 from pyodide_mirror.own_wheels import pure_wheel
 from tests.support.wheels import Wheel, make_wheel
 
+_LIBRARY = distribution("resolvelib")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conflict:
@@ -42,12 +44,11 @@ def versions(name: str, *numbers: str) -> list[Wheel]:
 @cache
 def resolver_wheel(version: str = "") -> Wheel:
     """The wheel of resolvelib, as it is installed; under another version, if one is given."""
-    found = distribution("resolvelib")
-    version = version or found.version
+    version = version or _LIBRARY.version
     info = f"resolvelib-{version}.dist-info"
     contents = {
         str(path): path.read_binary()
-        for path in found.files or ()
+        for path in _LIBRARY.files or ()
         if path.parts[0] == "resolvelib" and path.suffix in {".py", ".typed"}
     }
     metadata = f"Metadata-Version: 2.1\nName: resolvelib\nVersion: {version}\n".encode()

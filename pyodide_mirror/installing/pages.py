@@ -135,9 +135,12 @@ class InstallPages:
         return True
 
     def ask_all_anew(self) -> bool:
-        """Load from its mirror what was served from the cache; whether there is any such page."""
-        served = [(ranked, name) for name, (ranked, cached) in self._served.items() if cached]
-        return any([self.ask_anew(ranked, project) for ranked, project in served])
+        """Load from its mirror what was served from the cache; False if nothing is left to ask."""
+        before = len(self._anew)
+        for project, (ranked, cached) in self._served.items():
+            if cached:
+                self.ask_anew(ranked, project)
+        return len(self._anew) > before
 
     def retry_without(self, projects: Iterable[str]) -> bool:
         """Serve the pages of these projects no more; whether another try may do better.

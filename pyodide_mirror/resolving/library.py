@@ -34,7 +34,7 @@ def library_in(wheel: bytes) -> Any:
         invalidate_caches()
         try:
             found: Any = import_module(LIBRARY)
-            if found.Resolver and found.BaseReporter:
+            if found.resolvers.Resolution and found.BaseReporter:
                 _LOADED.append(found)
         finally:
             sys.path.remove(str(path))

@@ -143,8 +143,8 @@ class Provider:
         incompatibilities: Mapping[str, Iterator[Candidate]],
     ) -> list[Candidate]:
         """The candidates that meet all requirements, the preferred first."""
-        needs = list(requirements[identifier])
-        name, extra = needs[0].name, needs[0].extra
+        name, _, extra = identifier.rstrip("]").partition("[")
+        needs = list(requirements[identifier])  # none, if what had them was taken back
         if extra and name in requirements:
             needs += requirements[name]
         excluded = set(incompatibilities[identifier])

@@ -97,9 +97,11 @@ class Resolver:
         reporter = self._library.BaseReporter()
         reporter.adding_requirement = self._note
         reporter.starting_round = self._count
-        resolver = self._library.Resolver(self._provider(), reporter)
+        provider = self._provider()
+        # Not by its Resolver, which follows circles for ever among what is not needed any more.
+        resolution = self._library.resolvers.Resolution(provider, reporter)
         try:
-            result = resolver.resolve(self.problem.roots, max_rounds=MOST_ROUNDS)
+            state = resolution.resolve(self.problem.roots, max_rounds=MOST_ROUNDS)
         except self._library.ResolutionImpossible as error:
             from .explain import explained
 
@@ -107,7 +109,13 @@ class Resolver:
             raise explained(self.known, self.parents, constraints, error.causes) from None
         except self._library.ResolutionTooDeep:
             raise _given_up(f"{MOST_ROUNDS:,} choices") from None
-        return list(result.mapping.values())
+        needed: dict[str, Candidate] = {}
+        waiting = [*self.problem.roots]
+        for need in waiting:
+            if need.key not in needed:
+                needed[need.key] = state.mapping[need.key]
+                waiting += provider.get_dependencies(needed[need.key])
+        return [*needed.values()]
 
     def _provider(self) -> Provider:
         problem = self.problem

@@ -188,8 +188,8 @@ class Session:
         Nothing stays installed of an install that fails. Raises :class:`NoUsableMirror` when no
         mirror works, :class:`IncompleteInstall` when something cannot be had from any,
         :class:`DigestMismatch` when no mirror has a file as its page says,
-        :class:`MirrorError` when no version of a project meets all requirements, what micropip
-        raises, and TypeError or ValueError for bad arguments, before any request.
+        :class:`ResolutionError` when no versions meet all requirements, what micropip raises, and
+        TypeError or ValueError for bad arguments, before any request.
         """
         wanted = check_requirements(requirements)
         if index_urls is not None and mirrors is not None:

@@ -22,6 +22,7 @@ _SHOWN = {
     "problem": "trouble:",
     "failover": "got",
     "again": "trying",
+    "resolved": "versions",
     "closure": "completing:",
     "unpacked": "installed",
 }

@@ -74,6 +74,8 @@ class Choices:
         """The core metadata of what was chosen last, by project."""
         self.files: dict[str, File] = {}
         """What was chosen last, by project."""
+        self.unverified: dict[str, bytes] = {}
+        """Core metadata that no digest has verified, by the URL of their wheel."""
         self._in_this_try: dict[str, File] | None = None
 
     def begin(self, plan: Plan | None) -> None:
@@ -115,6 +117,8 @@ class Choices:
         if self._in_this_try is None or _TRY.get() is not self._in_this_try:
             return
         self.metadata[project] = metadata
+        if self.unverified.get(file.url, metadata) != metadata:
+            raise ChoiceError([project], f"the end of {file.filename} is not what its mirror said")
         wanted = next((v for n, v in metadata_fields(metadata) if n == "requires-python"), "")
         if not suits_this_python(wanted):
             raise ChoiceError([project], f"{file.filename} requires Python {wanted}")

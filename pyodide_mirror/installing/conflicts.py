@@ -75,7 +75,7 @@ class Conflicts:
         """An error that has ended a try, or what it comes from."""
         if isinstance(error, ChoiceError):
             said = said_of(self.closure(), error.projects)
-            return ResolutionError(said or [str(error)], error.projects)
+            return ResolutionError([str(error), *said], error.projects)
         if isinstance(error, BadZipFile):  # of a wheel of no index, which micropip does not name
             urls = [text for text in self.requirements if ".whl" in text]
             return cannot_unpack("a wheel", ", ".join(urls) or "a URL", str(error))

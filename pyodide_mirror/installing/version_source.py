@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from contextlib import suppress
 from importlib.metadata import Distribution
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from pyodide_mirror import _packaging
@@ -15,6 +17,7 @@ from pyodide_mirror._micropip import (
     read_wheel,
 )
 from pyodide_mirror.index import (
+    SMALL_WHEEL,
     applicable,
     metadata_of,
     metadata_url,
@@ -37,6 +40,30 @@ if TYPE_CHECKING:
 
     from .failover import Failover
     from .site_packages import InstalledDistribution
+
+
+_END: Final = 65_536
+"""Bytes of a wheel's end, where its directory is and should be its metadata (PEP 427)."""
+
+
+class _WheelEnd(io.BytesIO):
+    """A wheel of which only the end is known; BadZipFile where more is wanted."""
+
+    def __init__(self, end: bytes, size: int) -> None:
+        super().__init__(end)
+        self._before = size - len(end)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """See io."""
+        if whence == 0:
+            offset -= self._before
+            if offset < 0:
+                raise zipfile.BadZipFile("only its end was read")
+        return super().seek(offset, whence) + self._before
+
+    def tell(self) -> int:
+        """See io."""
+        return super().tell() + self._before
 
 
 class VersionSource:
@@ -135,6 +162,12 @@ class VersionSource:
             metadata, fault = await failover.client.metadata(mirror, file, place)
             if not fault:
                 return metadata
+        if file.size is not None and file.size > SMALL_WHEEL:
+            end = await failover.client.end_of(served.ranked.mirror, file, _END)
+            with suppress(ValueError):  # the rest is needed, or the server has sent something else
+                found = metadata_of(_WheelEnd(end, file.size), file.filename)
+                failover.choices.unverified[file.url] = found
+                return found
         return metadata_of((await failover.delivery(served)).data, file.filename)
 
     def _of_lockfile(self, name: str) -> list[Candidate]:

@@ -24,17 +24,20 @@ def request_to(
     url: str,
     *,
     accept: str = "",
+    part: str = "",
     credentials: Credentials | None = None,
     **options: Any,
 ) -> Request:
     """A request to a mirror, or for one of its files.
 
-    ``accept``: the Accept header of a request for a page. ``credentials``: instead of the mirror's
-    own mode. ``options``: the other fields of :class:`Request`.
+    ``accept``: the Accept header of a request for a page. ``part``: the Range header of one for a
+    part of a file. ``credentials``: instead of the mirror's own mode. ``options``: the other fields
+    of :class:`Request`.
     """
+    own = {"accept": accept} if accept else {"range": part} if part else {}
     return Request(
         url=url,
-        headers={**mirror.headers_for(url), **({"accept": accept} if accept else {})},
+        headers={**mirror.headers_for(url), **own},
         credentials=credentials or mirror.credentials_for(url),
         lean=bool(accept),
         **options,

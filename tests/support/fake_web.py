@@ -40,13 +40,17 @@ DEMO = make_wheel("demo", "1.0", requires=["dep"])
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a URL says after so many seconds, or how the request fails."""
+    """What a URL says after so many seconds, or how the request fails.
+
+    ``has_parts``: who asks for a range gets it.
+    """
 
     body: bytes = b""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
     failure: FailureKind | None = None
+    has_parts: bool = False
 
 
 OUTAGE = Answer(status=500)
@@ -122,11 +126,15 @@ class Web:
             raise
         if answer.failure is not None:
             raise TransportError(answer.failure, "Failed to fetch")
-        if len(answer.body) > request.max_bytes:
+        body, status = answer.body, answer.status
+        if answer.has_parts and "range" in request.headers:
+            first, _, last = request.headers["range"].removeprefix("bytes=").partition("-")
+            body, status = body[int(first) : int(last) + 1], 206
+        if len(body) > request.max_bytes:
             raise too_large(request.max_bytes)
-        progress.headers(answer.status, len(answer.body))
-        progress.received(len(answer.body))
-        return Response(url=url, status=answer.status, headers=answer.headers, body=answer.body)
+        progress.headers(status, len(body))
+        progress.received(len(body))
+        return Response(url=url, status=status, headers=answer.headers, body=body)
 
 
 def page_of(project: str, files: Sequence[Mapping[str, object]], **answer: Any) -> Answer:

@@ -442,3 +442,45 @@ async def test_a_plain_tree_with_one_conflict_asks_for_little_more(world: World)
     await world.install("zt0", "zcore", mirrors=[A])
     assert len(world.installed) == 31
     assert len(world.web.asked) <= plain + 2 * 31
+
+
+PADDING = {"ztrans_data.txt": "ztrans" * 50_000}
+"""What makes a wheel large, before its metadata."""
+LARGE = [
+    make_wheel("ztrans", version, requires=requires, modules=PADDING)
+    for version, requires in [("1.0", ["zcore<2"]), ("2.0", ["zcore>=2"]), ("3.0", ["zcore>=2"])]
+]
+
+
+def publish_large(world: World, *, has_parts: bool, said: Wheel | None = None) -> None:
+    """Let A have these wheels without core metadata; ``said``: of which it sends the end."""
+    publish(world, needs("zroot", "zcore==1.0", "ztrans"), *CORES)
+    world.web.publish(A, *LARGE)
+    rows = [entry(A, wheel, core_metadata=None, size=len(wheel.data)) for wheel in LARGE]
+    world.web.list_files(A, "ztrans", rows)
+    for wheel in LARGE:
+        whole = Answer(body=wheel.data)
+        end = Answer(body=(said or wheel).data, has_parts=has_parts)
+        # micropip's first choice is read as a whole.
+        world.web.answer(file_url(A, wheel), *([whole] if wheel is LARGE[2] else [end, whole]))
+
+
+@pytest.mark.parametrize("has_parts", [True, False])
+async def test_of_large_wheels_the_end_is_read(world: World, has_parts: bool) -> None:
+    publish_large(world, has_parts=has_parts)
+    await world.install("zroot", mirrors=[A])
+    assert world.installed == CONFLICTS["one goes back"].there
+    asked = {wheel: world.web.asked.count(file_url(A, wheel)) for wheel in LARGE}
+    assert asked == {LARGE[0]: 2, LARGE[1]: 1 if has_parts else 2, LARGE[2]: 1}
+    size = len(LARGE[0].data)
+    parts = {request.headers.get("range") for request in world.web.requests}
+    assert f"bytes={size - 65536}-{size - 1}" in parts
+
+
+async def test_what_the_end_says_is_compared_with_the_wheel(world: World) -> None:
+    # The same size, and other requirements.
+    said = make_wheel("ztrans", "1.0", requires=["zcore<3"], modules=PADDING)
+    publish_large(world, has_parts=True, said=said)
+    with pytest.raises(ResolutionError, match="is not what its mirror said"):
+        await world.install("zroot", mirrors=[A])
+    assert world.folders == []

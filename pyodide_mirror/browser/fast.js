@@ -38,7 +38,7 @@
 			if (!want.live) return [-1, "AbortError", "nobody waits any more"];
 			onHead(response.status, response.headers.get("content-length") ?? "");
 			const headers = JSON.stringify([...response.headers]);
-			const bytes = await read(response.body, want, onMore, limit);
+			const bytes = await read(response, want, onMore, limit);
 			if (bytes === null) return [-2];
 			limit.end();
 			const page = want.lean && bytes.length >= want.leanFrom ? lean(bytes) : null;
@@ -73,10 +73,9 @@
 	}
 
 	// The whole body, or null for one that is larger than wanted.
-	async function read(body, want, onMore, limit) {
-		if (!body) return new Uint8Array(0);
-		const reader = body.getReader();
-		const parts = [];
+	async function read(response, want, onMore, limit) {
+		if (!response.body) return new Uint8Array(0);
+		const parts = partsOf(response, want);
 		let size = 0;
 		let told = 0;
 		let last = 0;
@@ -87,15 +86,14 @@
 		};
 		try {
 			for (;;) {
-				const { done, value } = await reader.read();
-				if (done) break;
+				const length = await parts.next();
+				if (length < 0) break;
 				limit.renew();
-				size += value.length;
+				size += length;
 				if (size > want.maxBytes) {
-					reader.cancel().catch(() => {});
+					parts.cancel();
 					return null;
 				}
-				parts.push(value);
 				const now = performance.now();
 				if (now - last >= want.every) {
 					last = now;
@@ -105,7 +103,59 @@
 		} finally {
 			tell();
 		}
-		return joined(parts, size);
+		return parts.whole();
+	}
+
+	// The parts of a body: `next` answers with the length of one that has come, or -1 at the end.
+	function partsOf(response, want) {
+		const length = Number(response.headers.get("content-length"));
+		if (length >= want.bufferFrom && length <= want.bufferTo) {
+			try {
+				return bufferedParts(response.body.getReader({ mode: "byob" }), length);
+			} catch {
+				// TypeError: this browser's bodies are no byte streams
+			}
+		}
+		return plainParts(response.body.getReader());
+	}
+
+	function plainParts(reader) {
+		const parts = [];
+		let size = 0;
+		return {
+			async next() {
+				const { done, value } = await reader.read();
+				if (done) return -1;
+				parts.push(value);
+				size += value.length;
+				return value.length;
+			},
+			cancel: () => reader.cancel().catch(() => {}),
+			whole: () => joined(parts, size),
+		};
+	}
+
+	// Reads into one buffer, which the reader takes and gives back: nothing is to be joined. The
+	// length is what the headers say; of a body that is encoded there is more.
+	function bufferedParts(reader, length) {
+		let buffer = new ArrayBuffer(length + 1); // with room for the read that finds the end
+		let size = 0;
+		return {
+			async next() {
+				if (size === buffer.byteLength) {
+					const larger = new Uint8Array(2 * size);
+					larger.set(new Uint8Array(buffer));
+					buffer = larger.buffer;
+				}
+				const { done, value } = await reader.read(new Uint8Array(buffer, size));
+				if (value) buffer = value.buffer;
+				if (done) return -1;
+				size += value.length;
+				return value.length;
+			},
+			cancel: () => reader.cancel().catch(() => {}),
+			whole: () => new Uint8Array(buffer, 0, size),
+		};
 	}
 
 	function joined(parts, size) {

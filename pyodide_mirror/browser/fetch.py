@@ -25,7 +25,7 @@ from pyodide_mirror.transport import (
     too_large,
 )
 
-from .ffi import Rejected, next_task, settle, to_js_object
+from .ffi import BrowserBytes, Rejected, next_task, settle, to_js_object
 from .page import says_offline
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ _LEAN_FROM: Final = 16_384
 """Bytes from which a page is worth a detour through JavaScript."""
 _DIGEST_FROM: Final = 65_536
 """Bytes from which the browser's digest is faster than Python's."""
+_BUFFER_TO: Final = 2**26
+"""The most bytes for which a server's word is enough to reserve memory."""
 _PROGRESS_MS: Final = 50.0
 """Milliseconds between two reports of a body's progress."""
 
@@ -107,6 +109,8 @@ class _Reader:
             leanFrom=_LEAN_FROM,
             digest=request.digest,
             digestFrom=_DIGEST_FROM,
+            bufferFrom=_DIGEST_FROM,
+            bufferTo=min(_BUFFER_TO, request.max_bytes),
             live=True,
         )
         js_callbacks: list[Any] = [create_proxy(self._on_head), create_proxy(self._on_more)]
@@ -128,11 +132,13 @@ class _Reader:
         if self.request.opaque:
             return Response(url=self.request.url, status=0)
         url, headers, body, digest, checked = parts
+        held = BrowserBytes(body) if self.request.hold else None
         return Response(
             url=url or self.request.url,
             status=status,
             headers={name.lower(): value for name, value in json.loads(headers)},
-            body=body.encode() if isinstance(body, str) else body.to_bytes(),
+            body=body.encode() if isinstance(body, str) else b"" if held else body.to_bytes(),
+            held=held,
             digest=digest,
             checked=checked,
         )

@@ -14,6 +14,8 @@ from pyodide.ffi import create_once_callable, to_js
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from pyodide_mirror.storage import Content
+
 
 async def next_task() -> None:
     """Let the browser run one task (HTML standard), so that it delivers queued events."""
@@ -60,7 +62,28 @@ def to_js_object(**members: object) -> Any:
     return to_js(members, dict_converter=js.Object.fromEntries)
 
 
-def promise_of(work: Coroutine[Any, Any, bytes], tasks: set[asyncio.Future[bytes]]) -> Any:
+class BrowserBytes:
+    """Bytes in the browser's memory; Python's own never shrinks again.
+
+    ``js_data``: a Uint8Array, which may be a part of a larger buffer.
+    """
+
+    def __init__(self, js_data: Any) -> None:
+        self.js_data = js_data
+
+    def __len__(self) -> int:
+        return int(self.js_data.length)
+
+    def __bytes__(self) -> bytes:
+        return bytes(self.js_data.to_bytes())
+
+
+def to_js_bytes(content: Content) -> Any:
+    """A Uint8Array with these bytes, which is not to be changed."""
+    return content.js_data if isinstance(content, BrowserBytes) else to_js(bytes(content))
+
+
+def promise_of(work: Coroutine[Any, Any, Content], tasks: set[asyncio.Future[Content]]) -> Any:
     """A JavaScript promise of bytes; what the work raises is an Error with its text.
 
     Pyodide would give the whole traceback for a text. ``tasks`` has the work as long as it goes on.
@@ -77,7 +100,7 @@ def promise_of(work: Coroutine[Any, Any, bytes], tasks: set[asyncio.Future[bytes
             elif task.exception() is not None:
                 js_reject(js.Error.new(str(task.exception())))
             else:
-                js_resolve(to_js(task.result()))
+                js_resolve(to_js_bytes(task.result()))
 
         task.add_done_callback(ended)
 

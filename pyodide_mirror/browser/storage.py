@@ -9,12 +9,11 @@ import asyncio
 import functools
 import logging
 from contextlib import suppress
-from hashlib import sha256 as _sha256
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 import js
-from pyodide.ffi import JsBuffer, JsException, create_once_callable, to_js
+from pyodide.ffi import JsException, create_once_callable, to_js
 
 from pyodide_mirror.storage import (
     MAX_BYTES,
@@ -23,6 +22,7 @@ from pyodide_mirror.storage import (
     Change,
     Choice,
     ChoiceStore,
+    Content,
     LruIndex,
     MemoryBackend,
     MemoryStore,
@@ -40,6 +40,7 @@ from .database import (
     open_database,
     wait_for_event,
 )
+from .entries import is_large, to_js_entry, verified
 from .ffi import Rejected, settle
 
 if TYPE_CHECKING:
@@ -52,8 +53,6 @@ CACHE_DATABASE: Final = "pyodide_mirror_cache"
 CONTENT: Final = "content"
 ORDER: Final = "order"
 _BOTH: Final = [CONTENT, ORDER]
-_SUBTLE_FROM: Final = 1_048_576
-"""Bytes from which the browser's digest is faster than Python's, the way to it included."""
 
 
 def open_store(key: str = CHOICE, *, empty: bool = False) -> ChoiceStore:
@@ -127,8 +126,7 @@ class IndexedDBStore:
 class IndexedDBBackend:
     """:class:`~pyodide_mirror.storage.CacheBackend` in the page's IndexedDB, shared by its tabs.
 
-    The store ``content`` has an ArrayBuffer per key. (Blobs are faster from some megabytes on, but
-    WebKit cannot always store them.) The store ``order`` has one text, that of
+    The store ``content`` has an ArrayBuffer or Blob per key, the store ``order`` one text, that of
     :class:`~pyodide_mirror.storage.LruIndex`. Every transaction that writes contents makes both
     agree, whatever has happened to either.
     """
@@ -144,8 +142,9 @@ class IndexedDBBackend:
         self._changes: dict[str, Change] = {}  # to be written
         self._writing: Mapping[str, Change] = {}  # being written
         self._writer: asyncio.Task[None] | None = None
+        self._blobs = True
 
-    async def read(self, key: str, sha256: str = "") -> bytes | None:
+    async def read(self, key: str, sha256: str = "") -> Content | None:
         """See :class:`~pyodide_mirror.storage.CacheBackend`."""
         pending = [changes.get(key) for changes in (self._changes, self._writing)]
         known = next((change for change in pending if change not in (None, "used")), None)
@@ -154,7 +153,7 @@ class IndexedDBBackend:
         content = await self._get(key) if known is None else known
         if content is None:
             return None
-        data = await _verified(content, sha256, max_entry_bytes(self.max_bytes))
+        data = await verified(content, sha256, max_entry_bytes(self.max_bytes))
         self.change(key, "drop" if data is None else "used")
         return data
 
@@ -244,17 +243,25 @@ class IndexedDBBackend:
 
     async def _commit(self, changes: Mapping[str, Change], free: float | None) -> None:
         """Make the changes in one transaction; the tabs take turns."""
-        update = functools.partial(_update, changes, self.max_bytes, free)
+        blobs = self._blobs
+        update = functools.partial(_update, changes, self.max_bytes, free, blobs)
         # If nothing is written others may read meanwhile.
         used = all(change == "used" for change in changes.values())
         stores = [ORDER] if used else _BOTH
         try:
             await self._transact(stores, "readwrite", update, LONG_PATIENCE)
         except CacheBackendError as error:
-            if "QuotaExceededError" not in str(error) or free == 0:
+            if "QuotaExceededError" in str(error):
+                if free == 0:
+                    raise
+                _log.debug("the browser has no room: half of the cache is dropped")
+                free = 0
+            elif blobs and any(is_large(change) for change in changes.values()):
+                _log.debug("without blobs from now on: %s", error)
+                self._blobs = False
+            else:
                 raise
-            _log.debug("the browser has no room: half of the cache is dropped")
-            await self._commit(changes, 0)
+            await self._commit(changes, free)
 
     async def _transact(
         self, stores: list[str], mode: str, start: Callable[..., T], patience: float = PATIENCE
@@ -297,23 +304,12 @@ def _in_background(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
     return task
 
 
-async def _verified(content: Any, sha256: str, max_bytes: int) -> bytes | None:
-    """The content as bytes, if it is an entry, and has this digest where one is given."""
-    if isinstance(content, bytes):
-        return content if not sha256 or _sha256(content).hexdigest() == sha256 else None
-    size = getattr(content, "byteLength", 0)
-    if not isinstance(content, JsBuffer) or size > max_bytes:
-        return None
-    # SubtleCrypto, which only secure contexts have.
-    js_subtle = getattr(getattr(js, "crypto", None), "subtle", None)
-    if not (sha256 and size >= _SUBTLE_FROM and js_subtle):
-        return await _verified(content.to_bytes(), sha256, max_bytes)
-    js_digest = await settle(js_subtle.digest, js_subtle, "SHA-256", content)
-    return content.to_bytes() if js_digest.to_bytes().hex() == sha256 else None
-
-
 def _update(
-    changes: Mapping[str, Change], max_bytes: int, free: float | None, *js_stores: Any
+    changes: Mapping[str, Change],
+    max_bytes: int,
+    free: float | None,
+    blobs: bool,  # noqa: FBT001
+    *js_stores: Any,
 ) -> None:
     """Start to change entries in both stores, or only in the order, of entries that were used.
 
@@ -330,8 +326,8 @@ def _update(
         for key in index.unindexed(keys):
             js_content.delete(key)
         for key, change in changes.items():
-            if isinstance(change, bytes) and key in index.sizes:
-                js_content.put(to_js(change).buffer, key)
+            if not isinstance(change, str) and key in index.sizes:
+                js_content.put(to_js_entry(change, blobs=blobs), key)
 
     def go_on(_js_event: Any) -> None:
         index = LruIndex.from_text(js_text.result)

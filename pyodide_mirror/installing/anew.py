@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from pyodide_mirror.resolving import Candidate
 
+    from .choices import Conflicts
     from .closure import Want
-    from .conflicts import Conflicts
     from .failover import Failover
     from .request import InstallRequest
 

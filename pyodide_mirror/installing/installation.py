@@ -20,7 +20,7 @@ from pyodide_mirror.errors import IncompleteInstall
 from pyodide_mirror.model import printable
 from pyodide_mirror.reporting import Event
 
-from .choices import ChoiceError
+from .choices import ChoiceError, Conflicts
 from .closure import Gap, closure
 from .prefetch import Prefetcher
 from .site_packages import all_dist_info_folders, installed
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from .choices import Plan
     from .closure import Closure
-    from .conflicts import Conflicts
     from .failover import Failover
     from .ledger import Ledger, Ledgers
     from .request import InstallRequest
@@ -203,8 +202,6 @@ class Installation:
 
     @functools.cached_property
     def _conflicts(self) -> Conflicts:
-        from .conflicts import Conflicts
-
         return Conflicts(self._choices, self._requirements, self._known, deps=self._deps)
 
     def _check_versions(self, names: list[str], plan: Plan | None) -> None:

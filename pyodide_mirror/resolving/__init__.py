@@ -7,7 +7,13 @@ from pyodide_mirror._lazy import hand_on
 if TYPE_CHECKING:
     from .candidates import Candidate, Facts, Need, Source, facts_of, needs_of
     from .explain import differences
-    from .library import LIBRARY, VERSIONS, library_in, loaded_library
-    from .resolution import Problem, Resolver
+    from .resolution import (
+        LIBRARY,
+        VERSIONS,
+        Problem,
+        Resolver,
+        library_in,
+        loaded_library,
+    )
 
 __getattr__, __dir__, __all__ = hand_on(__name__)

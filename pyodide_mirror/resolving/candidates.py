@@ -28,8 +28,6 @@ class Need:
     its own project. ``impossible``: why nothing can meet it.
     """
 
-    __slots__ = ("exact", "extra", "impossible", "key", "name", "specifier", "url")
-
     def __init__(
         self,
         name: str,
@@ -58,8 +56,6 @@ class Candidate:
     ``place``: what its source needs to find it again. ``yanked``: see PEP 592. With an ``extra`` it
     stands for what that requires besides, and ``base`` is the one without.
     """
-
-    __slots__ = ("base", "extra", "file", "key", "name", "origin", "place", "version", "yanked")
 
     def __init__(
         self,

@@ -1,15 +1,20 @@
 """The search for versions that fit together.
 
-resolvelib does not wait for anything, and what it asks about has to be fetched. So it runs over
-what is known; where something is missing, that is read, with what is likely to be asked for next,
-and it runs again. It chooses the same each time, and takes little time.
+resolvelib, the resolver of pip and pdm, does not wait for anything, and what it asks about has to be
+fetched. So it runs over what is known; where something is missing, that is read, with what is likely
+to be asked for next, and it runs again. It chooses the same each time, and takes little time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
+import tempfile
 from contextlib import suppress
+from importlib import import_module, invalidate_caches
+from importlib.util import find_spec
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pyodide_mirror.errors import ResolutionError
@@ -28,6 +33,12 @@ MOST_READ: Final = 1_000
 """Pages and metadata that are read."""
 _MOST_AHEAD: Final = 16
 """Versions whose metadata are read at once, where one after the other does not do."""
+
+
+LIBRARY: Final = "resolvelib"
+VERSIONS: Final = ">=1.1,<2"
+"""Those that ask as :class:`Provider` answers."""
+_LOADED: list[Any] = []
 
 
 class Problem(NamedTuple):
@@ -197,6 +208,31 @@ class Resolver:
         self._read += 1
         if self._read > MOST_READ:
             raise _given_up(f"{MOST_READ:,} pages and versions")
+
+
+def loaded_library() -> Any:
+    """The library, if it is loaded or can be imported; else None."""
+    if not _LOADED and find_spec(LIBRARY) is not None:
+        _LOADED.append(import_module(LIBRARY))
+    return _LOADED[0] if _LOADED else None
+
+
+def library_in(wheel: bytes) -> Any:
+    """The library in its wheel. Raises ImportError, AttributeError or SyntaxError if it is none."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"{LIBRARY}.whl")
+        path.write_bytes(wheel)
+        sys.path.insert(0, str(path))
+        invalidate_caches()
+        try:
+            found: Any = import_module(LIBRARY)
+            if found.resolvers.Resolution and found.BaseReporter:
+                _LOADED.append(found)
+        finally:
+            sys.path.remove(str(path))
+            for name in [name for name in sys.modules if name.partition(".")[0] == LIBRARY]:
+                del sys.modules[name]  # who wants to import it has to install it
+    return _LOADED[0]
 
 
 async def _together(works: Iterable[Coroutine[Any, Any, None]]) -> None:

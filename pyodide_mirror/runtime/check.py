@@ -119,8 +119,8 @@ def fault_of(file: LockedFile, answer: Response) -> Finding | None:
     if answer.sha256 == file.sha256:
         return None
     if answer.is_short:  # which WebKit reports in no other way
-        return Finding(Reason.UNREACHABLE, Failure.cut_off(len(answer.body)).detail)
-    if answer.body.lstrip()[:1] == b"<":
+        return Finding(Reason.UNREACHABLE, Failure.cut_off(len(answer.content)).detail)
+    if bytes(answer.content).lstrip()[:1] == b"<":
         return Finding(Reason.NOT_AN_INDEX, "an HTML page instead of the file")
     return Finding(Reason.HASH_MISMATCH, "its SHA-256 is not that of the lock file")
 

@@ -15,6 +15,7 @@ from .check import fault_of, refuse_cdn
 if TYPE_CHECKING:
     from pyodide_mirror.model import CDN
     from pyodide_mirror.reporting import EventKind
+    from pyodide_mirror.storage import Content
     from pyodide_mirror.transport import Progress, Transport
 
     from .check import LockedFile
@@ -46,7 +47,7 @@ class UnavailableError(OSError):
 class Downloaded(NamedTuple):
     """A verified file, and where it came from."""
 
-    data: bytes
+    data: Content
     cdn: CDN
     url: str
 
@@ -101,9 +102,9 @@ class Download:
             url = self._url(cdn)
             if self._faults:
                 self._tell("failover", f"{self._file.base_name}: from {cdn.name} instead", cdn)
-            size = len(answer.body)
+            size = len(answer.content)
             self._tell("file", f"{self._file.base_name}: {size:,} bytes", cdn, size)
-            return Downloaded(answer.body, cdn, url)
+            return Downloaded(answer.content, cdn, url)
         self._tell("problem", f"{cdn.name}, {self._file.base_name}: {answer.detail}", cdn)
         if unproven:
             self._places.trusted = None  # what is wrong with it, the race tells
@@ -128,6 +129,7 @@ class Download:
             credentials="same-origin" if self._places.is_own(cdn) else "omit",
             stall=True,
             digest=True,
+            hold=True,
         )
         work = asyncio.ensure_future(self._send(request, progress, cdn))
         try:

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
     from pyodide_mirror.model import CDN, CDNOutcome
     from pyodide_mirror.reporting import Event
-    from pyodide_mirror.storage import Cache
+    from pyodide_mirror.storage import Cache, Content
 
     class Reader(Protocol):
         """What reads the packages. ``outcomes``: what it has found of the CDNs."""
 
         outcomes: tuple[CDNOutcome, ...]
 
-        async def read(self, name: str, request: PackageRequest) -> bytes:
+        async def read(self, name: str, request: PackageRequest) -> Content:
             """A package, by its normalized name; raises OSError with a sentence."""
             ...
 
@@ -80,7 +80,7 @@ class _Loading:
 
     def __init__(self, request: PackageRequest, names: Collection[str]) -> None:
         self.request = request
-        self.tasks: set[Future[bytes]] = set()
+        self.tasks: set[Future[Content]] = set()
         self._names = names
         self._wanted: set[str] = set()
 
@@ -106,7 +106,7 @@ class PackageHook:
         self.default: Callable[[], PackageRequest] | None = None
         self._reader: Reader | None = None
         self._loading: list[_Loading] = []
-        self._plain: set[Future[bytes]] = set()
+        self._plain: set[Future[Content]] = set()
         self._js_manager: Any = None
         self._js_own: Any = None
         self._js_proxy: Any = None
@@ -190,12 +190,12 @@ class PackageHook:
         request, tasks = found
         return promise_of(self._read(name, request), tasks)
 
-    async def _read(self, name: str, request: PackageRequest) -> bytes:
+    async def _read(self, name: str, request: PackageRequest) -> Content:
         if self._reader is None:
             self._reader = self.open_reader()
         return await self._reader.read(name, request)
 
-    def _request_for(self, name: str) -> tuple[PackageRequest, set[Future[bytes]]] | None:
+    def _request_for(self, name: str) -> tuple[PackageRequest, set[Future[Content]]] | None:
         for loading in self._loading:
             if loading.wants(name):
                 return loading.request, loading.tasks

@@ -8,6 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pyodide_mirror.storage import Content
+
     from .check import LockedFile
     from .lockfile import OwnPlace
 
@@ -36,7 +38,7 @@ async def read_own(own: OwnPlace, file: LockedFile) -> bytes | None:
     return data
 
 
-def save_own(own: OwnPlace, file: LockedFile, data: bytes) -> None:
+def save_own(own: OwnPlace, file: LockedFile, content: Content) -> None:
     """Put the file into Pyodide's folder, as Pyodide in Node does, for the next time."""
     js_fs = _node_files()
     if js_fs is None or own.cdn is not None or not own.base or "://" in own.base:
@@ -45,7 +47,7 @@ def save_own(own: OwnPlace, file: LockedFile, data: bytes) -> None:
 
     path = own.url(file.base_name)
     try:
-        js_fs.writeFileSync(path, to_js(data))
+        js_fs.writeFileSync(path, to_js(bytes(content)))
     except JsException as error:
         _log.debug("not saved: %s: %s", path, error)
 

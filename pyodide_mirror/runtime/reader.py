@@ -17,7 +17,7 @@ from .search import Places, default_cdns
 
 if TYPE_CHECKING:
     from pyodide_mirror.model import CDN, CDNOutcome
-    from pyodide_mirror.storage import ChoiceStore
+    from pyodide_mirror.storage import ChoiceStore, Content
     from pyodide_mirror.transport import Transport
 
     from .check import LockedFile
@@ -46,7 +46,7 @@ class PackageReader:
         self.outcomes: tuple[CDNOutcome, ...] = ()
         """What the last search has found."""
 
-    async def read(self, name: str, request: PackageRequest) -> bytes:
+    async def read(self, name: str, request: PackageRequest) -> Content:
         """A package of the lock file, by its normalized name; raises UnavailableError."""
         request.faults.pop(name, None)
         try:
@@ -57,12 +57,12 @@ class PackageReader:
             raise
         return data
 
-    async def _read(self, name: str, request: PackageRequest) -> tuple[bytes, PackageSource]:
+    async def _read(self, name: str, request: PackageRequest) -> tuple[Content, PackageSource]:
         try:
             file = locked_file(name)
         except NotLockedError as error:
             raise UnavailableError(name, f"could not be loaded: {error}") from None
-        cached = await request.cache.file(file.sha256)
+        cached = await request.cache.content(file.sha256)
         if cached is not None:
             text = f"{file.base_name}: {len(cached):,} bytes, from the cache"
             request.tell(Event("file", text, size=len(cached)))

@@ -16,6 +16,6 @@ if TYPE_CHECKING:
         Where,
     )
     from .choice import Choice, ChoiceStore, MemoryStore
-    from .lru_index import Change, LruIndex, byte_limit, max_entry_bytes
+    from .lru_index import Change, Content, LruIndex, byte_limit, max_entry_bytes
 
 __getattr__, __dir__, __all__ = hand_on(__name__)

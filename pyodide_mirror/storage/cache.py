@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 from zlib import crc32
 
 from .choice import read_flat_json
-from .lru_index import DIGEST, PAGE_URL, Change, LruIndex, recent_keys
+from .lru_index import DIGEST, PAGE_URL, Change, Content, LruIndex, recent_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -110,7 +110,7 @@ class CacheBackend(Protocol):
     max_bytes: int
     where: Where
 
-    async def read(self, key: str, sha256: str = "") -> bytes | None:
+    async def read(self, key: str, sha256: str = "") -> Content | None:
         """The content; what does not have the digest, where one is given, is dropped."""
 
     def change(self, key: str, change: Change) -> None:
@@ -153,8 +153,8 @@ class MemoryBackend:
     def change(self, key: str, change: Change) -> None:
         """See :class:`CacheBackend`."""
         self._index.apply({key: change}, self.max_bytes)
-        if isinstance(change, bytes):
-            self._content[key] = change
+        if not isinstance(change, str):
+            self._content[key] = bytes(change)
         for each in self._index.unindexed(self._content):
             del self._content[each]
 
@@ -204,9 +204,14 @@ class Cache:
 
     async def file(self, sha256: str) -> bytes | None:
         """The file with this digest (lower-case hexadecimal), verified, or None."""
+        content = await self.content(sha256)
+        return None if content is None else bytes(content)
+
+    async def content(self, sha256: str) -> Content | None:
+        """The same file, for who can do without having it in Python."""
         return await self._read(f"file:{sha256}", sha256) if DIGEST.fullmatch(sha256) else None
 
-    async def save_file(self, sha256: str, data: bytes) -> None:
+    async def save_file(self, sha256: str, data: Content) -> None:
         """Save a file that the caller has verified; returns before it is written."""
         if DIGEST.fullmatch(sha256):
             self._save(f"file:{sha256}", data)
@@ -217,7 +222,7 @@ class Cache:
         content = await self._read(key) if PAGE_URL.fullmatch(url) else None
         if content is None:
             return None
-        page = CachedPage.from_bytes(content, key)
+        page = CachedPage.from_bytes(bytes(content), key)
         if page is None:
             self._backend.change(key, "drop")
         return page
@@ -257,7 +262,7 @@ class Cache:
         """Wait until all that was saved is written, or given up."""
         await self._backend.settled()
 
-    def _save(self, key: str, content: bytes) -> None:
+    def _save(self, key: str, content: Content) -> None:
         self._saved.add(key)
         self._backend.change(key, content)
 
@@ -278,7 +283,7 @@ class Cache:
             self._fall_back(error)
             return set()
 
-    async def _read(self, key: str, sha256: str = "") -> bytes | None:
+    async def _read(self, key: str, sha256: str = "") -> Content | None:
         if not await self._has(key):
             return None
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,7 +20,16 @@ DIGEST: Final = re.compile("[0-9a-f]{64}")
 PAGE_URL: Final = re.compile("https?://[^\\s\x00-\x20\x7f-\x9f\ud800-\udfff]{1,2000}")
 _LINE: Final = re.compile(f"([0-9]{{1,12}}) (file:{DIGEST.pattern}|page:{PAGE_URL.pattern})")
 
-Change = bytes | Literal["used", "drop"]
+
+class Content(Protocol):
+    """The bytes of an entry, in Python or elsewhere; ``bytes()`` brings them to Python."""
+
+    def __len__(self) -> int: ...
+
+    def __bytes__(self) -> bytes: ...
+
+
+Change = Content | Literal["used", "drop"]
 """What happens to an entry: its new content, it was used, or it is dropped."""
 
 
@@ -70,7 +79,7 @@ class LruIndex:
         """
         for key, change in changes.items():
             size = self.sizes.pop(key, None)
-            if isinstance(change, bytes):
+            if not isinstance(change, str):
                 if 0 < len(change) <= max_entry_bytes(max_bytes):
                     self.sizes[key] = len(change)
             elif change == "used" and size is not None:

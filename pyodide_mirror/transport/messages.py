@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pyodide_mirror.model import Credentials
+    from pyodide_mirror.storage import Content
 
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -23,6 +24,7 @@ class Request(NamedTuple):
     from each byte to the next. ``max_bytes``: the largest body accepted. ``lean``: it is a project
     page, of which only what micropip can use is wanted, if leaving out the rest is cheap.
     ``digest``: the body's SHA-256 is wanted, if the browser computes it faster than Python.
+    ``hold``: the body goes back to the browser, and may stay there.
     """
 
     url: str
@@ -34,13 +36,15 @@ class Request(NamedTuple):
     stall: bool = False
     lean: bool = False
     digest: bool = False
+    hold: bool = False
 
 
 class Response(NamedTuple):
     """An answer with its whole body.
 
     ``url`` is the final one; header names are lower-case. ``digest``: the body's SHA-256, or
-    ``""``. ``checked``: it is a lean page of which each entry is as it must be.
+    ``""``. ``checked``: it is a lean page of which each entry is as it must be. ``held``: what is
+    there in place of ``body`` where that has stayed in the browser; ``content`` has either.
     """
 
     url: str
@@ -49,11 +53,17 @@ class Response(NamedTuple):
     body: bytes = b""
     digest: str = ""
     checked: bool = False
+    held: Content | None = None
+
+    @property
+    def content(self) -> Content:
+        """The body, wherever it is."""
+        return self.body if self.held is None else self.held
 
     @property
     def sha256(self) -> str:
         """The body's SHA-256."""
-        return self.digest or sha256(self.body).hexdigest()
+        return self.digest or sha256(bytes(self.content)).hexdigest()
 
     @property
     def ok(self) -> bool:
@@ -68,7 +78,7 @@ class Response(NamedTuple):
         cannot see, it may be so, too. WebKit reports a cut-off body in no other way.
         """
         length = self.headers.get("content-length", "")
-        return length.isdecimal() and len(self.body) < int(length)
+        return length.isdecimal() and len(self.content) < int(length)
 
 
 class FailureKind(StrEnum):

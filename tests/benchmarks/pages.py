@@ -8,6 +8,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks import packages as bench_packages
 from tests.benchmarks import probes as bench_probes
 from tests.benchmarks import starts as bench_starts
 from tests.benchmarks.mirror import HEAVY, LATENCY, ROOT, TREE_SIZE, WIDE, bench_mirror
@@ -49,8 +50,9 @@ PROJECTS = {
     "wheel of 16 MB": (HEAVY, SOME),
 }
 """The installs: project, and kinds."""
-IMPORT, MEMORY, PROBES, STARTS = "import", "memory", "probes", "starts"
-CASES = (*PROJECTS, IMPORT, MEMORY, PROBES, STARTS)
+IMPORT, MEMORY, PROBES = "import", "memory", "probes"
+STARTS, PACKAGES = "starts", "packages"
+CASES = (*PROJECTS, IMPORT, MEMORY, PROBES, STARTS, PACKAGES)
 
 Seconds = dict[str, list[float | None]]
 """Round by round, by kind."""
@@ -70,6 +72,8 @@ class Figures:
     probes: list[Cost] = field(default_factory=list)
     starts: dict[str, list[float]] = field(default_factory=dict)
     """Milliseconds until Python has started, by what starts it."""
+    packages: dict[str, list[float]] = field(default_factory=dict)
+    """Milliseconds until a large package of Pyodide's lock file is there."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,7 @@ def measure(engine: str, rounds: int, cases: Sequence[str]) -> Figures:
         probes = bench_probes.measure(ground.page) if PROBES in cases else []
         browser = _browser(ground.page)
     starts = bench_starts.measure(engine, rounds) if STARTS in cases else {}
+    packages = bench_packages.measure(engine, rounds) if PACKAGES in cases else {}
     return Figures(
         browser,
         {case: _columns(each[1:]) for case, each in found.items()},
@@ -121,6 +126,7 @@ def measure(engine: str, rounds: int, cases: Sequence[str]) -> Figures:
         {case: _columns([one[case] for one in memory]) for case in (memory or [{}])[0]},
         probes,
         starts,
+        packages,
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.benchmarks import packages as bench_packages
 from tests.benchmarks import probes as bench_probes
 from tests.benchmarks import starts as bench_starts
 from tests.benchmarks.mirror import LATENCY
@@ -71,6 +72,9 @@ def tables(figures: Figures) -> Iterator[Table]:
     if figures.starts:
         title = f"{figures.browser}: from nothing to Python, and what that is to a straight start"
         yield Table(title, *bench_starts.rows(figures.starts))
+    if figures.packages:
+        title = f"{figures.browser}: a large package of Pyodide's lock file"
+        yield Table(title, *bench_packages.rows(figures.packages))
 
 
 def _installs(browser: str, case: str, kinds: dict[str, list[float | None]]) -> Table:

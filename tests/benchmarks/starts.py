@@ -4,22 +4,23 @@ Each start is a new page with nothing cached, whose own server is connected, and
 """
 
 import json
-import statistics
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pyodide_mirror import CDN
 from pyodide_mirror.loader import LocalFolder, write_loader
+from tests.benchmarks import turns
 from tests.benchmarks.link import Link, Network
 from tests.benchmarks.mirror import LATENCY
+from tests.benchmarks.turns import Milliseconds, in_turns
 from tests.support import provision
 from tests.support.engines import ENGINES, Engine
 from tests.support.pages import PageServer
 from tests.zoo.cdns import CDNZoo
 
-STRAIGHT, LOADER, DEAD = "straight", "loader", "three dead ahead"
+_CASES = STRAIGHT, LOADER, DEAD = "straight", "loader", "three dead ahead"
 TARGETS = {LOADER: 1.05, DEAD: 1.30}
 """What the ratio to the straight start in the same round is to be, at most."""
 _FLAGS = {
@@ -89,26 +90,15 @@ def _through(link: Link, pages: PageServer) -> str:
 
 def measure(engine: str, rounds: int) -> dict[str, list[float]]:
     """Return the milliseconds of each case by round; the first round only warms up."""
-    cases = (STRAIGHT, LOADER, DEAD)
-    found: dict[str, list[float]] = {case: [] for case in cases}
+    found: dict[str, list[float]] = {case: [] for case in _CASES}
     with stage(engine) as ground:
-        for number in range(rounds + 1):
-            turn = number % len(cases)
-            for case in (*cases[turn:], *cases[:turn]):
-                found[case].append(ground.start(case))
-    return {case: each[1:] for case, each in found.items()}
+        for number, case in in_turns(_CASES, rounds):
+            took = ground.start(case)
+            if number:
+                found[case].append(took)
+    return found
 
 
-def rows(found: Mapping[str, Sequence[float]]) -> tuple[list[list[str]], int]:
+def rows(found: Milliseconds) -> tuple[list[list[str]], int]:
     """A table of medians and ratios, and how many targets were missed."""
-    table, missed = [["start", "median", "ratio", "quartiles", "at most"]], 0
-    for case, each in found.items():
-        ratios = [one / other for one, other in zip(each, found[STRAIGHT], strict=True)]
-        low, middle, high = statistics.quantiles(ratios, n=4)
-        target = TARGETS.get(case)
-        is_missed = target is not None and middle > target
-        bound = "" if target is None else f"{target:.2f}{'  MISSED' if is_missed else ''}"
-        shown = f"{statistics.median(each):.0f} ms"
-        table.append([case, shown, f"{middle:.2f}", f"{low:.2f} to {high:.2f}", bound])
-        missed += is_missed
-    return table, missed
+    return turns.rows("start", found, dict.fromkeys(_CASES, STRAIGHT), TARGETS)

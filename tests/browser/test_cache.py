@@ -86,7 +86,10 @@ async def prepare(selenium: Engine) -> None:
         listed = {line.partition(" ")[2]: int(line.split(" ")[0]) for line in order.split("\n")}
         keys = list(await raw("return stores.content.getAllKeys()"))
         kept = list(await raw("return stores.content.getAll()"))
-        sizes = {key: js_bytes.byteLength for key, js_bytes in zip(keys, kept, strict=True)}
+        sizes = {
+            key: getattr(js_kept, "byteLength", None) or js_kept.size
+            for key, js_kept in zip(keys, kept, strict=True)
+        }
         assert sizes == listed
         return set(sizes)
 
@@ -501,6 +504,68 @@ async def exceed(selenium: Engine, failures: int, how: str) -> list[int]:
     return found
 
 
+@run_in_pyodide
+async def keep_a_large_one(selenium: Engine, *, refuse: bool) -> list[str]:
+    """Keep a large file and a small one, where blobs may be refused; what they are kept as."""
+    import lab
+
+    from pyodide_mirror.browser import open_cache
+
+    await lab.delete()
+    js_stop = lab.run_js("""(refuse) => {
+      const prototype = IDBObjectStore.prototype, original = prototype.put;
+      prototype.put = function (value, key) {
+        if (!(refuse && value instanceof Blob)) return original.call(this, value, key);
+        throw new DOMException("no blobs", "DataCloneError");
+      };
+      return () => { prototype.put = original; };
+    }""")(refuse)
+    cache = open_cache()
+    try:
+        await lab.keep(cache, 1, size=1_500_000)
+        await lab.keep(cache, 2)
+    finally:
+        js_stop()
+    for each in (cache, open_cache()):
+        assert await lab.found(each, [1], 1_500_000) == [1]
+        assert await lab.found(each, [2]) == [2]
+    await lab.consistent()
+    kinds = []
+    for number, size in ((1, 1_500_000), (2, 1000)):
+        key = f"file:{lab.content(number, size)[0]}"
+        js_kept = await lab.raw("return stores.content.get(values[0])", key)
+        kinds.append(js_kept.constructor.name)
+    return kinds
+
+
+@pytest.mark.engines(*BROWSERS)
+def test_a_large_file_is_a_blob_where_the_browser_can_keep_one(page: Engine, engine: str) -> None:
+    large = "ArrayBuffer" if engine.startswith("webkit") else "Blob"
+    assert keep_a_large_one(page, refuse=False) == [large, "ArrayBuffer"]
+    assert keep_a_large_one(page, refuse=True) == ["ArrayBuffer", "ArrayBuffer"]
+
+
+@run_in_pyodide
+async def damage_a_blob(selenium: Engine) -> list[int]:
+    """Put a blob of other bytes in the place of a file."""
+    import lab
+
+    from pyodide_mirror.browser import open_cache
+
+    await lab.delete()
+    await lab.keep(open_cache(), 1, size=1_500_000)
+    key = f"file:{lab.content(1, 1_500_000)[0]}"
+    await lab.raw("stores.content.put(new Blob([new Uint8Array(1_500_000)]), values[0])", key)
+    found = await lab.found(open_cache(), [1], 1_500_000)
+    assert not list(await lab.raw("return stores.content.getAllKeys()"))
+    return found
+
+
+@pytest.mark.engines("chromium", "firefox")
+def test_a_blob_of_other_bytes_is_dropped(page: Engine) -> None:
+    assert damage_a_blob(page) == []
+
+
 @pytest.mark.engines(*BROWSERS)
 def test_when_the_quota_is_exceeded_half_leaves_and_then_it_gives_up(page: Engine) -> None:
     assert exceed(page, 1, "late") == list(range(9, 17))
@@ -625,6 +690,7 @@ async def held_up(selenium: Engine) -> str:
     from pyodide_mirror.browser import database, storage
     from pyodide_mirror.browser.ffi import settle
 
+    await storage.IndexedDBStore().forget()  # what an install in this browser has remembered
     js_hold = lab.run_js("""(name) => new Promise((resolve, reject) => {
       const request = indexedDB.open(name, 1);
       request.onerror = () => reject(request.error);

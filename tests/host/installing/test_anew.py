@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from pyodide_mirror import DigestMismatch, Mirror, MirrorError, ResolutionError, resolving
-from pyodide_mirror.resolving import library
+from pyodide_mirror.resolving import resolution
 from tests.support.conflict_worlds import CONFLICTS, CORES, TRANS, Conflict, needs, resolver_wheel
 from tests.support.fake_web import GONE, OUTAGE, A, Answer, B, entry, file_url
 from tests.support.install_world import World
@@ -148,7 +148,7 @@ def unknown_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page that has no resolvelib."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "resolvelib"]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setattr(library, "_LOADED", [])
+    monkeypatch.setattr(resolution, "_LOADED", [])
 
 
 @pytest.mark.usefixtures("unknown_library")
@@ -175,7 +175,7 @@ async def test_the_cache_remembers_it(world: World) -> None:
     publish(world, *CONFLICTS["one goes back"].wheels, resolver_wheel())
     await world.install("zroot", mirrors=[A], cache=True)
     world.micropip.uninstall(["zroot", "ztrans", "zcore"])
-    library._LOADED.clear()
+    resolution._LOADED.clear()
     asked = list(world.web.asked)
     await world.install("zroot", mirrors=[A], cache=True)
     assert world.installed == CONFLICTS["one goes back"].there

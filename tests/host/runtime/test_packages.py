@@ -5,6 +5,7 @@ The clock is virtual, so that seconds are exact.
 
 import asyncio
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -439,6 +440,8 @@ async def test_a_kernel_loads_what_a_cell_imports_before_anything_is_installed(
     answer(world, OWN, GONE)
     answer(world, CDNS[1])
     world.session.release()
+    # As in a kernel that has just started, whatever other tests have used.
+    monkeypatch.delitem(sys.modules, "pyodide_mirror.api.default", raising=False)
     startup.prepare(mirrors=[A.index_url])
     assert world.web.asked == []
     hook, packages, configure = PREPARED.pop()

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 _PACKAGE: Final = "pyodide_mirror"
 _HOST_ONLY: Final = frozenset(
     {
-        *("__main__.py", "own_wheels.py", "cli", "compiled", "edge", "jupyterlite", "loader"),
-        *("server", "transport/cors.py", "transport/cpython.py", "runtime/published.py"),
+        *("__main__.py", "own_wheels.py", "rebuilt.py", "cli", "compiled", "edge", "jupyterlite"),
+        *("loader", "server", "transport/cors.py", "transport/cpython.py", "runtime/published.py"),
     }
 )
 """What no page imports: half of the package."""

@@ -24,7 +24,7 @@ from pyodide_mirror.probing import DEFAULT_CANARY
 from .site_config import SiteConfig
 from .site_index import SiteIndex
 from .site_loader import LoaderSettings, SiteLoader
-from .site_wheels import MADE, own_wheel, rebuilt_wheel, site_wheel
+from .site_wheels import MADE, installed_wheel, own_wheel, site_wheel
 
 if TYPE_CHECKING:
     Task = dict[str, Any]
@@ -322,4 +322,4 @@ def _startup(arguments: Mapping[str, Any]) -> str:
 
 
 def _comm() -> tuple[str, bytes]:
-    return rebuilt_wheel("comm", why="because each kernel would ask PyPI for it when it starts")
+    return installed_wheel("comm", why="because each kernel would ask PyPI for it when it starts")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from importlib.metadata import PackageNotFoundError, distribution
 from typing import Final
 
-from pyodide_mirror.own_wheels import compiled_wheel, page_wheel, pure_wheel, wheel_name
+from pyodide_mirror.own_wheels import compiled_wheel, page_wheel, pure_wheel
+from pyodide_mirror.rebuilt import rebuilt_wheel
 
 SITE: Final = "pyodide_mirror_site"
 """The name of a site's wheel, as file names have it."""
@@ -52,34 +52,14 @@ def site_wheel(startup: str) -> tuple[str, bytes]:
     )
 
 
-def rebuilt_wheel(project: str, *, why: str) -> tuple[str, bytes]:
+def installed_wheel(project: str, *, why: str) -> tuple[str, bytes]:
     """Name and content of a wheel of a pure package that is installed here.
 
     ``why``: a clause for the ValueError that is raised when it is not installed whole.
     """
-    installed, contents = None, dict[str, bytes]()
     try:
-        installed = distribution(project)
-        # What an installer adds stays here, and so does what is outside of site-packages.
-        contents = {
-            path.as_posix(): path.read_binary()
-            for path in installed.files or ()
-            if _belongs(path.parts, project)
-        }
-    except (PackageNotFoundError, FileNotFoundError):
-        contents.clear()  # told below, with what to do
-    info = next((name.split("/")[0] for name in contents if name.endswith("/METADATA")), "")
-    if installed is None or not info or f"{project}/__init__.py" not in contents:
+        return rebuilt_wheel(project)
+    except ValueError as error:
         raise ValueError(
-            f"PyodideMirrorAddon puts the package {project} into the site, {why}, but it is"
-            f" {'not' if installed is None else 'only in part'} installed here:"
-            f" pip install --force-reinstall {project}."
-        )
-    content = pure_wheel(info, contents)
-    return wheel_name(f"{project}-{installed.version}", content), content
-
-
-def _belongs(parts: tuple[str, ...], project: str) -> bool:
-    if parts[0].endswith(".dist-info"):
-        return parts[1] in {"METADATA", "licenses"} or parts[1].startswith("LICENSE")
-    return parts[0] == project and "__pycache__" not in parts
+            f"PyodideMirrorAddon puts the package {project} into the site, {why}, but {error}"
+        ) from error

@@ -1,8 +1,8 @@
 """The search for versions that fit together.
 
-resolvelib, the resolver of pip and pdm, does not wait for anything, and what it asks about has to be
-fetched. So it runs over what is known; where something is missing, that is read, with what is likely
-to be asked for next, and it runs again. It chooses the same each time, and takes little time.
+resolvelib, the resolver of pip and pdm, waits for nothing, and what it asks about has to be
+fetched. So it runs over what is known; where something is missing, that is read, with what will
+probably be asked for next, and it runs again. It chooses the same each time, and takes little time.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from .disk import Disk
 from .download import Downloads
 from .folder import Folder
 from .hosts import AllowedHosts
-from .own_wheel import OwnWheel
+from .own_wheel import OwnWheel, resolver_wheel
 from .release_folder import ReleaseFolder
 from .releases import Releases
 from .repository import Repository
@@ -97,7 +97,8 @@ def build_app(settings: Settings) -> ASGIApp:
     ]
     folders = [ReleaseFolder(each, disk) for each in settings.pyodide]
     releases = Releases(folders, CDNCopies(settings.cdns, settings.timeout), downloads)
-    repository = Repository([*local, own_wheel], upstreams)
+    made = [own_wheel] if upstreams else [own_wheel, resolver_wheel()]
+    repository = Repository([*local, *made], upstreams)
     app = App(repository, own_wheel, settings, downloads, releases).build()
     if settings.cache is None:
         # Not at the shutdown event, which WSGI bridges do not have.

@@ -11,34 +11,37 @@ from pyodide_mirror import __version__
 from pyodide_mirror.index import metadata_of
 from pyodide_mirror.model import File, ProjectPage
 from pyodide_mirror.own_wheels import all_wheels
+from pyodide_mirror.rebuilt import rebuilt_wheel
 
 from .source import InMemory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 
 PROJECT = "pyodide-mirror"
+_RESOLVER = "resolvelib"
 
 
-class OwnWheel:
-    """A :class:`~pyodide_mirror.server.source.Source` of this very package: one project.
+class MadeWheels:
+    """A :class:`~pyodide_mirror.server.source.Source` of one project, whose wheels are made here.
 
-    Of its wheels pip and uv install the first, which has the command and this server in it; web
-    pages load one of the others.
+    ``make`` is called when somebody wants one: it takes as long as half of the server's start.
     """
 
-    name = "this server's own wheel"
-    immutable = True  # its name is made of its content
+    immutable = True  # the names are made of the content
 
-    def __init__(self) -> None:
-        """Raises PackageNotFoundError when the package is not installed."""
-        distribution(PROJECT)
+    def __init__(
+        self, name: str, project: str, version: str, make: Callable[[], dict[str, bytes]]
+    ) -> None:
+        self.name = name
+        self._project = project
+        self._version = version
+        self._make = make
 
-    # They are made when somebody wants one: it takes as long as half of the server's start.
     @cached_property
     def _contents(self) -> dict[str, bytes]:
-        return all_wheels()
+        return self._make()
 
     @cached_property
     def _metadata(self) -> dict[str, bytes]:
@@ -59,13 +62,13 @@ class OwnWheel:
 
     async def page(self, project: str) -> ProjectPage | None:
         """See Source."""
-        if project != PROJECT:
+        if project != self._project:
             return None
-        return ProjectPage(name=PROJECT, files=self._files, versions=(__version__,))
+        return ProjectPage(name=project, files=self._files, versions=(self._version,))
 
     async def projects(self) -> Iterable[str]:
         """See Source."""
-        return [PROJECT]
+        return [self._project]
 
     async def blob(self, project: str, file: File) -> InMemory:
         """See Source."""
@@ -92,3 +95,27 @@ class OwnWheel:
             metadata={"sha256": hashlib.sha256(metadata).hexdigest()},
             size=len(content),
         )
+
+
+class OwnWheel(MadeWheels):
+    """The source of this very package.
+
+    Of its wheels pip and uv install the first, which has the command and this server in it; web
+    pages load one of the others.
+    """
+
+    def __init__(self) -> None:
+        """Raises PackageNotFoundError when the package is not installed."""
+        distribution(PROJECT)
+        super().__init__("this server's own wheel", PROJECT, __version__, all_wheels)
+
+
+def resolver_wheel() -> MadeWheels:
+    """The source of resolvelib, as it is installed, which a page wants where versions conflict.
+
+    It is for a server that passes on no other index, which would have all versions of it. Raises
+    PackageNotFoundError when it is not installed.
+    """
+    version = distribution(_RESOLVER).version
+    made = "this server's resolvelib"
+    return MadeWheels(made, _RESOLVER, version, lambda: dict([rebuilt_wheel(_RESOLVER)]))

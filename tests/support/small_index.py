@@ -23,6 +23,8 @@ class SmallIndex:
     def __init__(self, *wheels: Wheel) -> None:
         self._wheels = {wheel.filename: wheel for wheel in wheels}
         self._asked, self._released = threading.Event(), threading.Event()
+        self.paths: list[str] = []
+        """What was asked for, in its order."""
         self._server = Server(self._answer)
         self.origin = f"http://127.0.0.1:{self._server.port}"
         self.url = f"{self.origin}/simple"
@@ -41,6 +43,7 @@ class SmallIndex:
         self._server.close()
 
     def _answer(self, request: Request) -> Response:
+        self.paths.append(request.path)
         *_, folder, name = request.path.rstrip("/").split("/")
         if name == "asked":
             self._asked.wait(30)

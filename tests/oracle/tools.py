@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +18,8 @@ import uv
 from packaging.version import Version
 
 from pyodide_mirror.model import Mirror, normalize
-from tests.support.fake_web import Answer, Web
+from tests.support.conflict_worlds import resolver_wheel
+from tests.support.fake_web import A, Answer, Web, entry, page_of
 from tests.support.micropip_here import Micropip
 from tests.support.processes import OWN_GROUP, end_conversation
 from tests.support.provision import ROOT
@@ -72,7 +73,7 @@ class Tools:
         """Return the tools in front of a world, which has a place of its own on the server."""
         prefix = f"/{len(self._worlds)}"
         base = self._base + prefix
-        answers = dict(CANARY.answers(base)) | dict(world.answers(base))
+        answers = dict(CANARY.answers(base)) | dict(_library(base)) | dict(world.answers(base))
         self._worlds[prefix] = {
             unquote(url).removeprefix(self._base): answer for url, answer in answers.items()
         }
@@ -193,6 +194,15 @@ def environment() -> Mapping[str, str]:
         name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))
     }
     return own | {"PIP_CONFIG_FILE": os.devnull, "NO_PROXY": "127.0.0.1", "UV_HTTP_RETRIES": "0"}
+
+
+def _library(base: str) -> Iterator[tuple[str, Answer]]:
+    """Yield what pages load where versions conflict."""
+    wheel = resolver_wheel()
+    url = f"{base}/files/{wheel.filename}"
+    yield f"{base}/simple/{wheel.name}/", page_of(wheel.name, [entry(A, wheel, url=url)])
+    yield url, Answer(body=wheel.data)
+    yield f"{url}.metadata", Answer(body=wheel.metadata)
 
 
 def _web(answers: Mapping[str, Answer]) -> Web:

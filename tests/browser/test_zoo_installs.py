@@ -37,7 +37,7 @@ FETCHED = (
 )
 """Those from which something comes that the browser itself reads, redirects, unpacks or forbids."""
 UNREADABLE = tuple(animal.name for animal in (*CONNECTION, *CORS, *FILES))
-"""Those of which a page can read nothing, or no file."""
+"""Those of which a page can read nothing, or no file: none of them is ever installed through."""
 
 
 @pytest.fixture(autouse=True)
@@ -51,13 +51,14 @@ def chosen(request: pytest.FixtureRequest, engine: str) -> list[Animal]:
     """The animals for an engine.
 
     CPython installs through all (`tests/host/installing`), and so does Chromium each night. For
-    each change, it gets those whose verdict or install is not decided by Python alone.
+    each change, it gets those from which something comes that is not decided by Python alone, and
+    the unreadable ones together.
     """
     if engine != "chromium":
         return [ANIMALS[name] for name in EVERYWHERE]
     if "ci" not in request.config.getoption("--engine"):
         return list(ANIMALS.values())
-    return [ANIMALS[name] for name in dict.fromkeys((*FETCHED, *UNREADABLE))]
+    return [ANIMALS[name] for name in dict.fromkeys(FETCHED)]
 
 
 def differences(
@@ -95,6 +96,14 @@ def test_an_install_through_one_mirror_completes_or_leaves_nothing(
 ) -> None:
     complete = [animal.alone_in(engine.removesuffix("-worker")) for animal in chosen]
     assert differences(page, chosen, complete, where=engine) == {}
+
+
+def test_whatever_is_unreadable_is_passed_over(page: Engine) -> None:
+    beside = install_through(page, [*UNREADABLE, "healthy"])
+    assert (beside.word, beside.versions, beside.running) == ("complete", INSTALLED, 0)
+    run_inside(page, "await clean()")
+    alone = install_through(page, UNREADABLE)
+    assert (alone.word, alone.versions, alone.running, alone.traces) == ("fails", {}, 0, [])
 
 
 # --- what an earlier try left behind ------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pyodide_mirror.own_wheels import as_pages_get_it
+from pyodide_mirror.page_source import as_pages_get_it
 from tests.jupyterlite import sites
 from tests.jupyterlite.sites import jupyter_lite_without_code as run
 from tests.jupyterlite.sites import write_site_with_wheels as write_site

@@ -56,7 +56,7 @@ PAGE_PLATFORMS: Final = (
 COMPILED_FOR: Final = {"cp314": ("pyemscripten_2026_0_wasm32",)}
 """The Pythons for which modules are compiled, by their tag (PEP 425): platforms of its Pyodides."""
 _COMPILED: Final = "compiled.bin"
-"""The name of the file with the code, in a page's wheel."""
+"""The file with the code in a page's wheel."""
 _PAGES_NEED_NOT: Final = re.compile(
     r"Classifier:|Description-Content-Type:|Keywords:|Provides-Extra:|Requires-Dist:.*;.*\bextra\b"
     r"|Requires-Dist: (packaging|resolvelib)\b"  # micropip has the one, few installs need the other
@@ -237,11 +237,9 @@ def _modules() -> Iterator[tuple[str, bytes]]:
 
 def _files_in(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
     for each in sorted(folder.iterdir(), key=lambda each: each.name):
-        if each.name == "__pycache__":
-            continue
-        if each.is_dir():
+        if each.is_dir() and each.name != "__pycache__":
             yield from _files_in(each, f"{path}{each.name}/")
-        else:
+        elif each.is_file():
             yield f"{path}{each.name}", each.read_bytes()
 
 
@@ -249,9 +247,8 @@ def as_pages_get_it(path: str, content: bytes) -> bytes:
     """A file of the package without what only readers and type checkers of the source want.
 
     Docstrings and annotations stay in what users see: public functions; classes that say that they
-    are in ``pyodide_mirror``, where users find them; and ``Session``, which has most functions.
-    Imports for type checkers stay where :mod:`pyodide_mirror._lazy` reads them. All else stays on
-    its line.
+    are in ``pyodide_mirror``; and ``Session``. Imports for type checkers stay where
+    :mod:`pyodide_mirror._lazy` reads them. All else stays on its line, indented by one space.
     """
     source = content.decode()
     if not path.endswith(".py"):  # it is JavaScript, with comments on lines of their own
@@ -288,11 +285,14 @@ def _unused_typing(tree: ast.Module) -> Iterator[_Part]:
 
 
 def _without_comments(source: bytes) -> bytes:
-    lines = source.decode().splitlines()
+    lines, texts = source.decode().splitlines(), set[int]()  # lines that begin within a text
     for token in tokenize.tokenize(io.BytesIO(source).readline):
+        row, column = token.start
+        texts.update(range(row + 1, token.end[0] + 1))
         if token.type == tokenize.COMMENT:
-            row, column = token.start
             lines[row - 1] = lines[row - 1][:column]
+    for row in {*range(1, len(lines) + 1)} - texts:
+        lines[row - 1] = re.sub("^ +", lambda match: match[0][::4], lines[row - 1])
     return "\n".join([*map(str.rstrip, lines), ""]).encode()
 
 

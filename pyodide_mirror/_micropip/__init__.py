@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         locked_version,
         provided_elsewhere,
         read_wheel,
+        site_files,
         uninstall,
         without_distribution,
     )

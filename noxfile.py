@@ -154,6 +154,14 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def bench_conflicts(session: nox.Session) -> None:
+    """Measure an install that is resolved anew, and one without a conflict, in turns."""
+    install(session, "test")
+    ground(session)
+    session.run("python", "-m", "tests.benchmarks.conflicts", *session.posargs)
+
+
+@nox.session
 def bench_startup(session: nox.Session) -> None:
     """Measure from a ready Pyodide to a package in use, through us and plain micropip."""
     install(session, "test")

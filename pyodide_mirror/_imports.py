@@ -15,19 +15,31 @@ import json
 import marshal
 import sys
 from contextlib import contextmanager
+from importlib.abc import Loader
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import MAGIC_NUMBER, LazyLoader
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from zipimport import ZipImportError, zipimporter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from importlib.abc import Loader
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import ModuleType
 
-_SELDOM_USED = ("ipaddress",)
-"""What :mod:`urllib.parse` needs for IPv6 addresses alone: loaded when it is used."""
+_PACKAGING = "micropip._vendored.packaging.src.packaging"
+_SELDOM_USED = frozenset(
+    {
+        *("ipaddress", "micropip._mock_package"),
+        *(f"{_PACKAGING}._manylinux", f"{_PACKAGING}._musllinux"),
+    }
+)
+"""Modules that are loaded when they are used, which few installs do."""
+_SELDOM_CALLED = {
+    # For indexes in HTML; it loads a parser, and the names of 2,231 characters.
+    "micropip._vendored.mousebender.simple": ("from_project_details_html",),
+    "micropip.freeze": ("freeze_lockfile",),
+}
+"""Modules that are loaded when one of these functions is called, which others import by name."""
 
 
 @contextmanager
@@ -67,6 +79,8 @@ class ZipFinder:
                     return None  # it may have parts elsewhere, for who knows the whole path
                 if name in _SELDOM_USED:
                     spec.loader = LazyLoader(spec.loader)
+                elif name in _SELDOM_CALLED:
+                    spec.loader = _LoaderAtCall(spec.loader, _SELDOM_CALLED[name])
                 return spec
         return None
 
@@ -104,6 +118,46 @@ def _has(archive: zipimporter, file: str) -> bool:
     except OSError:
         return False
     return True
+
+
+class _LoaderAtCall(Loader):
+    """Loads a module when one of these functions is called, or anything else of it is used."""
+
+    def __init__(self, loader: Loader, functions: Sequence[str]) -> None:
+        self._loader = loader
+        self._functions = functions
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Give it functions that load it."""
+        names = vars(module)
+
+        def get(name: str) -> object:
+            # Python itself looks for such as `__path__`.
+            if name.startswith("__") or "__getattr__" not in names:
+                raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
+            load()
+            return getattr(module, name)
+
+        def load() -> None:
+            if names.pop("__getattr__", None) is not None:
+                try:
+                    self._loader.exec_module(module)
+                except BaseException:
+                    names["__getattr__"] = get
+                    raise
+
+        names["__getattr__"] = get
+        names.update((each, _loading_first(load, names, each)) for each in self._functions)
+
+
+def _loading_first(
+    load: Callable[[], None], names: Mapping[str, Any], name: str
+) -> Callable[..., object]:
+    def call(*arguments: object, **options: object) -> object:
+        load()
+        return names[name](*arguments, **options)
+
+    return call
 
 
 class CompiledFinder:

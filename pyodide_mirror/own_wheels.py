@@ -71,7 +71,7 @@ PAGE_PLATFORMS: Final = (
 COMPILED_FOR: Final = {"cp314": ("pyemscripten_2026_0_wasm32",)}
 """The Pythons for which modules are compiled, by their tag (PEP 425): platforms of its Pyodides."""
 _COMPILED: Final = "compiled.bin"
-"""The name of the file with the code, in a page's wheel."""
+"""The file with the code in a page's wheel."""
 _PAGES_NEED_NOT: Final = re.compile(
     r"Classifier:|Description-Content-Type:|Keywords:|Provides-Extra:|Requires-Dist:.*;.*\bextra\b"
     r"|Requires-Dist: (packaging|resolvelib|tomli-w)\b"  # micropip has it, few need the rest
@@ -252,11 +252,9 @@ def _modules() -> Iterator[tuple[str, bytes]]:
 
 def _files_in(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
     for each in sorted(folder.iterdir(), key=lambda each: each.name):
-        if each.name == "__pycache__":
-            continue
-        if each.is_dir():
+        if each.is_dir() and each.name != "__pycache__":
             yield from _files_in(each, f"{path}{each.name}/")
-        else:
+        elif each.is_file():
             yield f"{path}{each.name}", each.read_bytes()
 
 

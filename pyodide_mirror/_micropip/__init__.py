@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         locked_version,
         provided_elsewhere,
         read_wheel,
+        site_files,
         uninstall,
         without_distribution,
     )

@@ -6,11 +6,12 @@ import sys
 from contextlib import contextmanager
 from inspect import signature
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urljoin
 
 import micropip
-from micropip import wheelinfo
+from micropip import package_index, wheelinfo
 
-from pyodide_mirror.model import normalize
+from pyodide_mirror.model import File, normalize
 
 from .fetch import compat_module
 
@@ -61,6 +62,31 @@ def locked_packages() -> dict[str, LockedPackage]:
         for name, entry in _lockfile_packages().items()
         if (project := normalize(name)) not in libraries
     }
+
+
+def site_files(project: str, *, used: bool = True) -> list[File]:
+    """The wheels of a project that a JupyterLite site has itself, as piplite lists them.
+
+    ``used``: none where micropip does not ask piplite now. These wheels come before all others.
+    """
+    query: Any = package_index.query_package
+    piplite = sys.modules.get("piplite.piplite")
+    if used and query.__module__ != "piplite.piplite":
+        return []
+    for url, index in getattr(piplite, "_PIPLITE_INDICES", {}).items():
+        releases = index.get(project, {}).get("releases", {}).values()
+        if releases:
+            return [_site_file(url, each) for release in releases for each in release]
+    return []
+
+
+def _site_file(index_url: str, entry: Mapping[str, Any]) -> File:
+    return File(
+        filename=entry["filename"],
+        url=urljoin(index_url, entry["url"]),
+        hashes=entry["digests"],
+        requires_python=entry.get("requires_python") or "",
+    )
 
 
 def default_constraints() -> list[str]:

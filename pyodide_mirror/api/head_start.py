@@ -177,7 +177,7 @@ class _FirstRequests:
 
 def _load_micropip() -> Iterator[object]:
     """Load micropip, part by part."""
-    for name in ("html.parser", "platform", "micropip"):
+    for name in ("platform", "micropip"):
         with quick_imports():
             module = import_module(name)
         yield module

@@ -53,11 +53,9 @@ async def run_install(
     )
     put_off = found.deferred.find is not None
     order = found.deferred.provisional
+    for_now = configurator.provisionally(order, plan.prefer) if put_off else nullcontext()
     try:
-        with (
-            configurator.serving(),
-            configurator.provisionally(order, plan.prefer) if put_off else nullcontext(),
-        ):
+        with configurator.serving(), for_now:
             installed = await installation.run()
     finally:
         await failover.save()

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pyodide_mirror import _packaging, resolving
-from pyodide_mirror._micropip import default_constraints
+from pyodide_mirror._micropip import default_constraints, site_files
 from pyodide_mirror.errors import IncompleteInstall, ResolutionError
 from pyodide_mirror.index import applicable, wheels_by_version
 from pyodide_mirror.model import normalize, printable
@@ -15,11 +15,12 @@ from pyodide_mirror.resolving import Need, needs_of
 
 from .choices import Plan, ServedFile
 from .failover import usable_files
-from .version_source import VersionSource, served_file
+from .version_source import VersionSource, read_site_wheel, served_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from pyodide_mirror.model import File
     from pyodide_mirror.resolving import Candidate
 
     from .choices import Conflicts
@@ -100,12 +101,18 @@ async def _library(failover: Failover) -> Any:
     found = resolving.loaded_library()
     if found is not None:
         return found
+    takes = _packaging.specifiers.SpecifierSet(resolving.VERSIONS).contains
+
+    def best(files: Iterable[File]) -> File | None:
+        return next((file for v, file in wheels_by_version(files) if takes(v)), None)
+
     try:
+        file = best(site_files(name, used=False))
+        if file is not None:
+            return resolving.library_in(await read_site_wheel(file, None))
         served = await failover.pages.first(name)
         ranked, page = served or _no("no mirror has it")
-        takes = _packaging.specifiers.SpecifierSet(resolving.VERSIONS).contains
-        wheels = wheels_by_version(usable_files(page, ranked))
-        file = next((f for v, f in wheels if takes(v)), None) or _no("no version of it will do")
+        file = best(usable_files(page, ranked)) or _no("no version of it will do")
         wheel = await failover.delivery(ServedFile(file, name, ranked))
         return resolving.library_in(wheel.data)
     except (OSError, ImportError, AttributeError, SyntaxError) as error:
@@ -147,7 +154,7 @@ def _plan(chosen: Mapping[str, Candidate]) -> Plan:
         requirements.append(
             str(candidate.place) if candidate.origin == "url" else f"{name}=={candidate.version}"
         )
-        if candidate.origin == "index":
+        if candidate.place is not None and candidate.file is not None:
             files[name] = served_file(candidate)
     return Plan(requirements, files)
 

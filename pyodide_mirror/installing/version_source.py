@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from contextlib import suppress
+from hashlib import sha256
 from importlib.metadata import Distribution
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
@@ -15,6 +16,7 @@ from pyodide_mirror._micropip import (
     has_default_index_urls,
     locked_packages,
     read_wheel,
+    site_files,
 )
 from pyodide_mirror.index import (
     SMALL_WHEEL,
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-    from pyodide_mirror.model import ProjectPage
+    from pyodide_mirror.model import File, ProjectPage
 
     from .failover import Failover
     from .site_packages import InstalledDistribution
@@ -112,6 +114,9 @@ class VersionSource:
     async def listed(self, name: str) -> tuple[list[Candidate], list[str]]:
         """See Source: what the first mirror that has the project lists."""
         last = [] if self._lockfile_first else self._of_lockfile(name)
+        files = [file for file in site_files(name) if suits_this_python(file.requires_python)]
+        if files:
+            return [Candidate(name, v, "index", file=f) for v, f in wheels_by_version(files)], []
         served = await self._failover.pages.first(name)
         if served is None:
             return last, ["no mirror has it"]
@@ -145,6 +150,9 @@ class VersionSource:
         if candidate.origin == "url":
             return self._at[str(candidate.place)]
         try:
+            if candidate.file is not None and candidate.place is None:
+                data = await read_site_wheel(candidate.file, self._credentials)
+                return facts_of(metadata_of(data, candidate.file.filename))
             return facts_of(await self._metadata(served_file(candidate)))
         except (OSError, ValueError) as error:
             if self._failover.faults.fatal is not None:
@@ -195,6 +203,14 @@ class VersionSource:
         with suppress(ValueError):
             return not requirement.specifier.contains(item.version, prereleases=True)
         return True
+
+
+async def read_site_wheel(file: File, credentials: str | None) -> bytes:
+    """A wheel that a JupyterLite site has itself; OSError if it is not what the site lists."""
+    data = await read_wheel(file.url, credentials)
+    if sha256(data).hexdigest() != file.sha256:
+        raise OSError(f"{file.filename} does not have the SHA-256 that the site lists")
+    return data
 
 
 def served_file(candidate: Candidate) -> ServedFile:

@@ -1,9 +1,9 @@
 """The add-on for ``jupyter lite build``: every kernel of a site installs through a working mirror.
 
 JupyterLite finds it by its entry point. It puts wheels into the site's piplite index: ours; that of
-``comm``, which each kernel would ask PyPI for when it starts; and one made for the site, whose only
-file configures us when a kernel starts. All but ``comm`` are among the packages that Pyodide loads
-first.
+``comm``, which each kernel would ask PyPI for when it starts; that of ``resolvelib``, which kernels
+load where versions conflict; and one made for the site, whose only file configures us when a kernel
+starts. All but these two are among the packages that Pyodide loads first.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from jupyterlite_core.addons.base import BaseAddon
@@ -243,9 +244,11 @@ class PyodideMirrorAddon(BaseAddon):
         settings = LoaderSettings(self.loader, cdns, self.timeout)
         self._has_loader = SiteLoader(self).build(settings)
         wheels = self._loaded()
-        # The site owner's own wheel of comm will do, and is the one to stay.
-        if all(MADE.fullmatch(path.name) for path in SiteIndex(self).folder.glob("comm-*.whl")):
-            wheels |= dict([_comm()])
+        for project, make in _NEEDED.items():
+            # The site owner's own wheel of it will do, and is the one to stay.
+            there = SiteIndex(self).folder.glob(f"{project}-*.whl")
+            if all(MADE.fullmatch(path.name) for path in there):
+                wheels |= make()
         SiteIndex(self).put(wheels)
 
     def _post_build(self) -> None:
@@ -321,5 +324,17 @@ def _startup(arguments: Mapping[str, Any]) -> str:
     )
 
 
-def _comm() -> tuple[str, bytes]:
-    return installed_wheel("comm", why="because each kernel would ask PyPI for it when it starts")
+def _comm() -> dict[str, bytes]:
+    why = "because each kernel would ask PyPI for it when it starts"
+    return dict([installed_wheel("comm", why=why)])
+
+
+def _resolvelib() -> dict[str, bytes]:
+    """What kernels load where the versions of packages conflict; a mirror has it, too."""
+    if find_spec("resolvelib") is None:  # it is one of our requirements
+        return {}
+    return dict([installed_wheel("resolvelib", why="for conflicts")])
+
+
+_NEEDED: Final = {"comm": _comm, "resolvelib": _resolvelib}
+"""What makes the wheels that a site gets beside ours."""

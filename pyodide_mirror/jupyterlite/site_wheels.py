@@ -14,7 +14,7 @@ SITE: Final = "pyodide_mirror_site"
 
 # Earlier releases made one of packaging, too; it is to go when a site is built again.
 MADE: Final = re.compile(
-    rf"((pyodide_mirror|comm|packaging)-[^-/]+-0x[0-9a-f]{{12}}-(py3|cp3\d+)|{SITE}-[^-/]+-py3)"
+    rf"((pyodide_mirror|comm|packaging|resolvelib)-[^-/]+-0x[0-9a-f]{{12}}-(py3|cp3\d+)|{SITE}-[^-/]+-py3)"
     r"-none-any\.whl"
 )
 """The names of the wheels that the add-on puts into a site: nobody else writes such a build tag."""

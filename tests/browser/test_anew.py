@@ -6,7 +6,7 @@ import pytest
 from pytest_pyodide import run_in_pyodide
 
 from tests.browser.test_install import clean
-from tests.support.conflict_worlds import CONFLICTS, needs, resolver_wheel
+from tests.support.conflict_worlds import CONFLICTS, CORES, needs, resolver_wheel
 from tests.support.engines import Engine
 from tests.support.small_index import SmallIndex
 from tests.support.wheels import make_wheel
@@ -83,3 +83,17 @@ def test_a_package_of_the_lock_file_does_not_fit(page: Engine) -> None:
         found = install(page, index.url, [], ["zlock", "zroot"], {})
     assert found["error"] == ""
     assert found["there"] == {"zroot": "1.0", "zlock": "1.0", "tblib": "0.1"}
+
+
+def test_of_large_wheels_the_end_is_read(page: Engine) -> None:
+    # A range is asked for without a preflight, and where it begins need not be readable.
+    padding = {"ztrans_data.txt": "ztrans" * 50_000}
+    large = [
+        make_wheel("ztrans", version, requires=[needed], modules=padding)
+        for version, needed in (("1.0", "zcore<2"), ("2.0", "zcore>=2"), ("3.0", "zcore>=2"))
+    ]
+    wheels = [needs("zroot", "zcore==1.0", "ztrans"), *CORES, *large, resolver_wheel()]
+    with SmallIndex(*wheels, sizes=True) as index:
+        found = install(page, index.url, [], ["zroot"], {})
+    assert found["there"] == {"zroot": "1.0", "zcore": "1.0", "ztrans": "1.0"}
+    assert len(list(filter(None, index.parts))) == 2

@@ -92,6 +92,38 @@ def test_no_more_is_loaded_than_the_budget_allows(
     assert sorted(ours - loaded) == [], "in the budget for nothing"
 
 
+_MICROPIP = """
+import json
+import sys
+import pyodide_mirror
+from pyodide_mirror.api import SESSION
+
+await pyodide_mirror.install("zoo-canary", mirrors=URL, timeout=30, remember=False)
+import micropip
+from micropip import package_index
+
+later = ("micropip._mock_package", "micropip._vendored.mousebender.simple", "html")
+before = [type(sys.modules.get(each)) is type(sys) for each in later]
+page = package_index.from_project_details_html('<a href="a-1.tar.gz">a-1.tar.gz</a>', "a")
+micropip.add_mock_package("zq-mock", "1.0", modules={"zq_mock": ""})
+names = micropip.list_mock_packages()
+import zq_mock
+micropip.remove_mock_package("zq-mock")
+frozen = json.loads(micropip.freeze())["packages"]
+json.dumps([before, page["files"][0]["filename"], list(names),
+            frozen["zoo-canary"]["name"]])
+"""
+
+
+def test_what_micropip_seldom_needs_is_loaded_when_it_is(
+    page: Engine, open_page: Callable[..., Engine], zoo: Zoo
+) -> None:
+    code = _MICROPIP.replace("URL", repr(zoo.url("healthy")))
+    run = f"return await pyodide.runPythonAsync({json.dumps(code)});"
+    found = json.loads(open_page().run_js(run))
+    assert found == [[False, True, False], "a-1.tar.gz", ["zq-mock"], "zoo-canary"]
+
+
 _REMEMBER = """
 import json
 import pyodide_mirror

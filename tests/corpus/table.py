@@ -12,6 +12,11 @@ Row = dict[str, Any]
 
 REASONS = (
     (r"Can't find a pure Python 3 wheel for '([A-Za-z0-9._-]+)", "no wheel for Pyodide: {}"),
+    (
+        r"no versions fit together:\n  ([a-z0-9-]+): .* has no wheel for Pyodide",
+        "no wheel for Pyodide: {}",
+    ),
+    (r"no versions fit together:\n  ([a-z0-9-]+): ", "no version fits: {}"),
     (r"Requested '(\S+)'.*but (\S+) is already installed", "wants {} beside {}"),
     (r"TimeoutError", "took too long"),
 )

@@ -109,12 +109,61 @@ def test_a_module_is_compiled_once(archive, monkeypatch):
 
 
 def test_what_is_seldom_used_is_loaded_when_it_is_used(archive, monkeypatch):
-    monkeypatch.setattr("pyodide_mirror._imports._SELDOM_USED", ("zq_module",))
+    monkeypatch.setattr("pyodide_mirror._imports._SELDOM_USED", {"zq_module"})
     with quick_imports():
         module = importlib.import_module("zq_module")
     assert "VALUE" not in object.__getattribute__(module, "__dict__")
     assert module.VALUE == 1
     assert type(module) is type(sys)
+
+
+CALLED = """\
+VALUE = 1
+def double(number, *, add=0):
+    return 2 * number + add
+"""
+
+
+@pytest.fixture
+def called(archive, monkeypatch):
+    """A module that is loaded when `double` is called; and what it has before."""
+    with zipfile.ZipFile(archive, "a") as made:
+        made.writestr("zq_called.py", CALLED)
+    zipimport.zipimporter(str(archive)).invalidate_caches()
+    sys.path_importer_cache.pop(str(archive), None)
+    functions = {"zq_called": ("double",)}
+    monkeypatch.setattr("pyodide_mirror._imports._SELDOM_CALLED", functions)
+    with quick_imports():
+        return importlib.import_module("zq_called")
+
+
+def test_what_is_seldom_called_is_loaded_when_it_is_called(called):
+    from zq_called import double
+
+    assert "VALUE" not in vars(called)
+    assert not hasattr(called, "__path__")
+    assert "VALUE" not in vars(called)
+    assert double(2, add=1) == 5
+    assert vars(called)["VALUE"] == 1
+    assert double(3) == called.double(3) == 6
+    assert called.double is not double
+    with pytest.raises(AttributeError, match="'zq_called' has no attribute 'none'"):
+        called.none  # noqa: B018
+
+
+def test_what_else_is_used_of_it_loads_it_too(called):
+    from zq_called import VALUE
+
+    assert VALUE == 1
+    assert called.double(2) == 4
+
+
+def test_what_cannot_be_loaded_says_so_each_time(called, monkeypatch):
+    loader = called.__spec__.loader
+    monkeypatch.setattr(loader, "_loader", None)
+    for _ in range(2):
+        with pytest.raises(AttributeError, match="exec_module"):
+            called.double(1)
 
 
 @pytest.mark.parametrize("collects", [True, False])

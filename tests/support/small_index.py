@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+from tests.support.upstreams import part_of
 from tests.support.wheels import Wheel
 from tests.zoo.server import Request, Response, Server
 
@@ -14,17 +15,20 @@ _JSON = ("content-type", "application/vnd.pypi.simple.v1+json")
 
 
 class SmallIndex:
-    """An index with these wheels.
+    """An index with these wheels; ``sizes``: its pages have them.
 
     ``/asked`` answers as soon as somebody has asked for the page of ``zoo-nowhere``, which is a 404
     that is only given after a request of ``/release``.
     """
 
-    def __init__(self, *wheels: Wheel) -> None:
+    def __init__(self, *wheels: Wheel, sizes: bool = False) -> None:
+        self._sizes = sizes
         self._wheels = {wheel.filename: wheel for wheel in wheels}
         self._asked, self._released = threading.Event(), threading.Event()
         self.paths: list[str] = []
         """What was asked for, in its order."""
+        self.parts: list[str] = []
+        """The Range headers of the requests for files."""
         self._server = Server(self._answer)
         self.origin = f"http://127.0.0.1:{self._server.port}"
         self.url = f"{self.origin}/simple"
@@ -50,7 +54,8 @@ class SmallIndex:
         elif name == "release":
             self._released.set()
         elif folder == "files" and name in self._wheels:
-            return Response(headers=_CORS, body=self._wheels[name].data)
+            self.parts.append(request.header("Range") or "")
+            return part_of(request, Response(headers=_CORS, body=self._wheels[name].data))
         elif folder == "simple":
             found = [wheel for wheel in self._wheels.values() if wheel.name == name]
             if found:
@@ -69,6 +74,7 @@ class SmallIndex:
                 "filename": wheel.filename,
                 "url": f"{self.origin}/files/{wheel.filename}",
                 "hashes": {"sha256": wheel.sha256},
+                **({"size": len(wheel.data)} if self._sizes else {}),
             }
             for wheel in wheels
         ]

@@ -1,11 +1,17 @@
 """Installs that are resolved anew, because what micropip chooses first does not fit together."""
 
+import io
 import sys
+import zipfile
+from collections.abc import Callable
 from dataclasses import replace
+from types import ModuleType
+from typing import Any
 
 import pytest
 
 from pyodide_mirror import DigestMismatch, Mirror, MirrorError, ResolutionError, resolving
+from pyodide_mirror.jupyterlite.site_wheels import MADE, installed_wheel
 from pyodide_mirror.resolving import resolution
 from tests.support.conflict_worlds import CONFLICTS, CORES, TRANS, Conflict, needs, resolver_wheel
 from tests.support.fake_web import GONE, OUTAGE, A, Answer, B, entry, file_url
@@ -484,3 +490,73 @@ async def test_what_the_end_says_is_compared_with_the_wheel(world: World) -> Non
     with pytest.raises(ResolutionError, match="is not what its mirror said"):
         await world.install("zroot", mirrors=[A])
     assert world.folders == []
+
+
+# --- a JupyterLite site, which has wheels of its own ----------------------------------------------
+
+SITE = "https://site.example/pypi/all.json"
+
+
+@pytest.fixture
+def site(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let piplite have these wheels, as it has those of a site."""
+    indices: dict[str, Any] = {SITE: {}}
+    piplite = ModuleType("piplite.piplite")
+    vars(piplite)["_PIPLITE_INDICES"] = indices
+    monkeypatch.setitem(sys.modules, "piplite.piplite", piplite)
+    index: Any = sys.modules["micropip.package_index"]
+    own = index.query_package
+
+    async def query_package(name: str, *arguments: Any, **options: Any) -> Any:
+        found = indices[SITE].get(name)
+        if found is None:
+            return await own(name, *arguments, **options)
+        return index.ProjectInfo._compatible_only(name, found["releases"])
+
+    query_package.__module__ = "piplite.piplite"
+    monkeypatch.setattr(index, "query_package", query_package)
+
+    def have(*wheels: Wheel, **changes: object) -> None:
+        for wheel in wheels:
+            url = f"https://site.example/pypi/{wheel.filename}"
+            world.web.answer(url, Answer(body=wheel.data))
+            row = {"filename": wheel.filename, "url": url, "digests": {"sha256": wheel.sha256}}
+            project = indices[SITE].setdefault(wheel.name, {"releases": {}})
+            project["releases"].setdefault(wheel.version, []).append(row | changes)
+
+    return have
+
+
+async def test_the_wheels_of_a_site_come_first(world: World, site: Callable[..., None]) -> None:
+    site(*CORES, TRANS[1])
+    site(TRANS[0], requires_python=">=3")
+    publish(world, needs("zroot", "zcore==1.0", "ztrans"), make_wheel("ztrans", "1.5"))
+    await world.install("zroot", mirrors=[A])
+    assert world.installed == CONFLICTS["one goes back"].there
+    assert not any("ztrans" in url and "a.example" in url for url in world.web.asked)
+
+
+@pytest.mark.usefixtures("unknown_library")
+async def test_so_does_its_resolver(world: World, site: Callable[..., None]) -> None:
+    site(resolver_wheel())
+    publish(world, *CONFLICTS["one goes back"].wheels)
+    await world.install("zroot", mirrors=[A])
+    assert world.installed == CONFLICTS["one goes back"].there
+
+
+@pytest.mark.usefixtures("unknown_library")
+async def test_unless_it_is_not_what_the_site_lists(
+    world: World, site: Callable[..., None]
+) -> None:
+    site(resolver_wheel(), digests={"sha256": "0" * 64})
+    publish(world, *CONFLICTS["one goes back"].wheels)
+    with pytest.raises(ValueError, match="zcore") as caught:
+        await world.install("zroot", mirrors=[A])
+    assert "does not have the SHA-256 that the site lists" in "".join(caught.value.__notes__)
+
+
+async def test_a_site_gets_the_resolver_that_is_installed() -> None:
+    name, content = installed_wheel("resolvelib", why="")
+    assert MADE.fullmatch(name)
+    with zipfile.ZipFile(io.BytesIO(content)) as wheel:
+        assert "resolvelib/resolvers/resolution.py" in wheel.namelist()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pyodide_mirror.jupyterlite.site_wheels import rebuilt_wheel
+from pyodide_mirror.jupyterlite.site_wheels import installed_wheel
 from tests.jupyterlite import sites
 from tests.jupyterlite.sites import jupyter_lite_without_code as run
 from tests.jupyterlite.sites import write_site_with_wheels as write_site
@@ -101,4 +101,4 @@ def test_a_comm_that_is_not_whole_ends_the_build_with_a_sentence(tmp_path: Path)
 
 def test_a_package_that_is_missing_is_named_with_the_way_to_get_it() -> None:
     with pytest.raises(ValueError, match=r"into the site, for fun, but it is not installed here"):
-        rebuilt_wheel("no-such-package-of-ours", why="for fun")
+        installed_wheel("no-such-package-of-ours", why="for fun")

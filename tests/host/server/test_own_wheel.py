@@ -1,8 +1,10 @@
 """Our own wheels: the whole one is for pip and uv, the other one for pages alone."""
 
+import asyncio
 import subprocess
 import sys
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Sequence
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -12,7 +14,12 @@ from packaging.tags import parse_tag, sys_tags
 
 from pyodide_mirror import __version__
 from pyodide_mirror.own_wheels import page_wheel, page_wheels, pure_wheel, whole_wheel
+from pyodide_mirror.rebuilt import rebuilt_wheel
+from pyodide_mirror.server import build, create_app
 from pyodide_mirror.server.own_wheel import PROJECT, OwnWheel
+from pyodide_mirror.server.repository import Repository
+from pyodide_mirror.server.source import LocalSource
+from pyodide_mirror.server.upstream import Upstream
 from tests.support.own_server import Serving, clean_environment, serving
 from tests.support.wheels import make_wheel
 
@@ -127,3 +134,32 @@ async def test_both_wheels_are_listed_and_no_desktop_has_a_tag_of_the_one_for_pa
     assert tags.isdisjoint(sys_tags())
     assert await own.page("another") is None
     assert own.find("another") is None
+
+
+def test_a_server_without_upstreams_has_the_resolver_that_is_installed(
+    server: Serving, tmp_path: Path
+) -> None:
+    index = ("--index-url", f"{server.index_url}/", "--no-deps", "--only-binary", ":all:")
+    pip("download", *index, "--dest", str(tmp_path), "resolvelib")
+    [path] = tmp_path.iterdir()
+    name, content = rebuilt_wheel("resolvelib")
+    assert (path.name, path.read_bytes()) == (name, content)
+    assert f"resolvelib-{distribution('resolvelib').version}-0x" in name  # not the name on PyPI
+    with zipfile.ZipFile(path) as wheel:
+        assert "resolvelib/resolvers/resolution.py" in wheel.namelist()
+
+
+@pytest.mark.parametrize("upstreams", [(), ("http://127.0.0.1:9/simple",)], ids=["none", "one"])
+async def test_one_with_upstreams_leaves_it_to_them(
+    upstreams: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[list[str]] = []
+
+    class Watched(Repository):
+        def __init__(self, local: Sequence[LocalSource], others: Sequence[Upstream]) -> None:
+            made.append([name for source in local for name in asyncio.run(source.projects())])
+            super().__init__(local, others)
+
+    monkeypatch.setattr(build, "Repository", Watched)
+    await asyncio.to_thread(create_app, upstreams=upstreams)
+    assert made == [[PROJECT] if upstreams else [PROJECT, "resolvelib"]]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,10 +21,10 @@ def new_world(
     """
     with ExitStack() as stack:
 
-        def open_world(version: str = "0.11.1") -> World:
+        def open_world(version: str = "0.11.1", web: Any = None) -> World:
             stack.close()
             folder = tmp_path_factory.mktemp("site")
-            world = stack.enter_context(world_in(folder, version))
+            world = stack.enter_context(world_in(folder, version, web=web))
             if version == "0.11.1":
                 world.pyodide.manage_packages()
             monkeypatch.setattr(locks, "SESSION", world.session)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from pyodide_mirror import _packaging, cdns, runtime
-from pyodide_mirror._micropip import locked_entry, uninstall, without_distribution
+from pyodide_mirror._micropip import correct_loaded, locked_entry, uninstall, without_distribution
 from pyodide_mirror.errors import MirrorError
 from pyodide_mirror.installing import NOWHERE, installed
 from pyodide_mirror.model import PLACEHOLDER, normalize, origin, printable, split_http_url
@@ -164,6 +164,7 @@ def _toml_writer() -> Any:
             import_module("importlib").invalidate_caches()
             found = import_module("tomli_w")
             uninstall(["tomli-w"])
+            correct_loaded({"tomli-w": False}, {})
             return found
     raise MirrorError(
         "lock files are written by tomli-w, which is not here and cannot be waited for:"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pyodide_mirror import locking, reporting
+from pyodide_mirror.errors import MirrorError
 from pyodide_mirror.installing import NOWHERE
 from pyodide_mirror.probing import DEFAULT_CANARY
 
@@ -63,13 +64,19 @@ async def install_pylock(
     check_callback("on_event", on_event)
     document, base = await locking.read_lock(source, await host.transport(), settings.timeout)
     pins = await locking.choose(document, base)
+    if not session._configurator.can_serve():
+        raise MirrorError(
+            "this version of micropip is not supported, and cannot be told what to take"
+        )
     in_force = session._configurator.in_force
     plan = DeferredConfiguration(settings, in_force.prefer if in_force else "lockfile")
     request = locking.LockedRequest(pins, base, reporting.EventLog(on_event), cache=cache)
     with closing(request.downloads):
         report = await run_install(session._search, host.cache, session._hook.call, plan, request)
     known = {pin.index_url for pin in pins} | {m.index_url for m in settings.mirrors.mirrors}
-    return replace(report, installed=tuple(_shown(each, known) for each in report.installed))
+    added = tuple(_shown(each, known) for each in report.installed)
+    session._configurator.note(added, ())
+    return replace(report, installed=added)
 
 
 def _shown(each: Installed, known: Collection[str]) -> Installed:

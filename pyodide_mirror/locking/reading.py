@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import tomllib
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
@@ -39,7 +40,7 @@ from pyodide_mirror.transport import Request, Response, send
 from .writing import INSTALLERS, TOOL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from pyodide_mirror.installing import DeferredMirrors, Failover, MirrorOrder
     from pyodide_mirror.model import File
@@ -84,7 +85,7 @@ async def read_lock(
     ``source``: its text, path, or URL, or what was read of it. Raises TypeError or ValueError for
     what is no lock file, OSError or MirrorError for one that cannot be read.
     """
-    if isinstance(source, dict):
+    if isinstance(source, Mapping):
         return source, ""
     if isinstance(source, Path) or (isinstance(source, str) and "\n" not in source):
         place = str(source)

@@ -1,6 +1,8 @@
 """Lock files that cannot be installed say why, with all reasons, before the first request."""
 
 import hashlib
+import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,8 @@ import pytest
 import tomli_w
 
 from pyodide_mirror import IncompleteInstall, MirrorError
-from pyodide_mirror.api.locks import install_pylock
-from tests.support.fake_web import GONE, A, Answer, B, file_url
+from pyodide_mirror.api.locks import freeze, install_pylock
+from tests.support.fake_web import A, Answer, B, file_url
 from tests.support.install_world import World
 from tests.support.wheels import Wheel, make_wheel
 
@@ -188,6 +190,8 @@ async def test_a_path_is_relative_to_the_url_of_the_lock_file(world: World) -> N
     report = await install_pylock(LOCK_URL, mirrors=B)
     assert world.web.asked == [LOCK_URL, place]
     assert [(each.source, each.url) for each in report.installed] == [("url", place)]
+    assert freeze() == report.to_pylock()
+    assert "index" not in tomllib.loads(freeze())["packages"][0]
 
 
 async def test_a_path_leads_nowhere_else(world: World) -> None:
@@ -242,4 +246,26 @@ async def test_a_lock_file_that_is_gone(world: World) -> None:
         await install_pylock(f"{LOCK_URL}?token=1", mirrors=A)
     with pytest.raises(FileNotFoundError):
         await install_pylock("no-such/pylock.toml", mirrors=A)
-    world.web.answer(LOCK_URL, GONE)
+
+
+async def test_a_micropip_that_cannot_be_served(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("micropip._compat._compat_in_pyodide.pyfetch")
+    assert "this version of micropip is not supported" in await refused(world, lock())
+
+
+async def test_a_packaging_that_cannot_read_lock_files(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "packaging.pylock", None)
+    text = await refused(world, lock())
+    assert text.startswith("lock files are read by packaging 26 or newer, which is not here")
+
+
+async def test_no_writer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.web.publish(A, DEMO)
+    report = await world.install("demo", mirrors=A)
+    monkeypatch.setitem(sys.modules, "tomli_w", None)
+    with pytest.raises(MirrorError, match="written by tomli-w, which is not here"):
+        report.to_pylock()

@@ -5,7 +5,16 @@ import { isListed, nameOf, placeOf } from "./places.js";
 import { bytes, say, text, translate } from "./texts.js";
 
 /** What is worth an interruption: something did not go as it should, and what was done about it. */
-const NOTABLE = new Set(["problem", "failover", "retry", "again", "resolved", "closure", "undone", "kept"]);
+const NOTABLE = new Set([
+  "problem",
+  "failover",
+  "retry",
+  "again",
+  "resolved",
+  "closure",
+  "undone",
+  "kept",
+]);
 
 /** Bytes by package, of all that this page has installed. */
 export const sizes = {};

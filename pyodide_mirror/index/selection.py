@@ -42,19 +42,27 @@ def best_wheel(page: ProjectPage, wants: str) -> File | None:
     for file in [file for file in page.files if file.filename.endswith(_MAYBE)][-_LATEST:]:
         if file.yanked or not suits_this_python(file.requires_python):
             continue
-        try:
-            _, version, _, tags = _packaging.utils.parse_wheel_filename(file.filename)
-        except _packaging.utils.InvalidWheelFilename:
+        parsed = _parsed(file.filename)
+        if parsed is None:
             continue
-        is_pure = file.filename.endswith(_PURE)
-        if not is_pure and tags.isdisjoint(_supported_tags()):
-            continue
+        version, _, is_pure = parsed
         if version.is_prerelease and not specifier.prereleases:
             continue  # since packaging 26, `contains` takes what micropip leaves out
         rank = version, not is_pure
         if specifier.contains(version) and (best is None or rank > best[0]):
             best = rank, file
     return None if best is None else best[1]
+
+
+def _parsed(filename: str) -> tuple[Version, BuildTag, bool] | None:
+    """Version, build tag, and whether it is pure; None for what this Python cannot install."""
+    try:
+        _, version, build, tags = _packaging.utils.parse_wheel_filename(filename)
+    except _packaging.utils.InvalidWheelFilename:
+        return None
+    is_pure = filename.endswith(_PURE)
+    suits = is_pure or not tags.isdisjoint(_supported_tags())
+    return (version, build, is_pure) if suits else None
 
 
 def wheels_by_version(files: Iterable[File]) -> list[tuple[Version, File]]:
@@ -67,13 +75,10 @@ def wheels_by_version(files: Iterable[File]) -> list[tuple[Version, File]]:
     for file in files:
         if not file.filename.endswith(("-none-any.whl", "_wasm32.whl")):
             continue  # to read a file's name takes long, and some pages have thousands
-        try:
-            _, version, build, tags = _packaging.utils.parse_wheel_filename(file.filename)
-        except _packaging.utils.InvalidWheelFilename:
+        parsed = _parsed(file.filename)
+        if parsed is None:
             continue
-        is_pure = file.filename.endswith(_PURE)
-        if not is_pure and tags.isdisjoint(_supported_tags()):
-            continue
+        version, build, _ = parsed
         rank = (not file.filename.endswith("-any.whl"), build)
         if version not in found or rank > found[version][0]:
             found[version] = rank, file

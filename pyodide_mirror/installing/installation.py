@@ -185,6 +185,7 @@ class Installation:
         """ChoiceError when what is to be unpacked does not fit together."""
         if self._unchecked:
             self._conflicts.check()
+            self._unchecked = False  # micropip has chosen all before it unpacks the first
 
     def _may_retry(self, error: Exception, plan: Plan | None) -> bool:
         """Whether micropip is to run again; _UnfitError where versions are to be resolved anew."""

@@ -24,23 +24,13 @@ _PYTHON: Final = "<Python>"
 
 
 class Missing(Exception):
-    """Something has to be read before it can go on: a project's page, a wheel, or metadata.
+    """Something has to be read before it can go on: a project's page, a wheel, or metadata."""
 
-    ``then``: the candidates that come next if this one does not do.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        url: str = "",
-        candidate: Candidate | None = None,
-        then: Sequence[Candidate] = (),
-    ) -> None:
+    def __init__(self, name: str, url: str = "", candidate: Candidate | None = None) -> None:
         super().__init__(name)
         self.name = name
         self.url = url
         self.candidate = candidate
-        self.then = then
 
 
 class Known:

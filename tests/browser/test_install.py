@@ -28,6 +28,9 @@ async def clean(selenium: Engine) -> None:
     pyodide_mirror.reset()
     await SESSION.settled()
     await pyodide_mirror.clear_cache()
+    resolution = sys.modules.get("pyodide_mirror.resolving.resolution")
+    if resolution is not None:
+        resolution._LOADED.clear()  # what one mirror had, another may not have
     names = [name for name in installed() if name.startswith("zoo-")]
     if names:
         micropip.uninstall(names)

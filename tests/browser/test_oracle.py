@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from pytest_pyodide import run_in_pyodide
 
+from tests.browser.test_install import clean
 from tests.oracle.tools import Result, Tools, normalized
 from tests.oracle.worlds import World, worlds
 from tests.support.engines import Engine
@@ -21,6 +22,12 @@ WORLDS = 12
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tools]:
     with Tools(Path(tmp_path_factory.mktemp("uv"))) as tools:
         yield tools
+
+
+@pytest.fixture(autouse=True)
+def _clean(page: Engine) -> Iterator[None]:
+    yield
+    clean(page)
 
 
 @run_in_pyodide

@@ -57,6 +57,9 @@ async def clean() -> None:
     pyodide_mirror.reset()
     await SESSION.settled()
     await pyodide_mirror.clear_cache()
+    resolution = sys.modules.get("pyodide_mirror.resolving.resolution")
+    if resolution is not None:
+        resolution._LOADED.clear()  # noqa: SLF001  # what one mirror had, another may not have
     importlib.invalidate_caches()
     names = [one.name for one in distributions() if one.name.startswith("zoo-")]
     if names:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pyodide_mirror import DigestMismatch, Mirror, MirrorError, ResolutionError, resolving
+from pyodide_mirror.installing.choices import Conflicts
 from pyodide_mirror.jupyterlite.site_wheels import MADE, installed_wheel
 from pyodide_mirror.resolving import resolution
 from tests.support.conflict_worlds import CONFLICTS, CORES, TRANS, Conflict, needs, resolver_wheel
@@ -53,6 +54,16 @@ async def test_the_versions_are_those_that_fit(world: World, kind: str, promised
 async def test_by_each_micropip(each_world: World) -> None:
     assert not await outcome(each_world, CONFLICTS["one goes back"])
     assert each_world.installed == CONFLICTS["one goes back"].there
+
+
+async def test_what_fits_is_looked_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+    check = Conflicts.check
+    monkeypatch.setattr(Conflicts, "check", lambda self: looked.append(self) or check(self))
+    publish(world, needs("zroot", "ztrans", "zcore"), *TRANS, *CORES)
+    report = await world.install("zroot", mirrors=[A])
+    assert len(report.installed) == 3
+    assert len(looked) == 1
 
 
 # --- what is told ---------------------------------------------------------------------------------

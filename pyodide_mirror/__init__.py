@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from .api import cache_info as cache_info
     from .api import clear_cache as clear_cache
     from .api import configure as configure
+    from .api import freeze as freeze
     from .api import install as install
+    from .api import install_pylock as install_pylock
     from .api import probe as probe
     from .api import reset as reset
     from .api import status as status

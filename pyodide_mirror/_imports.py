@@ -40,6 +40,9 @@ _SELDOM_CALLED = {
     "micropip.freeze": ("freeze_lockfile",),
 }
 """Modules that are loaded when one of these functions is called, which others import by name."""
+ARCHIVE = "seldom_used.zip"
+"""The archive of modules that few installs need, in a wheel for pages."""
+_ARCHIVE = Path(__file__).with_name(ARCHIVE)
 
 
 @contextmanager
@@ -197,6 +200,11 @@ class CompiledFinder:
             spec.submodule_search_locations.append(str(path.parent))
         return spec
 
+    @staticmethod
+    def get_data(path: str) -> bytes:
+        """A file of a package (PEP 302)."""
+        return Path(path).read_bytes()
+
     def create_module(self, _spec: ModuleSpec) -> None:
         """Leave that to Python."""
 
@@ -211,6 +219,13 @@ def use_compiled(file: Path) -> None:
     sys.meta_path[:] = [f for f in sys.meta_path if not hasattr(f, "is_of_pyodide_mirror")]
     if file.is_file():
         sys.meta_path.insert(0, CompiledFinder(file))
+
+
+def use_archive(package: ModuleType) -> None:
+    """Let modules of a package be imported from the archive, too, if it is there."""
+    if _ARCHIVE.is_file():
+        folder = package.__name__.split(".")[1:]
+        package.__path__.append("/".join([str(_ARCHIVE), *folder]))
 
 
 use_compiled(Path(__file__).with_name("compiled.bin"))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 import sys
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ._imports import quick_imports
+from ._imports import quick_imports, use_archive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +23,10 @@ def hand_on(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]
     module that it imports; so a module is imported when the first of its names is used.
     """
     module = sys.modules[package]
-    homes = _imported(Path(str(module.__file__)).read_text("utf-8"))
+    use_archive(module)
+    # The package may be in an archive.
+    loader: Any = module.__spec__ and module.__spec__.loader
+    homes = _imported(loader.get_data(module.__file__).decode())
 
     def load(name: str) -> Any:
         if name not in homes:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         LockedPackage,
         default_constraints,
         hidden_from_lockfile,
+        locked_entry,
         locked_packages,
         locked_version,
         provided_elsewhere,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         UnpackedWheel,
         UnpackObserver,
         UnpackPatch,
+        can_put_back,
         correct_loaded,
         loaded_packages,
     )

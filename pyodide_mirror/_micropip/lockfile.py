@@ -40,11 +40,15 @@ class LockedPackage(NamedTuple):
     depends: tuple[str, ...]
 
 
+def locked_entry(project: str) -> Mapping[str, Any]:
+    """What Pyodide's lock file has of a package, by its normalized name; nothing if it has none."""
+    entry: Mapping[str, Any] = _lockfile_packages().get(project) or {}
+    return entry
+
+
 def locked_version(project: str) -> str:
     """The version in Pyodide's lock file of a project, by its normalized name, or ""."""
-    packages = _lockfile_packages()
-    entry = packages.get(project)
-    return "" if entry is None else str(entry["version"])
+    return str(locked_entry(project).get("version", ""))
 
 
 def locked_packages() -> dict[str, LockedPackage]:

@@ -162,6 +162,12 @@ class UnpackPatch:
         return check_version_satisfied
 
 
+def can_put_back() -> bool:
+    """Whether it can be seen what micropip removes, so that it can be put back (since 0.10)."""
+    manager = type(micropip.set_index_urls.__self__)  # type: ignore[attr-defined]
+    return hasattr(manager, "_uninstall_distributions")
+
+
 def _removing(own: Callable[..., Any]) -> Callable[..., Any]:
     def uninstall(manager: Any, distributions: Iterable[Any], *arguments: Any) -> None:
         found = list(distributions)

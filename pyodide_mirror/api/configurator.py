@@ -13,12 +13,13 @@ from pyodide_mirror._micropip import FetchPatch, IndexUrls
 from .configuration import PackageSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from pyodide_mirror._micropip import InstallHook, Prefer
     from pyodide_mirror.installing import MirrorOrder
-    from pyodide_mirror.reporting import Event, Report
+    from pyodide_mirror.model import Mirror
+    from pyodide_mirror.reporting import Event, Installed, Report
     from pyodide_mirror.runtime import PackageHook, PackageRequest
     from pyodide_mirror.storage import Cache
 
@@ -31,7 +32,8 @@ class Configurator:
     """Has micropip use the mirrors of a configuration, and puts back what was there before.
 
     ``in_force``: the configuration that micropip has now, if any. ``ledgers``: what the installs
-    that go on have put into site-packages.
+    that go on have put into site-packages. ``told``: what installs have told of what they have
+    added, by name; ``private``: the index URLs of private mirrors.
     """
 
     def __init__(self, hook: InstallHook, packages: PackageHook, cache: Cache) -> None:
@@ -43,6 +45,8 @@ class Configurator:
         self._fetch_patch = FetchPatch(self._index_urls)
         self._provisional = 0
         self.ledgers = installing.Ledgers()
+        self.told: dict[str, Installed] = {}
+        self.private: set[str] = set()
 
     def apply(self, configuration: Configuration) -> None:
         """Let micropip install, and Pyodide load packages, through this configuration."""
@@ -96,6 +100,11 @@ class Configurator:
         report = None if self.in_force is None else self.in_force.report
         known = self.packages.known()
         return replace(report, cdns=known) if report is not None and known else report
+
+    def note(self, added: Iterable[Installed], mirrors: Iterable[Mirror]) -> None:
+        """Note what an install has added, through these mirrors, for lock files."""
+        self.told.update((item.name, item) for item in added)
+        self.private.update(mirror.index_url for mirror in mirrors if mirror.private)
 
     def can_serve(self) -> bool:
         """Whether the requests of this micropip can be served."""

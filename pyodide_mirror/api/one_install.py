@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pyodide_mirror import installing, reporting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pyodide_mirror.installing import InstallRequest
     from pyodide_mirror.reporting import Installed, InstallReport, Report
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pyodide_mirror.storage import Cache
 
     from .configuration import DeferredConfiguration
+    from .configurator import Configurator
     from .mirror_search import MirrorSearch
 
 
@@ -37,8 +39,9 @@ async def run_install(
     plan = configurator.with_known_cdns(plan)
     found = await search.for_install(plan, request)
     failover = request.failover(found.deferred, cache)
+    settings, tell = plan.settings, request.events.add
     packages = configurator.package_request(
-        plan.settings.packages, plan.settings.timeout, request.events.add, cache=request.cache
+        settings.packages, settings.timeout, tell, cache=request.cache
     )
     installation = installing.Installation(
         failover,
@@ -50,19 +53,34 @@ async def run_install(
     )
     put_off = found.deferred.find is not None
     order = found.deferred.provisional
+    for_now = configurator.provisionally(order, plan.prefer) if put_off else nullcontext()
     try:
-        with (
-            configurator.serving(),
-            configurator.provisionally(order, plan.prefer) if put_off else nullcontext(),
-        ):
+        with configurator.serving(), for_now:
             installed = await installation.run()
     finally:
         await failover.save()
         await search.settled()
-    return reporting.InstallReport(
-        installed=tuple(_with_source(item, packages) for item in installed),
-        events=tuple(request.events.all),
-        report=_with_cdns(found.report, packages),
+    added = tuple(_with_source(item, packages) for item in installed)
+    configurator.note(added, settings.mirrors.mirrors)
+    events, report = tuple(request.events.all), _with_cdns(found.report, packages)
+    lock = functools.partial(_lock, configurator, request)
+    return reporting.InstallReport(installed=added, events=events, report=report, lock=lock)
+
+
+def _lock(
+    configurator: Configurator,
+    request: InstallRequest,
+    report: InstallReport,
+    exclude: Iterable[str],
+) -> str:
+    """A lock file of an install, and of what was there before that it requires."""
+    from pyodide_mirror import locking  # few installs are locked
+
+    added = {each.name: each for each in report.installed}
+    deps = bool(request.options.get("deps", True))
+    names = installing.reached(request.requirements, deps=deps) | added.keys()
+    return locking.lock_of(
+        added, configurator.told, configurator.private, names=names, exclude=exclude
     )
 
 

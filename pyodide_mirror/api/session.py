@@ -94,7 +94,7 @@ class Session:
 
         Raises TypeError or ValueError for bad arguments, before any request.
         """
-        settings = _settings(mirrors, cdns, canary, timeout, self._deferred)
+        settings = asked_for(mirrors, cdns, canary, timeout, self._deferred)
         check_callback("on_outcome", on_outcome)
         await self._search.settled()
         transport = await self._host.transport()
@@ -125,7 +125,7 @@ class Session:
         Raises :class:`NoUsableMirror`, which carries the report, and leaves micropip as it was.
         Raises TypeError or ValueError for bad arguments, before any request.
         """
-        plan = _plan(_settings(mirrors, cdns, canary, timeout, self._deferred), prefer, remember)
+        plan = _plan(asked_for(mirrors, cdns, canary, timeout, self._deferred), prefer, remember)
         check_callback("on_outcome", on_outcome)
         return (await self._search.race(plan, on_outcome)).report
 
@@ -146,7 +146,7 @@ class Session:
         ``on_configured``: is called with the report. The other arguments are those of
         :meth:`configure`, and so are the errors for bad ones.
         """
-        settings = _settings(mirrors, cdns, canary, timeout)
+        settings = asked_for(mirrors, cdns, canary, timeout)
         check_choice("prefer", prefer, ("lockfile", "index"))
         check_callback("on_configured", on_configured)
         self._deferred = DeferredConfiguration(settings, prefer, on_configured=on_configured)
@@ -195,7 +195,7 @@ class Session:
         if index_urls is not None and mirrors is not None:
             raise TypeError("mirrors and index_urls mean the same: give one of them")
         given = index_urls if mirrors is None else mirrors
-        plan = _plan(_settings(given, cdns, canary, timeout, self._deferred), prefer, remember)
+        plan = _plan(asked_for(given, cdns, canary, timeout, self._deferred), prefer, remember)
         check_choice("verify", verify, ("index", "quorum"))
         check_flag("cache", cache)
         check_callback("on_event", on_event)
@@ -276,7 +276,7 @@ class Session:
             return await run_install(self._search, self._host.cache, self._hook.call, plan, request)
 
 
-def _settings(
+def asked_for(
     mirrors: MirrorsArgument,
     cdns: CDNsArgument,
     canary: str,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from pyodide_mirror._lazy import hand_on
 
 if TYPE_CHECKING:
+    from .files import FileCollector, digests
     from .page import parse_page, read_page
     from .pep691 import to_document, to_json
     from .protocol import (

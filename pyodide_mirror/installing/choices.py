@@ -17,7 +17,7 @@ from .archive import cannot_unpack
 from .closure import Found, closure, root_want
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from pyodide_mirror.model import File
 
@@ -53,11 +53,14 @@ class Plan(NamedTuple):
     """Versions that were chosen for micropip: what it is to install, and nothing else.
 
     ``requirements``: pins, and URLs of wheels. ``files``: of the projects that are to come from an
-    index.
+    index. ``replaced``: what gives way to them, by normalized name. ``check`` raises
+    NoFileError for bytes that are not those of a file.
     """
 
     requirements: Sequence[str]
     files: Mapping[str, ServedFile]
+    replaced: Sequence[str] = ()
+    check: Callable[[bytes, File], None] | None = None
 
     def page(self, project: str) -> tuple[RankedMirror, ProjectPage] | None:
         """A page of the one file that was chosen, or None."""

@@ -249,9 +249,12 @@ class Failover:
 
     async def _first(self, served: ServedFile, sources: _Sources) -> Delivered:
         faults: list[tuple[Mirror, NoFileError]] = []
+        plan = self.choices.plan
         async for ranked, file in sources:
             try:
                 found = await self._fetch(ranked, file)
+                if plan is not None and plan.check is not None:
+                    plan.check(found.data, served.file)
                 fault = None  # what is not seen now is found when it is unpacked
                 if served.file.metadata is None:  # micropip reads it in the wheel
                     fault = archive_fault(file.filename, ranked.mirror.index_url, found.data)

@@ -14,6 +14,7 @@ from pyodide_mirror._micropip import (
     provided_elsewhere,
     says_it_conflicts,
     says_it_is_missing,
+    uninstall,
     without_distribution,
 )
 from pyodide_mirror.errors import IncompleteInstall
@@ -86,9 +87,7 @@ class Installation:
         token = CURRENT_INSTALL.set(self._failover)
         loading = PACKAGE_LOADER.set(self._packages)
         if self._deps:
-            self._failover.prefetcher = _prefetcher(
-                self._failover, self._requirements, self._known, self._is_claimed
-            )
+            self._failover.prefetcher = _prefetcher(self._failover, self._requirements, self._known)
         try:
             return await self._run_till_it_fits()
         except BaseException as error:
@@ -104,13 +103,15 @@ class Installation:
             self._failover.stop()
 
     async def _run_till_it_fits(self) -> tuple[Installed, ...]:
-        plan = None
+        plan = self._request.plan
         while True:
             try:
                 sources = self._failover.sources
                 with self._ledgers.open(sources, self._faults, self._check) as ledger:
                     return await self._run(ledger, plan)
             except _UnfitError as unfit:
+                if self._request.plan is not None:
+                    raise unfit.error from None
                 from .anew import plan_anew  # few installs need it
 
                 self._choices.end()
@@ -122,6 +123,8 @@ class Installation:
     async def _run(self, ledger: Ledger, plan: Plan | None) -> tuple[Installed, ...]:
         """Install, and say what was added."""
         try:
+            if plan is not None and plan.replaced:
+                uninstall(list(plan.replaced))
             await self._install(self._requirements, lambda _: False, ledger, plan)
             found = await self._complete(ledger)
             self._check_versions(_misfits(found, ledger), plan)
@@ -136,13 +139,10 @@ class Installation:
         self._ledgers.keep(ledger, self._requirements, deps=self._deps)
         return added
 
-    def _is_claimed(self, name: str) -> bool:
-        return self._pages.order.is_claimed(name)
-
     def _is_hidden(self, name: str) -> bool:
         """Whether a package of Pyodide's lock file must not be taken."""
         # A project that an index names as its own must not come from anywhere else.
-        return self._is_claimed(name) or name in self._lost()
+        return self._pages.order.is_claimed(name) or name in self._lost()
 
     async def _install(
         self,
@@ -154,7 +154,7 @@ class Installation:
         files = {} if plan is None else plan.files
 
         def hidden(name: str) -> bool:
-            return hide(name) or name in files or self._is_claimed(name)
+            return hide(name) or name in files or self._pages.order.is_claimed(name)
 
         options = self._options
         if plan is not None:
@@ -224,6 +224,8 @@ class Installation:
             found = closure(self._requirements, deps=self._deps)
             gaps = found.gaps(without_distribution())
             gaps = (*gaps, *self._not_loaded({gap.name for gap in gaps}))
+            if gaps and self._request.plan is not None:  # nothing else will do
+                raise self._incomplete({gap.name for gap in gaps})
             new = [gap for gap in gaps if gap.name not in tried]
             if not new:
                 return found
@@ -282,13 +284,13 @@ def _prefetcher(
     failover: Failover,
     requirements: list[str],
     known: Container[str],
-    is_claimed: Callable[[str], bool],
 ) -> Prefetcher:
     # micropip asks its lock file first while its index URLs are its default ones.
     elsewhere = provided_elsewhere(lockfile=has_default_index_urls())
 
     def is_there(name: str) -> bool:
-        return name in known or (not is_claimed(name) and elsewhere(name))
+        # Which mirrors there are may only be known later.
+        return name in known or (not failover.pages.order.is_claimed(name) and elsewhere(name))
 
     return Prefetcher(requirements, is_there, failover.page_ahead, failover.wheel_ahead)
 

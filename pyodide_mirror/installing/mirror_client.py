@@ -32,6 +32,8 @@ from pyodide_mirror.transport import (
     request_to,
 )
 
+from .mirror_order import NOWHERE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -200,6 +202,8 @@ class MirrorClient:
         cached = await self._cache.file(file.sha256) if file.sha256 else None
         if cached is not None:
             return FetchedFile(cached, "cache")
+        if file.url.startswith(NOWHERE):
+            raise NoFileError(f"{file.filename}: the lock file names no place where it can be read")
         progress = _FileProgress(self._tell, mirror, file)
         answer = await self._get(
             mirror, file.url, _MAX_FILE_BYTES, stall=True, digest=True, progress=progress

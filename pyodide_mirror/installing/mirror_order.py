@@ -8,8 +8,9 @@ if TYPE_CHECKING:
     from pyodide_mirror.model import Mirror, Reason
     from pyodide_mirror.transport import Transport
 
-_NO_MIRROR: Final = "https://no-mirror.invalid/simple"
-"""What micropip is told where there is no mirror to name (RFC 2606: no such host exists)."""
+NOWHERE: Final = "https://no-mirror.invalid/simple"
+"""What micropip is told where there is no mirror to name (RFC 2606: no such host exists); files
+of a lock file that names no place for them are below it."""
 
 
 class RankedMirror(NamedTuple):
@@ -32,7 +33,7 @@ class MirrorOrder(NamedTuple):
     @property
     def index_url(self) -> str:
         """The index URL that micropip knows: that of the first mirror."""
-        return self.ranked[0].mirror.index_url if self.ranked else _NO_MIRROR
+        return self.ranked[0].mirror.index_url if self.ranked else NOWHERE
 
     def plain_urls(self) -> list[str]:
         """Index URLs for a micropip whose requests we cannot serve.

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pyodide_mirror.reporting import EventLog
     from pyodide_mirror.storage import Cache
 
+    from .choices import Plan
     from .deferred import DeferredMirrors
     from .failover import Failover
 
@@ -20,7 +21,7 @@ class InstallRequest:
     """What was asked of one install.
 
     ``options``: micropip's. ``verify``, ``cache``: as ``install`` has them. ``downloads``: what its
-    probes have fetched.
+    probes have fetched. ``plan``: what a lock file has, and nothing else will do.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class InstallRequest:
         self.verify = verify
         self.cache = cache
         self.downloads = ProbeDownloads()
+        self.plan: Plan | None = None
 
     def failover(self, mirrors: DeferredMirrors, cache: Cache) -> Failover:
         """What this install reads: through these mirrors, and the cache before them."""

@@ -5,13 +5,13 @@ Text from the network is shown without control characters; ``html`` has the tabl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pyodide_mirror.model import Mirror, Outcome, Support, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from pyodide_mirror.model import CDNOutcome
 
@@ -75,7 +75,7 @@ class InstallReport:
     """What an install has done.
 
     ``installed``: what it added or changed. ``events``: what happened, in order. ``report``: the
-    mirrors.
+    mirrors. ``lock``: makes the lock file.
     """
 
     __module__ = "pyodide_mirror"
@@ -83,6 +83,20 @@ class InstallReport:
     installed: tuple[Installed, ...]
     events: tuple[Event, ...]
     report: Report
+    lock: Callable[[InstallReport, Iterable[str]], str] | None = field(
+        default=None, repr=False, compare=False
+    )
+
+    def to_pylock(self, *, exclude: Iterable[str] = ()) -> str:
+        """A lock file (PEP 751) of all that was asked for, and of all that this requires.
+
+        What was there before is in it as it is now. ``exclude``: names to leave out. Raises
+        :class:`MirrorError` with the names of those whose files are not known, and where tomli-w
+        is not to be had.
+        """
+        if self.lock is None:
+            raise ValueError("this report is of no install")
+        return self.lock(self, exclude)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""

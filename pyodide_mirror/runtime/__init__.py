@@ -7,6 +7,7 @@ from pyodide_mirror._lazy import hand_on
 if TYPE_CHECKING:
     from .check import LockedFile, probe_cdn
     from .hook import PackageHook, PackageRequest, PackageSource
+    from .lockfile import pyodide_version
     from .probe_all import NEWEST_PYODIDE, probe_cdns
     from .reader import PackageReader
     from .search import CDN_VARIABLE, default_cdns

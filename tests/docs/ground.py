@@ -32,6 +32,8 @@ PRIVATE = "acme-tool"
 """What only the company's index has in the documents."""
 PROJECTS = ("cowsay", "iniconfig", "nox", "numpy", "textual")
 """What else they install. A wheel of each is made; its own code does not matter."""
+WRITER = "tomli-w"
+"""What our package needs, and is itself: it writes the documents' lock files."""
 _FIRST_LINE = re.compile(r"# (?P<name>\w+\.py)\n")
 _VOID = frozenset(("br", "hr", "img", "input", "link", "meta"))
 
@@ -72,8 +74,10 @@ def ground(folder: Path) -> Iterator[Ground]:
     answers.mkdir()
     for wheels, names in ((public, {*PROJECTS, *_dependencies()}), (private, {PRIVATE})):
         wheels.mkdir()
-        for name in names:
+        for name in names - {WRITER}:
             _put(name, wheels)
+    [writer] = provision.real_wheels([WRITER]).glob("*.whl")
+    (public / writer.name).write_bytes(writer.read_bytes())
     with ExitStack() as stack:
         mirror, corp = (stack.enter_context(serving(each)).url for each in (public, private))
         cdn = stack.enter_context(CDNZoo()).start("good")

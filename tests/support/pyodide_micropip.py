@@ -17,8 +17,10 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import packaging.pylock  # nor this
 import packaging.requirements  # noqa: F401  # which is not to be found later, see below
-import resolvelib  # noqa: F401  # nor this
+import resolvelib  # noqa: F401
+import tomli_w  # noqa: F401
 
 from pyodide_mirror._micropip import fetch, hook, index_urls, lockfile, unpack
 from pyodide_mirror.transport import Request, Response, TransportError

@@ -1,0 +1,11 @@
+"""Lock files (PEP 751): written of what is installed, and installed from."""
+
+from typing import TYPE_CHECKING
+
+from pyodide_mirror._lazy import hand_on
+
+if TYPE_CHECKING:
+    from .reading import LockedRequest, choose, read_lock
+    from .writing import lock_of
+
+__getattr__, __dir__, __all__ = hand_on(__name__)

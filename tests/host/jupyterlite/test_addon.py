@@ -374,6 +374,7 @@ def editable(folder: Path) -> Path:
     return folder / "bin" / "python"
 
 
+@pytest.mark.nightly
 def test_jupyterlite_0_7_builds_the_same(plain: Path, tmp_path: Path) -> None:
     folder = write_site(tmp_path, addon={"mirrors": [MIRROR, OTHER]})
     output = build(folder, release=sites.OLDER)

@@ -8,7 +8,7 @@
 // `wheel`, the file that is unpacked; `tools`, a folder that Python sees as /tools; `env`, Python's environment;
 // `program`, the file with a coroutine function `main`, which gets `task` as JSON, and a function for events.
 import { readFile } from "node:fs/promises";
-import { registerHooks } from "node:module";
+import module from "node:module";
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 
@@ -19,14 +19,21 @@ for (const level of ["log", "info", "debug", "warn"]) {
 	console[level] = console.error;
 }
 
-// Pyodide imports it for sockets, which nobody opens here; npm's digests are not ours, so it is left out.
-registerHooks({
-	resolve: (name, context, next) =>
-		name === "ws" ? { url: "data:text/javascript,export default {}", shortCircuit: true } : next(name, context),
-});
-
 function send(event) {
 	return new Promise((resolve) => process.stdout.write(`${JSON.stringify(event)}\n`, resolve));
+}
+
+// Pyodide imports it for sockets, which nobody opens here. Its code is under no digest that is known here.
+function leaveOut(name) {
+	if (module.registerHooks === undefined) {
+		throw new Error(`Node ${process.version} is too old: it has to be 22.15 or newer`);
+	}
+	module.registerHooks({
+		resolve: (asked, context, next) =>
+			asked === name
+				? { url: "data:text/javascript,export default {}", shortCircuit: true }
+				: next(asked, context),
+	});
 }
 
 function readFolders(folders) {
@@ -48,6 +55,7 @@ function readFolders(folders) {
 }
 
 async function run(job) {
+	leaveOut("ws");
 	readFolders(job.folders);
 	const { loadPyodide } = await import(pathToFileURL(`${job.core}/pyodide.mjs`));
 	const pyodide = await loadPyodide({

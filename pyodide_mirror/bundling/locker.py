@@ -65,29 +65,10 @@ async def lock_requirements(  # noqa: PLR0913  # each is a setting of its own
     """
     for each in (*requirements, *constraints):
         check_requirement(each)
-    cache = cache or default_cache()
-    core = await npm_pyodide(pyodide, cache, cdns, timeout)
-    packages = cache / f"{pyodide}-packages"
-    packages.mkdir(parents=True, exist_ok=True)
-    lock_file = pyodide_lock or core / LOCK
-    await _load_first(lock_file, packages, cdns or default_cdns()[0], pyodide, timeout)
-    task = {
-        "requirements": list(requirements),
-        "mirrors": [_mirror(each) for each in mirrors],
-        "cdns": [_cdn(number, each) for number, each in enumerate(cdns)],
-        # Digests that somebody has written down are those of an index.
-        "prefer": "index" if hashes else "lockfile",
-        "pre": pre,
-        "timeout": timeout,
-        **({"constraints": list(constraints)} if constraints else {}),
-    }
+    here = await _pyodide(pyodide, cache or default_cache(), cdns, pyodide_lock, timeout)
+    task = _task(requirements, constraints, mirrors, cdns, by_hash=bool(hashes))
     with tempfile.TemporaryDirectory(prefix="pyodide-mirror-") as scratch:
-        job = {
-            **_prepared(Path(scratch)),
-            **_places(core, packages, lock_file, cdns),
-            "load": _LOADED,
-            "task": task,
-        }
+        job = {**here, **_prepared(Path(scratch)), "task": {**task, "pre": pre, "timeout": timeout}}
         text = _lock_in(await run_driver(job, _Teller(tell)))
     _check_hashes(text, hashes or {})
     return text
@@ -104,29 +85,47 @@ class _Teller:
             self._tell(printable(text))
 
 
-async def _load_first(
-    lock_file: Path, packages: Path, places: Sequence[Source], version: str, timeout: float
-) -> None:
-    """Get what Pyodide loads before there is a package of ours that does that."""
-    files = locked_files(lock_file, _LOADED)
-    missing = [each for each in files if not each.is_in(packages)]
+async def _pyodide(
+    version: str, cache: Path, cdns: Sequence[Source], lock_file: Path | None, timeout: float
+) -> dict[str, Any]:
+    """Pyodide, as a job has it, with what it loads before there is a package of ours to do that."""
+    core = await npm_pyodide(version, cache, cdns, timeout)
+    packages = cache / f"{version}-packages"
+    packages.mkdir(parents=True, exist_ok=True)
+    lock_file = lock_file or core / LOCK
+    missing = [each for each in locked_files(lock_file, _LOADED) if not each.is_in(packages)]
     try:
-        contents = await fetch_files(missing, places, version, timeout)
+        contents = await fetch_files(missing, cdns or default_cdns()[0], version, timeout)
     except LoaderError as error:
         raise BundlingError(str(error)) from None
     for name, content in contents.items():
         write_whole(packages / name, content)
-
-
-def _places(
-    core: Path, packages: Path, lock_file: Path, cdns: Sequence[Source]
-) -> dict[str, str | list[str]]:
     folders = [each.path if isinstance(each, LocalFolder) else core for each in cdns]
     return {
         "core": str(core.resolve()),
         "packages": str(packages.resolve()),
         "lockFile": str(lock_file.resolve()),
         "folders": [str(each.resolve()) for each in folders],
+        "load": _LOADED,
+    }
+
+
+def _task(
+    requirements: Sequence[str],
+    constraints: Sequence[str],
+    mirrors: Sequence[Mirror],
+    cdns: Sequence[Source],
+    *,
+    by_hash: bool,
+) -> dict[str, Any]:
+    """The arguments of the install in Pyodide, as JSON types."""
+    return {
+        "requirements": list(requirements),
+        "mirrors": [_mirror(each) for each in mirrors],
+        "cdns": [_cdn(number, each) for number, each in enumerate(cdns)],
+        # Digests that somebody has written down are those of an index.
+        "prefer": "index" if by_hash else "lockfile",
+        **({"constraints": list(constraints)} if constraints else {}),
     }
 
 

@@ -75,13 +75,7 @@ def add_wanted(command: argparse.ArgumentParser) -> None:
 
 def add_places(command: argparse.ArgumentParser) -> None:
     """Add which Pyodide is meant, and where all comes from."""
-    command.add_argument(
-        "--pyodide",
-        type=argument(_known_version),
-        default=NEWEST_PYODIDE,
-        metavar="VERSION",
-        help="the version of Pyodide (default: %(default)s)",
-    )
+    _add_pyodide(command)
     command.add_argument(
         "--mirror",
         action="append",
@@ -101,6 +95,24 @@ def add_places(command: argparse.ArgumentParser) -> None:
         f" {CDN_VARIABLE}, else the known ones)",
     )
     command.add_argument(
+        "--timeout",
+        type=argument(seconds),
+        default=10.0,
+        metavar="SECONDS",
+        help="until the first byte of an answer, and from each byte to the next"
+        " (default: %(default)g)",
+    )
+
+
+def _add_pyodide(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--pyodide",
+        type=argument(_known_version),
+        default=NEWEST_PYODIDE,
+        metavar="VERSION",
+        help="the version of Pyodide (default: %(default)s)",
+    )
+    command.add_argument(
         "--pyodide-lock",
         type=Path,
         metavar="FILE",
@@ -108,14 +120,6 @@ def add_places(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--cache", type=Path, metavar="FOLDER", help="folder in which Pyodide is kept"
-    )
-    command.add_argument(
-        "--timeout",
-        type=argument(seconds),
-        default=10.0,
-        metavar="SECONDS",
-        help="until the first byte of an answer, and from each byte to the next"
-        " (default: %(default)g)",
     )
 
 

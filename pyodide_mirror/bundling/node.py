@@ -127,7 +127,7 @@ def _is_whole(folder: Path, file: CoreFile) -> bool:
 async def _by_npm(version: str, files: Mapping[str, CoreFile], fault: str) -> dict[str, bytes]:
     with tempfile.TemporaryDirectory(prefix="pyodide-mirror-") as scratch:
         options = ["--ignore-scripts", "--loglevel=error", "--no-update-notifier"]
-        limits = ["--fetch-timeout=60000", "--fetch-retries=1"]
+        limits = ["--fetch-timeout=60000", "--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
         command = [*find_node().npm, "pack", f"pyodide@{version}", *options, *limits]
         await _run(command, Path(scratch), f"{fault}Pyodide {version} cannot be read")
         archive = Path(scratch, f"pyodide-{version}.tgz")

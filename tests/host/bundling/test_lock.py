@@ -12,45 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uv
 
 from pyodide_mirror import cli
 from pyodide_mirror.bundling import locker
 from pyodide_mirror.bundling.errors import BundlingError
-from tests.support.lock_place import VERSION, places
-from tests.support.own_server import clean_environment
+from tests.support.lock_place import INDEX, LOCKED, PURE, VERSION, WASM, places
 from tests.support.processes import OWN_GROUP
+from tests.support.pylock_makers import pip, run_uv
 from tests.support.small_index import SmallIndex
 from tests.support.wheels import make_wheel
-from tests.zoo.cdns import ARRAYS, FRAMES
 from tests.zoo.server import Request, Response, Server
-
-WASM = make_wheel("zoo-wasm", "3.0", tag="cp314-cp314-pyemscripten_2026_0_wasm32")
-INDEX = (
-    make_wheel(
-        "zoo-app",
-        "1.0",
-        requires=[
-            *("zoo-frames", "zoo-wasm", "zoo-both", "zoo-old"),
-            "zoo-here; sys_platform == 'emscripten'",
-            "zoo-never; sys_platform != 'emscripten'",
-        ],
-    ),
-    *(make_wheel(f"zoo-{name}", "1.0") for name in ("here", "never")),
-    # micropip takes the newest zoo-both, and with that nothing fits.
-    make_wheel("zoo-both", "2.0", requires=["zoo-shared>=2"]),
-    make_wheel("zoo-both", "1.0", requires=["zoo-shared"]),
-    make_wheel("zoo-old", "1.0", requires=["zoo-shared<2"]),
-    make_wheel("zoo-shared", "1.0"),
-    make_wheel("zoo-shared", "2.0"),
-    make_wheel("zoo-capped", "1.0"),
-    make_wheel("zoo-capped", "2.0"),
-)
-PURE = {
-    **{f"zoo-{name}": "1.0" for name in ("app", "both", "capped", "here", "old")},
-    "zoo-shared": "1.0",
-}
-LOCKED = {"zoo-arrays": ARRAYS, "zoo-frames": FRAMES, "zoo-wasm": WASM}
 
 
 @pytest.fixture
@@ -119,27 +90,12 @@ def check_others_take_the_pure_part(text: str, folder: Path) -> None:
     kept = [each for each in packages if "/full/zoo_frames" not in each]
     kept = [each for each in kept if "/full/zoo_arrays" not in each]
     (folder / "pylock.toml").write_text("[[packages]]\n".join([head, *kept]))
-    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
     # pip would look for what is left out in an index.
-    run(*pip, "install", "--no-deps", "-r", "pylock.toml", "--target", "by-pip", folder=folder)
-    options = ("--cache-dir", "uv-cache", "-p", sys.executable, "--target", "by-uv")
-    run(uv.find_uv_bin(), "pip", "sync", "pylock.toml", *options, folder=folder)
+    pip("install", "--no-deps", "-r", "pylock.toml", "--target", "by-pip", folder=folder)
+    run_uv("pip", "sync", "pylock.toml", "-p", sys.executable, "--target", "by-uv", folder=folder)
     names = {f"{name.replace('-', '_')}-{version}.dist-info" for name, version in PURE.items()}
     for target in ("by-pip", "by-uv"):
         assert {path.name for path in (folder / target).glob("*.dist-info")} == names
-
-
-def run(*command: str, folder: Path) -> None:
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
 
 
 def test_what_cannot_be_locked_leaves_the_file(

@@ -127,21 +127,22 @@ def test_what_one_browser_has_installed_another_one_installs(
         assert made["traces"] == []
         frozen = {each["name"]: each for each in tomllib.loads(made["frozen"])["packages"]}
         assert {name: frozen[name] for name in NAMES} == packages
-        index.paths.clear()
 
         lock = ("application/toml", made["text"].encode())
         place = f"http://{LOOPBACK}:{serve({'/pylock.toml': lock}).port}/pylock.toml"
-        another = stack.enter_context(CDNZoo())
-        names = {"SOURCE": place, "MIRROR": other.url, "CDN": another.url("good")}
-        found = inside(start_engine("firefox"), READ, other.url, **names)
-        assert found["error"] == ""
-        assert found["digests"] == made["digests"]
-        assert len(made["digests"]) == len(NAMES) + 1
-        assert sorted(index.paths) == sorted(f"/files/{each.filename}" for each in (ROOT, DEP))
-        assert other.paths == []
-        assert {wheel.filename for wheel in (ARRAYS, FRAMES, LIBRARY)} <= {
-            *another.start("good").asked
-        }
+        for reader in ("firefox", "webkit"):
+            index.paths.clear()
+            another = stack.enter_context(CDNZoo())
+            names = {"SOURCE": place, "MIRROR": other.url, "CDN": another.url("good")}
+            found = inside(start_engine(reader), READ, other.url, **names)
+            assert found["error"] == ""
+            assert found["digests"] == made["digests"]
+            assert len(made["digests"]) == len(NAMES) + 1
+            assert sorted(index.paths) == sorted(f"/files/{each.filename}" for each in (ROOT, DEP))
+            assert other.paths == []
+            assert {wheel.filename for wheel in (ARRAYS, FRAMES, LIBRARY)} <= {
+                *another.start("good").asked
+            }
 
         # One bit is another one.
         broken = DEP.data[:-1] + bytes([DEP.data[-1] ^ 1])

@@ -44,10 +44,10 @@ _HOST_ONLY: Final = frozenset(
     {
         *(
             "__main__.py",
-            "bundling",
             "own_wheels.py",
             "page_source.py",
             "rebuilt.py",
+            "bundling",
             "cli",
             "compiled",
             "edge",

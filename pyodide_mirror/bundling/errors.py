@@ -1,5 +1,5 @@
-"""The error of this room."""
+"""What is raised where a lock file cannot be made."""
 
 
-class BundlingError(Exception):
-    """What was asked for cannot be made; the text says why, and what to do."""
+class LockError(Exception):
+    """A lock file cannot be made, or Pyodide under Node; the text says why, and what to do."""

@@ -19,10 +19,10 @@ from pyodide_mirror.own_wheels import NOT_INSTALLED, page_wheel
 from pyodide_mirror.rebuilt import rebuilt_wheel
 from pyodide_mirror.runtime import CDN_VARIABLE, NEWEST_PYODIDE, default_cdns
 
-from .errors import BundlingError
+from .errors import LockError
 from .node import default_cache, npm_pyodide, run_driver, write_whole
 from .pyodide_lock import locked_files
-from .wanted import check_requirement
+from .requirement_files import check_requirement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -60,7 +60,7 @@ async def lock_requirements(  # noqa: PLR0913  # each is a setting of its own
     before a release will do. ``timeout``: seconds until the first byte of an answer, and from each
     byte to the next. ``pyodide_lock``: a lock file of Pyodide's kind in place of the release's.
 
-    Raises ValueError for what is no requirement and for an unknown version, BundlingError with what
+    Raises ValueError for what is no requirement and for an unknown version, LockError with what
     is in the way, OSError where the cache cannot be written.
     """
     for each in (*requirements, *constraints):
@@ -97,7 +97,7 @@ async def _pyodide(
     try:
         contents = await fetch_files(missing, cdns or default_cdns()[0], version, timeout)
     except LoaderError as error:
-        raise BundlingError(str(error)) from None
+        raise LockError(str(error)) from None
     for name, content in contents.items():
         write_whole(packages / name, content)
     folders = [each.path if isinstance(each, LocalFolder) else core for each in cdns]
@@ -146,7 +146,7 @@ def _prepared(scratch: Path) -> dict[str, Any]:
     tools = scratch / "tools"
     spec = find_spec("tomli_w")
     if spec is None or spec.origin is None:
-        raise BundlingError("tomli-w is not installed: pip install tomli-w")
+        raise LockError("tomli-w is not installed: pip install tomli-w")
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(Path(spec.origin).parent, tools / "tomli_w", ignore=ignored)
     try:
@@ -154,9 +154,9 @@ def _prepared(scratch: Path) -> dict[str, Any]:
         (scratch / name).write_bytes(content)
         (tools / "resolver.whl").write_bytes(rebuilt_wheel("resolvelib")[1])
     except PackageNotFoundError:
-        raise BundlingError(NOT_INSTALLED) from None
+        raise LockError(NOT_INSTALLED) from None
     except ValueError as error:
-        raise BundlingError(f"resolvelib: {error}") from None
+        raise LockError(f"resolvelib: {error}") from None
     names = (ENVIRONMENT_VARIABLE, CDN_VARIABLE)
     return {
         "wheel": str(scratch / name),
@@ -167,11 +167,11 @@ def _prepared(scratch: Path) -> dict[str, Any]:
 
 
 def _lock_in(answer: str) -> str:
-    """The lock file in an answer of the program; raises BundlingError with its error."""
+    """The lock file in an answer of the program; raises LockError with its error."""
     found = json.loads(answer)
     if "lock" in found:
         return str(found["lock"])
-    raise BundlingError("\n".join(map(printable, str(found["error"]).splitlines())))
+    raise LockError("\n".join(map(printable, str(found["error"]).splitlines())))
 
 
 def _check_hashes(text: str, hashes: Mapping[str, Collection[str]]) -> None:
@@ -187,6 +187,4 @@ def _check_hashes(text: str, hashes: Mapping[str, Collection[str]]) -> None:
         elif digest not in hashes[package["name"]]:
             faults.append(f"{wheel['name']} has {digest}, which is none of its own")
     if faults:
-        raise BundlingError(
-            f"where one has a --hash, all must have the right one: {'; '.join(faults)}"
-        )
+        raise LockError(f"where one has a --hash, all must have the right one: {'; '.join(faults)}")

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyodide_mirror.bundling import (
-    BundlingError,
+    LockError,
     lock_requirements,
-    read_wanted,
+    read_requirements,
     write_whole,
 )
 from pyodide_mirror.loader import core_files, source
@@ -22,7 +22,7 @@ from .options import argument, seconds
 if TYPE_CHECKING:
     import argparse
 
-    from pyodide_mirror.bundling import Wanted
+    from pyodide_mirror.bundling import Requested
 
 
 def add_parser(commands: Any) -> None:
@@ -39,7 +39,7 @@ def add_parser(commands: Any) -> None:
         " kept. Exit code: 0 when the lock file was written, 1 when it could not be, 2 for bad"
         " usage.",
     )
-    add_wanted(lock)
+    add_requirements(lock)
     lock.add_argument(
         "-o",
         "--output",
@@ -52,8 +52,8 @@ def add_parser(commands: Any) -> None:
     lock.set_defaults(run=_lock, error=lock.error)
 
 
-def add_wanted(command: argparse.ArgumentParser) -> None:
-    """Add what says which packages are wanted; :func:`wanted_of` reads it."""
+def add_requirements(command: argparse.ArgumentParser) -> None:
+    """Add what says which packages are wanted; :func:`requested_of` reads it."""
     command.add_argument("requirements", nargs="*", metavar="REQUIREMENT", help="as in textual>=1")
     command.add_argument(
         "-r",
@@ -123,10 +123,10 @@ def _add_pyodide(command: argparse.ArgumentParser) -> None:
     )
 
 
-def wanted_of(given: argparse.Namespace) -> Wanted:
+def requested_of(given: argparse.Namespace) -> Requested:
     """The packages that are wanted; bad usage ends the program."""
     try:
-        wanted = read_wanted(given.requirements, given.requirement, given.constraint)
+        wanted = read_requirements(given.requirements, given.requirement, given.constraint)
         if wanted.mirrors and given.mirror:
             raise ValueError("argument --mirror: a file of requirements names an --index-url")
     except ValueError as error:
@@ -153,7 +153,7 @@ def _pylock_name(text: str) -> Path:
 
 
 def _lock(given: argparse.Namespace) -> int:
-    wanted = wanted_of(given)
+    wanted = requested_of(given)
     work = lock_requirements(
         wanted.requirements,
         constraints=wanted.constraints,
@@ -171,7 +171,7 @@ def _lock(given: argparse.Namespace) -> int:
         text = asyncio.run(work)
         if given.output:
             write_whole(given.output, text.encode())
-    except (BundlingError, OSError, ValueError) as error:
+    except (LockError, OSError, ValueError) as error:
         print(f"pyodide-mirror lock: {error}", file=sys.stderr)
         return 2 if isinstance(error, ValueError) else 1
     if given.output:

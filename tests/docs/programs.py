@@ -4,8 +4,8 @@
 
 `stand_ins` writes one for each into a folder that comes first in PATH. They are the real programs,
 with four differences: a server gets a free port and is ended as soon as it serves; nox only has to
-know the sessions; JupyterLite's sites lack the code of its apps; a lock file is made with Pyodide as
-the tests have it.
+know the sessions; JupyterLite's sites lack the code of its apps; lock files are made with the
+Pyodide of the tests.
 """
 
 import ast

@@ -15,7 +15,7 @@ import pytest
 
 from pyodide_mirror import cli
 from pyodide_mirror.bundling import locker
-from pyodide_mirror.bundling.errors import BundlingError
+from pyodide_mirror.bundling.errors import LockError
 from tests.support.lock_place import INDEX, LOCKED, PURE, VERSION, WASM, places
 from tests.support.processes import OWN_GROUP
 from tests.support.pylock_makers import pip, run_uv
@@ -133,7 +133,7 @@ wheels = [{{name = "demo-1.0-py3-none-any.whl", hashes = {{sha256 = "{digest}"}}
     locker._check_hashes(text, {})
     locker._check_hashes(text, {"demo": [f"sha512:{'0' * 128}", f"sha256:{digest}"]})
     for hashes in ({"demo": [f"sha512:{'0' * 128}"]}, {"another": [f"sha256:{digest}"]}):
-        with pytest.raises(BundlingError, match="--hash"):
+        with pytest.raises(LockError, match="--hash"):
             locker._check_hashes(text, hashes)
 
 

@@ -65,7 +65,8 @@ async def lock_requirements(  # noqa: PLR0913  # each is a setting of its own
     """
     for each in (*requirements, *constraints):
         check_requirement(each)
-    here = await _pyodide(pyodide, cache or default_cache(), cdns, pyodide_lock, timeout)
+    core = await npm_pyodide(pyodide, cache or default_cache(), cdns, timeout, tell)
+    here = await _pyodide(pyodide, core, cdns, pyodide_lock, timeout)
     task = _task(requirements, constraints, mirrors, cdns, by_hash=bool(hashes))
     with tempfile.TemporaryDirectory(prefix="pyodide-mirror-") as scratch:
         job = {**here, **_prepared(Path(scratch)), "task": {**task, "pre": pre, "timeout": timeout}}
@@ -86,11 +87,13 @@ class _Teller:
 
 
 async def _pyodide(
-    version: str, cache: Path, cdns: Sequence[Source], lock_file: Path | None, timeout: float
+    version: str, core: Path, cdns: Sequence[Source], lock_file: Path | None, timeout: float
 ) -> dict[str, Any]:
-    """Pyodide, as a job has it, with what it loads before there is a package of ours to do that."""
-    core = await npm_pyodide(version, cache, cdns, timeout)
-    packages = cache / f"{version}-packages"
+    """Pyodide, as a job has it, with what it loads before there is a package of ours to do that.
+
+    ``core``: the folder that its core files are in.
+    """
+    packages = core.with_name(f"{version}-packages")
     packages.mkdir(parents=True, exist_ok=True)
     lock_file = lock_file or core / LOCK
     missing = [each for each in locked_files(lock_file, _LOADED) if not each.is_in(packages)]
@@ -100,13 +103,18 @@ async def _pyodide(
         raise LockError(str(error)) from None
     for name, content in contents.items():
         write_whole(packages / name, content)
+    return {**_paths(core, packages, lock_file, cdns), "load": _LOADED}
+
+
+def _paths(
+    core: Path, packages: Path, lock_file: Path, cdns: Sequence[Source]
+) -> dict[str, str | list[str]]:
     folders = [each.path if isinstance(each, LocalFolder) else core for each in cdns]
     return {
         "core": str(core.resolve()),
         "packages": str(packages.resolve()),
         "lockFile": str(lock_file.resolve()),
         "folders": [str(each.resolve()) for each in folders],
-        "load": _LOADED,
     }
 
 

@@ -70,18 +70,23 @@ def default_cache() -> Path:
 
 
 async def npm_pyodide(
-    version: str, cache: Path | None = None, sources: Sequence[Source] = (), timeout: float = 10.0
+    version: str,
+    cache: Path | None = None,
+    sources: Sequence[Source] = (),
+    timeout: float = 10.0,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Path:
     """A folder with the core files of Pyodide, each of which has its digest in our table.
 
     They come from the ``cache``, else from the first of the ``sources`` that has them, else from
-    npm. ``timeout``: seconds until the first byte, and then from each byte to the next. Raises
-    ValueError for a version that is not in the table, LockError where none can be read, OSError
-    where the cache cannot be written.
+    npm. ``timeout``: seconds until the first byte, and then from each byte to the next. ``tell`` is
+    called with a sentence before something is fetched. Raises ValueError for a version that is not
+    in the table, LockError where none can be read, OSError where the cache cannot be written.
     """
     files = core_files(version)
     folder = (cache or default_cache()) / version
     if not all(_is_whole(folder, file) for file in files.values()):
+        tell(f"Pyodide {version} is fetched once")
         contents, fault = None, ""
         if sources:
             try:

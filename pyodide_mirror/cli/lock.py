@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyodide_mirror.api import ENVIRONMENT_VARIABLE
 from pyodide_mirror.bundling import (
     LockError,
     lock_requirements,
@@ -82,7 +83,8 @@ def add_places(command: argparse.ArgumentParser) -> None:
         type=argument(Mirror),
         default=[],
         metavar="URL",
-        help="index URL to install through; may be given several times (default: the known ones)",
+        help="index URL to install through; may be given several times (default: those of"
+        f" {ENVIRONMENT_VARIABLE}, else the known ones)",
     )
     command.add_argument(
         "--cdn",

@@ -37,6 +37,7 @@ def add_parser(commands: Any) -> None:
     )
     _add_address_options(serve)
     _add_client_options(serve)
+    _add_login_options(serve)
     serve.set_defaults(run=_serve, error=serve.error)
 
 
@@ -69,6 +70,20 @@ def _add_client_options(serve: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="a host name of this server, or * for any, may be repeated (default: IP addresses,"
         " loopback names, and those of --host and --public-url)",
+    )
+
+
+def _add_login_options(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument(
+        "--auth",
+        metavar="FILE",
+        help="htpasswd file (`htpasswd -B`): only its users, and tokens that may, can read",
+    )
+    serve.add_argument(
+        "--token-file",
+        metavar="FILE",
+        help="file of tokens, with lines like `read TOKEN` or `read,upload TOKEN`; if one may read,"
+        " reading needs a login",
     )
 
 

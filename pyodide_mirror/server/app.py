@@ -25,6 +25,7 @@ from pyodide_mirror.model import is_project_name, normalize
 from . import files, landing
 from .content_negotiation import MediaType, is_unchanged, requested
 from .cors import error_response
+from .login import HAS_LOGIN
 from .own_wheel import PROJECT, OwnWheel
 from .packed import Packer, can_be_packed
 from .pages import Rendered, Rendering, project_list
@@ -201,7 +202,12 @@ class App:
         return HTMLResponse(body, headers=headers)
 
     async def health(self, request: Request) -> Response:
-        """That the server works, and what was last wrong with each upstream."""
+        """That the server works, and what was last wrong with each upstream.
+
+        Who needs a login, and has none, learns the first only.
+        """
+        if not request.scope.get(HAS_LOGIN, True):
+            return JSONResponse({"status": "ok"}, headers=_UNCACHED)
         upstreams = [
             {"index_url": each.name, "problem": each.problem} for each in self.repository.upstreams
         ]

@@ -15,13 +15,18 @@ from .disk import Disk
 from .download import Downloads
 from .folder import Folder
 from .hosts import AllowedHosts
+from .login import LoginMiddleware, Logins
 from .own_wheel import OwnWheel, resolver_wheel
+from .public import PublicParts
 from .release_folder import ReleaseFolder
 from .releases import Releases
 from .repository import Repository
 from .settings import DEFAULT_CACHE_SIZE, DEFAULT_TIMEOUT, Settings, make
+from .tokens import read_tokens
 from .upstream import Upstream
 from .upstream_client import UpstreamClient
+from .users import Users, read_users
+from .watched import WatchedFile
 
 if TYPE_CHECKING:
     import os
@@ -44,6 +49,8 @@ def create_app(
     timeout: float = DEFAULT_TIMEOUT,
     cdns: Iterable[str] | None = None,
     pyodide: Iterable[str | os.PathLike[str]] = (),
+    auth: str | os.PathLike[str] | None = None,
+    token_file: str | os.PathLike[str] | None = None,
 ) -> ASGIApp:
     """Make the ASGI application that serves a package index at ``/simple/``.
 
@@ -61,25 +68,15 @@ def create_app(
     which an upstream must answer. ``cdns``: base URLs of CDNs, in which ``{version}`` stands for
     Pyodide's version, that are asked for its files; None takes the known ones, or none where
     ``upstreams`` is empty. ``pyodide``: folders with unpacked releases of Pyodide, whose files are
-    served before those of CDNs.
+    served before those of CDNs. ``auth``: a htpasswd file with bcrypt hashes; its users may read,
+    and nobody else but who has a token. ``token_file``: a file with lines such as ``read TOKEN``,
+    ``upload TOKEN`` or ``read,upload TOKEN``; as soon as one may read, reading needs a login. Both
+    files are read again when they have changed.
 
     Raises TypeError or ValueError, which say what is wrong with an argument, and OSError when the
     cache cannot be written.
     """
-    return build_app(
-        make(
-            folder,
-            upstreams=upstreams,
-            cache=cache,
-            cache_size=cache_size,
-            allow_origins=allow_origins,
-            allow_hosts=allow_hosts,
-            public_url=public_url,
-            timeout=timeout,
-            cdns=cdns,
-            pyodide=pyodide,
-        )
-    )
+    return build_app(make(**locals()))  # what it takes has the same names
 
 
 def build_app(settings: Settings) -> ASGIApp:
@@ -103,4 +100,23 @@ def build_app(settings: Settings) -> ASGIApp:
     if settings.cache is None:
         # Not at the shutdown event, which WSGI bridges do not have.
         weakref.finalize(app, shutil.rmtree, cache, ignore_errors=True)
-    return CORSMiddleware(app, settings.allow_origins, AllowedHosts(settings.allow_hosts))
+    hosts = AllowedHosts(settings.allow_hosts)
+    logins = make_logins(settings)
+    if logins is None:
+        return CORSMiddleware(app, settings.allow_origins, hosts)
+    is_public = PublicParts(repository, own_wheel, releases)
+    guarded = LoginMiddleware(app, logins, is_public)
+    return CORSMiddleware(guarded, settings.allow_origins, hosts, has_logins=True)
+
+
+def make_logins(settings: Settings) -> Logins | None:
+    """The users and tokens of the settings' files; None without such files.
+
+    Raises ValueError when a file cannot be used.
+    """
+    users = tokens = None
+    if settings.auth is not None:
+        users = Users(WatchedFile(settings.auth, "the file of users", read_users))
+    if settings.token_file is not None:
+        tokens = WatchedFile(settings.token_file, "the file of tokens", read_tokens)
+    return Logins(users, tokens) if users or tokens else None

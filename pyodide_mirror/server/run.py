@@ -69,6 +69,8 @@ def run_server(given: argparse.Namespace) -> int:
             timeout=given.timeout,
             cdns=[] if given.offline else given.cdn,
             pyodide=given.pyodide or (),
+            auth=given.auth,
+            token_file=given.token_file,
         )
         app = build_app(settings)
         listening = listen(given.host, given.port)

@@ -24,7 +24,7 @@ from tests.support.own_server import Serving, clean_environment, serving
 from tests.support.wheels import make_wheel
 
 DEPENDENCIES = ("micropip", "packaging")
-EXTRA = ("aiohttp", "httptools", "platformdirs", "starlette", "uvicorn", "uvloop")
+EXTRA = ("aiohttp", "bcrypt", "httptools", "platformdirs", "starlette", "uvicorn", "uvloop")
 """The dependencies of the extra ``serve``."""
 WHOLE = whole_wheel()[0]
 

@@ -38,6 +38,7 @@ def add_parser(commands: Any) -> None:
     _add_address_options(serve)
     _add_client_options(serve)
     _add_login_options(serve)
+    _add_name_options(serve)
     serve.set_defaults(run=_serve, error=serve.error)
 
 
@@ -84,6 +85,22 @@ def _add_login_options(serve: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="file of tokens, with lines like `read TOKEN` or `read,upload TOKEN`; if one may read,"
         " reading needs a login",
+    )
+
+
+def _add_name_options(serve: argparse.ArgumentParser) -> None:
+    for name, text in (
+        ("only-local", "projects that no upstream is ever asked for, like 'acme-*'"),
+        ("allow", "what may be taken from upstreams, like numpy or 'numpy>=2' (default: all)"),
+        ("deny", "what is not served, wherever it is from, like 'numpy<2'"),
+    ):
+        serve.add_argument(
+            f"--{name}", action="append", metavar="PATTERN", help=f"{text}, may be repeated"
+        )
+    serve.add_argument(
+        "--rules",
+        metavar="FILE",
+        help="file of such patterns, with lines like `deny numpy<2`; read again when it changes",
     )
 
 

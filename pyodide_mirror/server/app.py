@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import re
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -29,7 +30,7 @@ from .login import HAS_LOGIN
 from .own_wheel import PROJECT, OwnWheel
 from .packed import Packer, can_be_packed
 from .pages import Rendered, Rendering, project_list
-from .source import Missing, UnreadableError
+from .source import DeniedError, Missing, UnreadableError, parse_filename
 from .upstream_client import UpstreamError
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from .settings import Settings
     from .source import InMemory, Stored
 
+_log = logging.getLogger("pyodide_mirror.server")
 PREFIXES: Final = ("/simple", "/pypi/simple")
 """The second one is that of the well-known Cloudflare snippet."""
 _A_MINUTE: Final = "public, max-age=60"
@@ -163,6 +165,7 @@ class App:
     async def release_file(self, request: Request) -> Response:
         """A file of a release of Pyodide."""
         version, filename = request.path_params["version"], request.path_params["filename"]
+        self._check_package(filename)
 
         async def find() -> _Found:
             found = await self.releases.find(version, filename)
@@ -223,6 +226,14 @@ class App:
             "cache": {"problem": self.downloads.disk.problem},
         }
         return JSONResponse(document, headers=_UNCACHED)
+
+    def _check_package(self, filename: str) -> None:
+        """Raise DeniedError for a package that is denied, though Pyodide's release has it."""
+        parsed = parse_filename(filename)
+        rules = self.repository.rules.now()
+        problem = parsed and rules.against_file(parsed[0], filename, from_upstream=False)
+        if problem:
+            raise DeniedError(problem)
 
     # --- shared ---------------------------------------------------------------------------------
 
@@ -311,6 +322,11 @@ async def _missing(_: Request, error: Exception) -> Response:
     return error_response(404, str(error))
 
 
+async def _denied(_: Request, error: Exception) -> Response:
+    _log.warning("%s", error)
+    return error_response(403, str(error))
+
+
 async def _broken(_: Request, error: Exception) -> Response:
     late = isinstance(error, UpstreamError) and error.timed_out
     return error_response(504 if late else 502, f"no usable answer from upstream: {error}")
@@ -334,6 +350,7 @@ async def _failed(_: Request, __: Exception) -> Response:
 _ERRORS: Final = {
     HTTPException: _http_error,
     Missing: _missing,
+    DeniedError: _denied,
     UpstreamError: _broken,
     UnreadableError: _unreadable,
     Exception: _failed,

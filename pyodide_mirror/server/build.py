@@ -21,6 +21,7 @@ from .public import PublicParts
 from .release_folder import ReleaseFolder
 from .releases import Releases
 from .repository import Repository
+from .rules import CurrentRules, read_rules
 from .settings import DEFAULT_CACHE_SIZE, DEFAULT_TIMEOUT, Settings, make
 from .tokens import read_tokens
 from .upstream import Upstream
@@ -51,6 +52,10 @@ def create_app(
     pyodide: Iterable[str | os.PathLike[str]] = (),
     auth: str | os.PathLike[str] | None = None,
     token_file: str | os.PathLike[str] | None = None,
+    only_local: Iterable[str] = (),
+    allow: Iterable[str] = (),
+    deny: Iterable[str] = (),
+    rules: str | os.PathLike[str] | None = None,
 ) -> ASGIApp:
     """Make the ASGI application that serves a package index at ``/simple/``.
 
@@ -71,7 +76,11 @@ def create_app(
     served before those of CDNs. ``auth``: a htpasswd file with bcrypt hashes; its users may read,
     and nobody else but who has a token. ``token_file``: a file with lines such as ``read TOKEN``,
     ``upload TOKEN`` or ``read,upload TOKEN``; as soon as one may read, reading needs a login. Both
-    files are read again when they have changed.
+    files are read again when they have changed. ``only_local``: names of projects, with ``*`` for
+    any part, that no upstream is asked for. ``allow``: names, with versions perhaps (``numpy>=2``),
+    of what may be taken from the upstreams, if not all. ``deny``: the same for what is not served,
+    wherever it is from. ``rules``: a file with lines such as ``deny numpy<2``, which are added to
+    these, and are read again when they have changed.
 
     Raises TypeError or ValueError, which say what is wrong with an argument, and OSError when the
     cache cannot be written.
@@ -95,13 +104,13 @@ def build_app(settings: Settings) -> ASGIApp:
     folders = [ReleaseFolder(each, disk) for each in settings.pyodide]
     releases = Releases(folders, CDNCopies(settings.cdns, settings.timeout), downloads)
     made = [own_wheel] if upstreams else [own_wheel, resolver_wheel()]
-    repository = Repository([*local, *made], upstreams)
+    repository = Repository([*local, *made], upstreams, _current_rules(settings))
     app = App(repository, own_wheel, settings, downloads, releases).build()
     if settings.cache is None:
         # Not at the shutdown event, which WSGI bridges do not have.
         weakref.finalize(app, shutil.rmtree, cache, ignore_errors=True)
     hosts = AllowedHosts(settings.allow_hosts)
-    logins = make_logins(settings)
+    logins = _make_logins(settings)
     if logins is None:
         return CORSMiddleware(app, settings.allow_origins, hosts)
     is_public = PublicParts(repository, own_wheel, releases)
@@ -109,7 +118,7 @@ def build_app(settings: Settings) -> ASGIApp:
     return CORSMiddleware(guarded, settings.allow_origins, hosts, has_logins=True)
 
 
-def make_logins(settings: Settings) -> Logins | None:
+def _make_logins(settings: Settings) -> Logins | None:
     """The users and tokens of the settings' files; None without such files.
 
     Raises ValueError when a file cannot be used.
@@ -120,3 +129,9 @@ def make_logins(settings: Settings) -> Logins | None:
     if settings.token_file is not None:
         tokens = WatchedFile(settings.token_file, "the file of tokens", read_tokens)
     return Logins(users, tokens) if users or tokens else None
+
+
+def _current_rules(settings: Settings) -> CurrentRules:
+    file = settings.rules_file
+    watched = None if file is None else WatchedFile(file, "the file of rules", read_rules)
+    return CurrentRules(settings.rules, watched)

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from .own_wheel import PROJECT
-from .source import UnreadableError
+from .source import DeniedError, UnreadableError
 
 if TYPE_CHECKING:
     from .own_wheel import OwnWheel
@@ -42,6 +42,6 @@ class PublicParts:
             if _OWN.fullmatch(path):
                 # A folder may have another project of that name, which is then served instead.
                 return (await self._repository.find(PROJECT)).source is self._own_wheel
-        except (UnreadableError, LookupError):
+        except (UnreadableError, DeniedError, LookupError):
             return False
         return path.startswith("/pyodide_mirror-") and self._own_wheel.find(path[1:]) is not None

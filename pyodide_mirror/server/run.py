@@ -71,6 +71,10 @@ def run_server(given: argparse.Namespace) -> int:
             pyodide=given.pyodide or (),
             auth=given.auth,
             token_file=given.token_file,
+            only_local=given.only_local or (),
+            allow=given.allow or (),
+            deny=given.deny or (),
+            rules=given.rules,
         )
         app = build_app(settings)
         listening = listen(given.host, given.port)

@@ -23,6 +23,7 @@ from pyodide_mirror.model import (
 )
 
 from .hosts import check_host
+from .rules import Rules, make_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,6 +53,8 @@ class Settings:
     pyodide: tuple[Path, ...]
     auth: Path | None
     token_file: Path | None
+    rules: Rules
+    rules_file: Path | None
 
 
 class Given(TypedDict, total=False):
@@ -68,6 +71,10 @@ class Given(TypedDict, total=False):
     pyodide: Iterable[str | os.PathLike[str]]
     auth: str | os.PathLike[str] | None
     token_file: str | os.PathLike[str] | None
+    only_local: Iterable[str]
+    allow: Iterable[str]
+    deny: Iterable[str]
+    rules: str | os.PathLike[str] | None
 
 
 def make(folder: str | os.PathLike[str] | None = None, **given: Unpack[Given]) -> Settings:
@@ -95,6 +102,18 @@ def make(folder: str | os.PathLike[str] | None = None, **given: Unpack[Given]) -
         pyodide=_folders(given.get("pyodide", ())),
         auth=_path(given.get("auth")),
         token_file=_path(given.get("token_file")),
+        rules=_rules(given),
+        rules_file=_path(given.get("rules")),
+    )
+
+
+def _rules(given: Given) -> Rules:
+    return make_rules(
+        {
+            "only_local": given.get("only_local", ()),
+            "allow": given.get("allow", ()),
+            "deny": given.get("deny", ()),
+        }
     )
 
 

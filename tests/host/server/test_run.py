@@ -121,6 +121,12 @@ def test_what_is_wrong_is_told_in_a_line(
         (["--trusted-proxy", "*"], "is no IP address or network"),
         (["--auth", "/nowhere"], "the file of users '/nowhere' cannot be read: No such file"),
         (["--token-file", __file__], "the file of tokens '.*': line 1 does not begin with `read`"),
+        (["--deny", "numpy<"], "'numpy<': '<' are no versions like <2"),
+        (["--only-local", "numpy<2"], "'numpy<2': only-local is for whole projects"),
+        (
+            ["--rules", __file__],
+            "the file of rules '.*': line 1: it does not begin with only-local",
+        ),
         (["--no-such-option"], "unrecognized arguments"),
     ]:
         known = ["--cache", str(tmp_path)] if "--cache" not in arguments else []

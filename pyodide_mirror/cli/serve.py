@@ -36,6 +36,7 @@ def add_parser(commands: Any) -> None:
         help="limit of the cache, like 500M (default: 2G)",
     )
     _add_address_options(serve)
+    _add_tls_options(serve)
     _add_client_options(serve)
     _add_login_options(serve)
     _add_name_options(serve)
@@ -55,6 +56,17 @@ def _add_address_options(serve: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="address or network of a proxy whose X-Forwarded-For and X-Forwarded-Proto are"
         " believed, may be repeated (default: none)",
+    )
+
+
+def _add_tls_options(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument(
+        "--certfile",
+        metavar="FILE",
+        help="serve by https, with this certificate and those between it and its authority (PEM)",
+    )
+    serve.add_argument(
+        "--keyfile", metavar="FILE", help="its private key (default: in the same file)"
     )
 
 

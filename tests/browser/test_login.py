@@ -10,6 +10,7 @@ import pytest
 from tests.support.engines import Engine
 from tests.support.logins import PASSWORD, READER, USER, write_login_files
 from tests.support.own_server import Serving, serving
+from tests.support.pages import PAGE, authority
 from tests.support.wheels import make_wheel
 
 pytestmark = pytest.mark.engines("chromium")
@@ -39,6 +40,14 @@ async def tried(**login):
 json.dumps([
     {tries}
 ])
+"""
+
+
+READ = """
+    const base = "%s", headers = { Authorization: "Bearer %s" };
+    const page = await (await fetch(`${base}/simple/acme-top/`, { headers })).json();
+    const wheel = await (await fetch(page.files[0].url, { headers })).arrayBuffer();
+    return wheel.byteLength;
 """
 
 
@@ -77,3 +86,25 @@ def test_a_page_reads_with_a_token_and_with_what_the_browser_has_stored(
         login = f"{USER}:{quote(PASSWORD)}"
         page.goto(f"{server.url.replace('//', f'//{login}@')}/")
     assert tried(page, server, "credentials='include'") == [installed]
+
+
+def test_an_https_page_reads_from_a_server_with_a_certificate(page: Engine, tmp_path: Path) -> None:
+    """Which it would not do from plain http in the network."""
+    (tmp_path / TOP.filename).write_bytes(TOP.data)
+    certificate = tmp_path / "certificate.pem"
+    authority().issue_cert("mirror.test").private_key_and_cert_chain_pem.write_to_path(certificate)
+    here = page.pages.base_url(https=True, host="page.test")
+    options = [
+        "--certfile",
+        str(certificate),
+        "--allow-origin",
+        here,
+        "--allow-host",
+        "mirror.test",
+    ]
+    options += write_login_files(tmp_path).options
+    with serving(tmp_path, options=options) as running, page.bare_tab():
+        page.goto(f"{here}/{PAGE}")
+        base = f"https://mirror.test:{urlsplit(running.url).port}"
+        code = READ % (base, READER)
+        assert page.run_js(code, pyodide_checks=False) == len(TOP.data)

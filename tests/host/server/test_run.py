@@ -121,6 +121,7 @@ def test_what_is_wrong_is_told_in_a_line(
         (["--trusted-proxy", "*"], "is no IP address or network"),
         (["--auth", "/nowhere"], "the file of users '/nowhere' cannot be read: No such file"),
         (["--token-file", __file__], "the file of tokens '.*': line 1 does not begin with `read`"),
+        (["--certfile", __file__], "--certfile '.*' must have a certificate"),
         (["--deny", "numpy<"], "'numpy<': '<' are no versions like <2"),
         (["--only-local", "numpy<2"], "'numpy<2': only-local is for whole projects"),
         (

@@ -6,7 +6,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from pyodide_mirror.model import check_cdn
-from pyodide_mirror.server import DEFAULT_CACHE_SIZE, DEFAULT_TIMEOUT, UPSTREAMS_VARIABLE
+from pyodide_mirror.server import (
+    DEFAULT_CACHE_SIZE,
+    DEFAULT_TIMEOUT,
+    PAGE_TTL,
+    UPSTREAMS_VARIABLE,
+    check_page_ttl,
+)
 
 from .options import argument, network, port, seconds, size
 
@@ -35,12 +41,28 @@ def add_parser(commands: Any) -> None:
         metavar="SIZE",
         help="limit of the cache, like 500M (default: 2G)",
     )
+    serve.add_argument(
+        "--page-ttl",
+        type=argument(_page_ttl),
+        default=PAGE_TTL,
+        metavar="SECONDS",
+        help="after which an upstream is asked again for a page, or earlier if it says so"
+        " (default: %(default)g)",
+    )
     _add_address_options(serve)
     _add_tls_options(serve)
     _add_client_options(serve)
     _add_login_options(serve)
     _add_name_options(serve)
     serve.set_defaults(run=_serve, error=serve.error)
+
+
+def _page_ttl(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a number of seconds") from None
+    return check_page_ttl(number)
 
 
 def _add_address_options(serve: argparse.ArgumentParser) -> None:

@@ -26,6 +26,7 @@ from pyodide_mirror.model import is_project_name, normalize
 from . import files, landing
 from .content_negotiation import MediaType, is_unchanged, requested
 from .cors import error_response
+from .freshness import wants_anew
 from .login import HAS_LOGIN
 from .own_wheel import PROJECT, OwnWheel
 from .packed import Packer, can_be_packed
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("pyodide_mirror.server")
 PREFIXES: Final = ("/simple", "/pypi/simple")
 """The second one is that of the well-known Cloudflare snippet."""
-_A_MINUTE: Final = "public, max-age=60"
+_BRIEFLY: Final = "public, max-age={}"
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 _ASK_AGAIN: Final = "no-cache"
 _UNCACHED: Final = {"cache-control": "no-store"}
@@ -82,12 +83,14 @@ class App:
         self.own_wheel = own_wheel
         self.settings = settings
         self._rendering = Rendering()
+        self._briefly = _BRIEFLY.format(int(min(60, settings.page_ttl)))
 
     def build(self) -> Starlette:
         """The ASGI application, without CORS."""
         routes = [
             _route("/", self.landing),
             _route("/healthz", self.health),
+            Route("/cache/{project}", self.forget, methods=["DELETE"]),
             _route("/files/{digest}/{project}/{filename}", self.file),
             _route("/pyodide/v{version}/full/", self.release),
             _route("/pyodide/v{version}/full/{filename}", self.release_file),
@@ -130,11 +133,16 @@ class App:
         if normalize(name) != name:
             return self._moved(request, f"{_prefix(request)}/{normalize(name)}/")
         media_type = _media_type(request)
-        found = await self.repository.find(name)
+        found = await self.repository.find(name, anew=wants_anew(request.headers))
         rendered = await self._rendering.page(found.page, media_type, self._base(request))
         # What is put into the folder must be seen at once, also in place of an upstream's page.
         may_change = any(not source.immutable for source in self.repository.local)
-        return _rendered(request, media_type, rendered, _ASK_AGAIN if may_change else _A_MINUTE)
+        return _rendered(request, media_type, rendered, _ASK_AGAIN if may_change else self._briefly)
+
+    async def forget(self, request: Request) -> Response:
+        """Forget what upstreams said of a project, so that they are asked at the next request."""
+        await self.repository.forget(normalize(_project(request)))
+        return Response(status_code=204, headers=_UNCACHED)
 
     async def with_slash(self, request: Request) -> Response:
         """A redirect, because URLs of pages end in a slash (PEP 503)."""
@@ -247,7 +255,7 @@ class App:
 
     def _moved(self, request: Request, path: str) -> Response:
         query = f"?{request.url.query}" if request.url.query else ""
-        headers = {"cache-control": _A_MINUTE}
+        headers = {"cache-control": self._briefly}
         return RedirectResponse(f"{self._base(request)}{path}{query}", 301, headers)
 
 

@@ -14,6 +14,7 @@ from .cors import CORSMiddleware
 from .disk import Disk
 from .download import Downloads
 from .folder import Folder
+from .freshness import PAGE_TTL
 from .hosts import AllowedHosts
 from .login import LoginMiddleware, Logins
 from .own_wheel import OwnWheel, resolver_wheel
@@ -52,6 +53,7 @@ def create_app(
     pyodide: Iterable[str | os.PathLike[str]] = (),
     auth: str | os.PathLike[str] | None = None,
     token_file: str | os.PathLike[str] | None = None,
+    page_ttl: float = PAGE_TTL,
     only_local: Iterable[str] = (),
     allow: Iterable[str] = (),
     deny: Iterable[str] = (),
@@ -61,26 +63,27 @@ def create_app(
 
     It also serves Pyodide itself and its packages, at ``/pyodide/v{version}/full/``.
 
-    ``folder``: wheels and sdists; a project that is in it is served from it alone.
-    ``upstreams``: index URLs that are asked in order for everything else; None takes those of the
-    environment variable ``PYODIDE_MIRROR_UPSTREAMS``, or else PyPI; an empty list is offline.
-    ``cache``: the folder for what was fetched; None is one that lasts as long as the application.
-    ``cache_size``: bytes that it may hold. ``allow_origins``: the origins whose pages may read the
-    answers (Fetch standard, CORS), or ``*``. ``allow_hosts``: host names of this server, or ``*``
-    for any; to others than these, IP addresses, loopback names and that of ``public_url`` the
-    answer is 421, because a page may let its own name point here (DNS rebinding). ``public_url``:
-    where clients see the server, if a proxy in front of it changes that. ``timeout``: seconds in
-    which an upstream must answer. ``cdns``: base URLs of CDNs, in which ``{version}`` stands for
-    Pyodide's version, that are asked for its files; None takes the known ones, or none where
-    ``upstreams`` is empty. ``pyodide``: folders with unpacked releases of Pyodide, whose files are
-    served before those of CDNs. ``auth``: a htpasswd file with bcrypt hashes; its users may read,
-    and nobody else but who has a token. ``token_file``: a file with lines such as ``read TOKEN``,
-    ``upload TOKEN`` or ``read,upload TOKEN``; as soon as one may read, reading needs a login. Both
-    files are read again when they have changed. ``only_local``: names of projects, with ``*`` for
-    any part, that no upstream is asked for. ``allow``: names, with versions perhaps (``numpy>=2``),
-    of what may be taken from the upstreams, if not all. ``deny``: the same for what is not served,
-    wherever it is from. ``rules``: a file with lines such as ``deny numpy<2``, which are added to
-    these, and are read again when they have changed.
+    ``folder``: wheels and sdists; a project that is in it is served from it alone. ``upstreams``:
+    index URLs that are asked in order for everything else; None takes those of the environment
+    variable ``PYODIDE_MIRROR_UPSTREAMS``, or else PyPI; an empty list is offline. ``cache``: the
+    folder for what was fetched; None is one that lasts as long as the application. ``cache_size``:
+    bytes that it may hold. ``allow_origins``: the origins whose pages may read the answers (Fetch
+    standard, CORS), or ``*``. ``allow_hosts``: host names of this server, or ``*`` for any; to
+    others than these, IP addresses, loopback names and that of ``public_url`` the answer is 421,
+    because a page may let its own name point here (DNS rebinding). ``public_url``: where clients
+    see the server, if a proxy in front of it changes that. ``timeout``: seconds in which an
+    upstream must answer. ``cdns``: base URLs of CDNs, in which ``{version}`` stands for Pyodide's
+    version, that are asked for its files; None takes the known ones, or none where ``upstreams`` is
+    empty. ``pyodide``: folders with unpacked releases of Pyodide, whose files are served before
+    those of CDNs. ``auth``: a htpasswd file with bcrypt hashes; its users may read, and nobody else
+    but who has a token. ``token_file``: a file with lines such as ``read TOKEN``, ``upload TOKEN``
+    or ``read,upload TOKEN``; as soon as one may read, reading needs a login. Both files are read
+    again when they have changed. ``page_ttl``: seconds after which an upstream is asked again for a
+    page, or earlier if its ``Cache-Control`` says so. ``only_local``: names of projects, with ``*``
+    for any part, that no upstream is asked for. ``allow``: names, with versions perhaps
+    (``numpy>=2``), of what may be taken from the upstreams, if not all. ``deny``: the same for what
+    is not served, wherever it is from. ``rules``: a file with lines such as ``deny numpy<2``, which
+    are added to these, and are read again when they have changed.
 
     Raises TypeError or ValueError, which say what is wrong with an argument, and OSError when the
     cache cannot be written.
@@ -97,7 +100,9 @@ def build_app(settings: Settings) -> ASGIApp:
     local: list[LocalSource] = [] if settings.folder is None else [Folder(settings.folder, disk)]
     upstreams = [
         Upstream(
-            UpstreamClient(url, login=settings.logins.get(url), timeout=settings.timeout), downloads
+            UpstreamClient(url, login=settings.logins.get(url), timeout=settings.timeout),
+            downloads,
+            page_ttl=settings.page_ttl,
         )
         for url in settings.upstreams
     ]

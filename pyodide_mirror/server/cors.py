@@ -81,9 +81,14 @@ class CORSMiddleware:
             return error_response(*refusal)
         if scope["method"] == "OPTIONS":
             return self._preflight(asked)
-        if scope["method"] not in {"GET", "HEAD"}:
+        if scope["method"] not in {"GET", "HEAD"} and not self._may_change(scope):
             return error_response(405, _READ_ONLY, {"allow": _METHODS})
         return self._app
+
+    def _may_change(self, scope: Scope) -> bool:
+        """Whether the application looks who asks for a change; it is the cache's only."""
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        return self._has_logins and scope["method"] == "DELETE" and path.startswith("/cache/")
 
     def around(self, app: ASGIApp) -> CORSMiddleware:
         """The same middleware around another application."""

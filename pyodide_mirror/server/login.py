@@ -93,6 +93,11 @@ class LoginMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
+        if scope["type"] == "http" and scope["method"] not in {"GET", "HEAD"}:
+            await (await self._change_refusal(Headers(scope=scope)) or self._app)(
+                scope, receive, send
+            )
+            return
         if scope["type"] != "http" or not self._logins.needed_to_read():
             await self._app(scope, receive, send)
             return
@@ -111,6 +116,12 @@ class LoginMiddleware:
             await self._app(scope, receive, send)
         else:
             await refusal(scope, receive, send_privately)
+
+    async def _change_refusal(self, asked: Headers) -> Response | None:
+        # A browser that has stored a login would send it with the request of any page.
+        if "origin" in asked:
+            return error_response(403, "web pages may change nothing here")
+        return await self._logins.refusal(asked, Action.UPLOAD)
 
 
 def _unauthorized(sentence: str) -> Response:

@@ -52,14 +52,14 @@ class Repository:
         self.upstreams = tuple(upstreams)
         self._sources: tuple[Source, ...] = (*self.local, *self.upstreams)
 
-    async def find(self, project: str) -> FoundPage:
-        """The page of a normalized name.
+    async def find(self, project: str, *, anew: bool = False) -> FoundPage:
+        """The page of a normalized name; ``anew``: as its upstream has it now.
 
         Raises :class:`Missing` when no source has it, DeniedError when a rule is against it,
         UnreadableError when a local one cannot tell, and UpstreamError, with what each broken
         upstream did, when that is not certain.
         """
-        async with aclosing(self._all(project)) as found:
+        async with aclosing(self._all(project, anew=anew)) as found:
             async for each in found:
                 page = self.rules.applied(each.page, from_upstream=_is_upstream(each.source))
                 return FoundPage(page, each.source)
@@ -84,7 +84,11 @@ class Repository:
             raise Missing("the file has changed since its page was read; read the page again")
         raise Missing(f"project {project!r} has no file {filename!r} here")
 
-    async def _all(self, project: str) -> AsyncGenerator[FoundPage, None]:
+    async def forget(self, project: str) -> None:
+        """Forget what the upstreams said of a project."""
+        await asyncio.gather(*(upstream.forget(project) for upstream in self.upstreams))
+
+    async def _all(self, project: str, *, anew: bool = False) -> AsyncGenerator[FoundPage, None]:
         """The page of a local source alone, or else those of the upstreams, in order."""
         rules = self.rules.now()
         _refuse(rules.against(project, from_upstream=False))
@@ -104,7 +108,7 @@ class Repository:
         # One that hung a moment ago is asked last: another may answer at once.
         for upstream in sorted(self.upstreams, key=lambda each: each.rests):
             try:
-                page = await upstream.page(project)
+                page = await upstream.page(project, anew=anew)
             except UpstreamError as error:
                 _log.warning("%s: page of %s: %s", upstream.name, project, error)
                 problems.append(error.of(upstream.name))

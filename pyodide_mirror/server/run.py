@@ -73,6 +73,7 @@ def run_server(given: argparse.Namespace) -> int:
             pyodide=given.pyodide or (),
             auth=given.auth,
             token_file=given.token_file,
+            page_ttl=given.page_ttl,
             only_local=given.only_local or (),
             allow=given.allow or (),
             deny=given.deny or (),

@@ -22,6 +22,7 @@ from pyodide_mirror.model import (
     split_http_url,
 )
 
+from .freshness import PAGE_TTL
 from .hosts import check_host
 from .rules import Rules, make_rules
 
@@ -53,6 +54,7 @@ class Settings:
     pyodide: tuple[Path, ...]
     auth: Path | None
     token_file: Path | None
+    page_ttl: float
     rules: Rules
     rules_file: Path | None
 
@@ -71,6 +73,7 @@ class Given(TypedDict, total=False):
     pyodide: Iterable[str | os.PathLike[str]]
     auth: str | os.PathLike[str] | None
     token_file: str | os.PathLike[str] | None
+    page_ttl: float
     only_local: Iterable[str]
     allow: Iterable[str]
     deny: Iterable[str]
@@ -102,9 +105,18 @@ def make(folder: str | os.PathLike[str] | None = None, **given: Unpack[Given]) -
         pyodide=_folders(given.get("pyodide", ())),
         auth=_path(given.get("auth")),
         token_file=_path(given.get("token_file")),
+        page_ttl=check_page_ttl(given.get("page_ttl", PAGE_TTL)),
         rules=_rules(given),
         rules_file=_path(given.get("rules")),
     )
+
+
+def check_page_ttl(seconds: float) -> float:
+    """The most seconds for which a page is fresh; ValueError says what is wrong."""
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not is_number or not 0 <= seconds < float("inf"):
+        raise ValueError(f"page_ttl must be a number of seconds, 0 or more, not {seconds!r}")
+    return float(seconds)
 
 
 def _rules(given: Given) -> Rules:

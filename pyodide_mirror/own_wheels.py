@@ -47,6 +47,7 @@ _HOST_ONLY: Final = frozenset(
             "own_wheels.py",
             "page_source.py",
             "rebuilt.py",
+            "bundling",
             "cli",
             "compiled",
             "edge",

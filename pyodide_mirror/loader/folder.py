@@ -60,6 +60,7 @@ def write_loader(  # noqa: PLR0913  # each is a setting of its own
     sources: Sequence[Source],
     *,
     mirrors: Sequence[Mirror] = (),
+    index: str = "",
     lock: str | Path | None = None,
     timeout: float = 5.0,
     force: bool = False,
@@ -69,7 +70,8 @@ def write_loader(  # noqa: PLR0913  # each is a setting of its own
 
     ``sources``: where Pyodide's files come from, in order. Pages ask the CDNs among them; where all
     are folders, there is nothing to ask, and all that pages need is put into the new folder.
-    ``mirrors``: for the Python in the page. ``lock``: a lock file in place of the release's.
+    ``mirrors``: for the Python in the page. ``index``: in place of them an index beside the folder,
+    by its relative URL, which starts with ``../``. ``lock``: a lock file in place of the release's.
     ``timeout``: seconds until a CDN's first byte, and from each byte to the next, here and in
     pages. ``force``: also write into a folder that holds other things. ``package``: whether Python
     gets our package, with micropip's ``install`` replaced by ours, from the folder; without it the
@@ -101,7 +103,8 @@ def write_loader(  # noqa: PLR0913  # each is a setting of its own
             "local": local,
         }
         wheel = _wheel(version) if package else None
-        files = _modules(core, contents, settings, [each.index_url for each in mirrors], wheel)
+        indexes = [index] if index else [each.index_url for each in mirrors]
+        files = _modules(core, contents, settings, indexes, wheel)
         for name, content in files.items():
             Path(scratch, name).write_bytes(content)
         names = _move(Path(scratch), target)

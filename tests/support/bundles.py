@@ -1,0 +1,68 @@
+"""What tests of bundles share: a made-up release of Pyodide, packages for it, and their lock file.
+
+The release is the Pyodide of tests with the packages of the zoo of CDNs in its lock file.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from pyodide_mirror.bundling import BundleSettings
+from pyodide_mirror.loader import LOCK, CoreFile, LocalFolder
+from pyodide_mirror.server import Disk
+from tests.support import provision
+from tests.support.wheels import Wheel, make_wheel
+from tests.zoo.cdns import ARRAYS, FRAMES, LOCKED, lock_entries
+from tools.core_digests import measured
+
+VERSION = provision.PYODIDE_VERSION
+TREE = make_wheel("zoo-tree", "1.0", requires=["zoo-frames", "zoo-leaf"])
+"""Needs packages of the lock file, and of the index."""
+LEAF = make_wheel("zoo-leaf", "1.0")
+DEP = make_wheel("zoo-dep-a", "1.0")
+CHOSEN = (TREE, LEAF, DEP, FRAMES, ARRAYS)
+"""What a lock file of an install of `TREE` has."""
+
+
+def make_release(folder: Path, dist: Path) -> Path:
+    """Make a folder with a release: that Pyodide, and the zoo's packages; return it."""
+    folder.mkdir(parents=True)
+    for path in dist.iterdir():
+        if path.is_file() and path.name != LOCK:
+            (folder / path.name).symlink_to(path)
+    lock = json.loads((dist / LOCK).read_bytes())
+    lock["packages"] |= lock_entries()
+    (folder / LOCK).write_text(json.dumps(lock))
+    for wheel in LOCKED:
+        if not (folder / wheel.filename).exists():
+            (folder / wheel.filename).write_bytes(wheel.data)
+    return folder
+
+
+def core_of(release: Path) -> Mapping[str, CoreFile]:
+    """Its core files, for `pyodide_mirror.loader.core_files`, whose release is another one."""
+    return {name: CoreFile(name, *each) for name, each in measured(release, VERSION).items()}
+
+
+def write_lock(path: Path, wheels: Iterable[Wheel] = CHOSEN, **changes: Any) -> Path:
+    """Write the wheels beside a lock file with them, and return its path."""
+    entries = []
+    for wheel in wheels:
+        (path.parent / wheel.filename).write_bytes(wheel.data)
+        file = {"name": wheel.filename, "path": wheel.filename, "size": len(wheel.data)}
+        hashes = {"hashes": {"sha256": hashlib.sha256(wheel.data).hexdigest()}}
+        entry = {"name": wheel.name, "version": wheel.version, "wheels": [{**file, **hashes}]}
+        entries.append(entry)
+    document = {"lock-version": "1.0", "created-by": "tests", "packages": entries, **changes}
+    path.write_text(tomli_w.dumps(document))
+    return path
+
+
+def settings(release: Path, cache: Path, **changes: Any) -> BundleSettings:
+    """The settings of a bundle that asks nobody but that release."""
+    plain = BundleSettings("", [LocalFolder(release)], Disk(cache, 2**30))
+    return plain._replace(**changes)

@@ -80,9 +80,7 @@ class LockFile:
             what = f"it is locked as {kind}, and only wheels can be installed in a page"
             raise ValueError(what)  # noqa: TRY004  # what is wrong is the lock file
         sha256 = file.hashes.get("sha256", "").lower()
-        name, version = parse_wheel_filename(file.filename)[:2]
-        if name != package.name:
-            raise ValueError(f"{file.filename!r} is of another project")
+        version = parse_wheel_filename(file.filename)[1]
         if len(sha256) != 64:
             raise ValueError(f"{file.filename} has no SHA-256")
         tool = (package.tool or {}).get(TOOL) or {}

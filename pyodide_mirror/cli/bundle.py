@@ -53,7 +53,6 @@ def add_parser(commands: Any) -> None:
     bundle.add_argument(
         "--public-url",
         type=argument(_public_url),
-        default="",
         metavar="URL",
         help="where the folder will be, for pages and a lock file with whole URLs",
     )
@@ -67,7 +66,6 @@ def _add_sources(bundle: argparse.ArgumentParser) -> None:
     bundle.add_argument(
         "--pyodide",
         type=argument(_known_version),
-        default="",
         metavar="VERSION",
         help="the version of Pyodide (default: that of the folder, else that of the lock file, else"
         " the newest)",
@@ -142,12 +140,12 @@ def _write(given: argparse.Namespace) -> WrittenBundle:
     # The server's: what that has fetched need not be fetched again.
     cache = Path(given.cache or user_cache_path("pyodide-mirror", appauthor=False))
     settings = BundleSettings(
-        pyodide=given.pyodide,
+        pyodide=given.pyodide or "",
         sources=given.cdn or default_cdns()[0],
         cache=Disk(cache, _CACHE_SIZE),
         mirrors=given.mirror or MIRRORS,
         named=given.mirror,
-        public_url=given.public_url,
+        public_url=given.public_url or "",
         timeout=given.timeout,
         force=given.force,
         tell=lambda line: print(line, file=sys.stderr),

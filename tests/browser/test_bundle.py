@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from pyodide_mirror.bundling import folder as bundle_folder
 from pyodide_mirror.bundling import read_lock_file, write_bundle
-from pyodide_mirror.loader import folder as loader_folder
 from tests.support import bundles
 from tests.support.compiled import compiled_dist
 from tests.support.engines import Engine
@@ -23,12 +21,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A bundle with a package, and what it needs of the index and of Pyodide's lock file."""
     top = tmp_path_factory.mktemp("bundle")
     release = bundles.make_release(top / "release", compiled_dist())
-    core = bundles.core_of(release)
-    (top / "lock").mkdir()
     lock = read_lock_file(bundles.write_lock(top / "lock" / "pylock.toml"))
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (loader_folder, bundle_folder):
-            patch.setattr(module, "core_files", lambda _: core)
+    with bundles.known_release(release):
         write_bundle(top / "bundle", [lock], bundles.settings(release, top / "cache"))
     yield top / "bundle"
     shutil.rmtree(top)

@@ -5,18 +5,22 @@ The release is the Pyodide of tests with the packages of the zoo of CDNs in its 
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import tomli_w
 
 from pyodide_mirror.bundling import BundleSettings
+from pyodide_mirror.bundling import folder as bundle_folder
 from pyodide_mirror.loader import LOCK, CoreFile, LocalFolder
+from pyodide_mirror.loader import folder as loader_folder
 from pyodide_mirror.server import Disk
 from tests.support import provision
 from tests.support.wheels import Wheel, make_wheel
-from tests.zoo.cdns import ARRAYS, FRAMES, LOCKED, lock_entries
+from tests.zoo.cdns import ARRAYS, FRAMES, LOCKED, lock_entries, lock_entry
 from tools.core_digests import measured
 
 VERSION = provision.PYODIDE_VERSION
@@ -26,6 +30,27 @@ LEAF = make_wheel("zoo-leaf", "1.0")
 DEP = make_wheel("zoo-dep-a", "1.0")
 CHOSEN = (TREE, LEAF, DEP, FRAMES, ARRAYS)
 """What a lock file of an install of `TREE` has."""
+
+
+_SMALL = {
+    "pyodide.mjs": f'export const version="{VERSION}";',
+    "pyodide.asm.mjs": "export default () => {};",
+    "pyodide.asm.wasm": "\0asm",
+    "python_stdlib.zip": "PK",
+}
+_INFO = {"abi_version": "2026_0", "arch": "wasm32", "platform": "emscripten_5_0_3"}
+
+
+def make_small_dist(folder: Path) -> Path:
+    """Make a folder with what stands for Pyodide where it need not run; return it."""
+    folder.mkdir(parents=True)
+    for name, text in _SMALL.items():
+        (folder / name).write_text(text)
+    micropip = make_wheel("micropip", "0.11.1")
+    (folder / micropip.filename).write_bytes(micropip.data)
+    lock = {"info": {**_INFO, "python": "3.14.2"}, "packages": {"micropip": lock_entry(micropip)}}
+    (folder / LOCK).write_text(json.dumps(lock))
+    return folder
 
 
 def make_release(folder: Path, dist: Path) -> Path:
@@ -48,8 +73,19 @@ def core_of(release: Path) -> Mapping[str, CoreFile]:
     return {name: CoreFile(name, *each) for name, each in measured(release, VERSION).items()}
 
 
+@contextmanager
+def known_release(release: Path) -> Iterator[None]:
+    """Take that release for the one that its version says."""
+    core = core_of(release)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (loader_folder, bundle_folder):
+            patch.setattr(module, "core_files", lambda _: core)
+        yield
+
+
 def write_lock(path: Path, wheels: Iterable[Wheel] = CHOSEN, **changes: Any) -> Path:
     """Write the wheels beside a lock file with them, and return its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     entries = []
     for wheel in wheels:
         (path.parent / wheel.filename).write_bytes(wheel.data)

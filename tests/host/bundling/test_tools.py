@@ -1,0 +1,86 @@
+"""pip and uv install from a bundle on every kind of host, and our own server serves it whole."""
+
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uv
+
+from pyodide_mirror.bundling import read_lock_file, write_bundle
+from tests.support import bundles
+from tests.support.own_server import clean_environment, serving, serving_here
+from tests.support.static_hosts import HOSTS
+from tests.zoo.cdns import LIBRARY
+
+NAMES = ("zoo_tree", "zoo_leaf", "zoo_frames", "zoo_arrays", "zoo_dep_a")
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A bundle."""
+    top = tmp_path_factory.mktemp("bundle")
+    release = bundles.make_release(top / "release", bundles.make_small_dist(top / "dist"))
+    lock = read_lock_file(bundles.write_lock(top / "lock" / "pylock.toml"))
+    with bundles.known_release(release):
+        write_bundle(top / "bundle", [lock], bundles.settings(release, top / "cache"))
+        yield top / "bundle"
+
+
+def install(tool: str, folder: Path, *arguments: str) -> set[str]:
+    """Install into a folder, and return what is in it."""
+    target = ("--target", str(folder / "there"))
+    command = {
+        "pip": [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check", "install"],
+        "uv": [uv.find_uv_bin(), "-q", "--cache-dir", str(folder / "cache"), "pip", "install"],
+    }[tool]
+    done = subprocess.run(
+        [*command, *target, *arguments],
+        env=clean_environment(),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return {path.stem for path in (folder / "there").glob("zoo_*.py")}
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("tool", ["pip", "uv"])
+def test_installs_from_a_bundle(tool: str, host: str, bundle: Path, tmp_path: Path) -> None:
+    with HOSTS[host](bundle, tmp_path / "host") as url:
+        index = ["--index-url", f"{url}/simple/"]
+        if host == "bucket":
+            index = ["--no-index", "--find-links", f"{url}/links.html"]
+        assert install(tool, tmp_path, *index, "zoo-tree") == {*NAMES}
+
+
+def read(url: str) -> bytes:
+    """What is at a URL of this machine."""
+    with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310
+        found: bytes = answer.read()
+    return found
+
+
+def test_our_server_over_a_bundle_is_a_whole_index_with_pyodide(
+    bundle: Path, tmp_path: Path
+) -> None:
+    with serving_here(folder=bundle) as server:
+        index = ["--index-url", f"{server.url}/simple/"]
+        assert install("pip", tmp_path, *index, "zoo-tree") == {*NAMES}
+        base = f"{server.url}/pyodide/v{bundles.VERSION}/full/"
+        pyodide = {path.name: path for path in (bundle / "pyodide").iterdir()}
+        for name in ("pyodide.asm.wasm", "pyodide-lock.json", LIBRARY.filename):
+            assert read(base + name) == pyodide[name].read_bytes()
+        # Pyodide's own, and not the loader, whose index is beside it.
+        own = pyodide[f"pyodide-{bundles.VERSION}.mjs"]
+        assert read(f"{base}pyodide.mjs") == own.read_bytes()
+
+
+def test_the_server_as_a_program_says_nothing_of_what_is_no_package(bundle: Path) -> None:
+    with serving(bundle) as server:
+        assert b"zoo_tree-1.0" in read(f"{server.url}/simple/zoo-tree/")
+    assert "left out" not in server.output

@@ -11,16 +11,23 @@ function print(text) {
 }
 
 /** Start Python; rejected with an error that says what is wrong with which file. */
-async function start() {
-	const importing = import(`${here}/pyodide/pyodide.mjs`);
-	// Under its digest, as all else.
-	const asked = fetch(`${here}/pyodide/pyodide-lock.json`, { integrity: BUNDLE.lock });
-	const [{ loadPyodide }, lock] = await Promise.all([importing, asked]);
-	const onProgress = ({ file, received, total }) => {
-		find("status").textContent = `Python starts … ${file}: ${Math.round((100 * received) / total)} %`;
-	};
-	const lockFileContents = await lock.text();
-	return await loadPyodide({ lockFileContents, packages: ["micropip"], onProgress });
+async function start(onProgress) {
+	const [{ loadPyodide }, lockFileContents] = await Promise.all([
+		import(`${here}/pyodide/pyodide.mjs`),
+		readLock("pyodide-lock.json"),
+	]);
+	const packageBaseUrl = `${here}/pyodide/`;
+	return await loadPyodide({ lockFileContents, packageBaseUrl, packages: ["micropip"], onProgress });
+}
+
+/** Pyodide's lock file, under its digest as all else. */
+async function readLock(name) {
+	try {
+		const answer = await fetch(`${here}/pyodide/${name}`, { integrity: BUNDLE.lock });
+		return await answer.text();
+	} catch (error) {
+		throw new Error(`${name} cannot be read, or is not as it was written (${error.message})`);
+	}
 }
 
 /** Have what is typed run by Python's own console. */
@@ -98,14 +105,20 @@ for (const [title, lines] of Object.entries(recipes())) {
 	code.textContent = lines;
 	find("recipes").append(heading, code);
 }
-start().then(
+let starts = true;
+start(({ file, received, total }) => {
+	const done = `${file}: ${Math.round((100 * received) / total)} %`;
+	if (starts) find("status").textContent = `Python starts … ${done}`;
+}).then(
 	(pyodide) => {
+		starts = false;
 		globalThis.pyodide = pyodide;
 		find("status").textContent = `Python ${BUNDLE.python} (Pyodide ${pyodide.version})`;
 		print(`Try: import micropip; await micropip.install("${BUNDLE.example}")\n`);
 		openPrompt(pyodide);
 	},
 	(error) => {
+		starts = false;
 		find("status").textContent = `Python did not start: ${error.message}`;
 	},
 );

@@ -8,6 +8,7 @@ import nox
 
 nox.needs_version = ">=2025.2"
 nox.options.reuse_existing_virtualenvs = True
+nox.options.default_venv_backend = "uv|virtualenv"  # the quicker one, where it is there
 nox.options.sessions = ["tests"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")

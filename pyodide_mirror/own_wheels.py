@@ -44,6 +44,7 @@ _HOST_ONLY: Final = frozenset(
     {
         *(
             "__main__.py",
+            "bundling",
             "own_wheels.py",
             "page_source.py",
             "rebuilt.py",
@@ -66,7 +67,8 @@ _HOST_ONLY: Final = frozenset(
 _IN_ARCHIVE: Final = frozenset(
     {
         *("cdns.py", "locking", "mirrors.py", "notebook", "resolving"),
-        *("api/locks.py", "api/probe_all.py", "index/pep503.py", "model/cdn.py"),
+        *("api/locks.py", "api/probe_all.py", "model/cdn.py"),
+        *("index/pep503.py", "index/requirements_file.py"),
         *("installing/anew.py", "installing/quorum.py", "installing/version_source.py"),
         *("reporting/html.py", "reporting/progress.py"),
     }

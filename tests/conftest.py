@@ -35,7 +35,14 @@ LONGEST = (
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep in one process (pytest-xdist) what shares a browser, or a module's fixtures."""
+    """Deselect what is nightly, if it is not; and share the rest out.
+
+    What shares a browser, or a module's fixtures, is kept in one process (pytest-xdist).
+    """
+    if "ci" in config.getoption("--engine"):
+        nightly = [item for item in items if item.get_closest_marker("nightly")]
+        config.hook.pytest_deselected(items=nightly)
+        items[:] = [item for item in items if item not in nightly]
     groups = {item: _group(item) for item in items}
     for item, group in groups.items():
         item.add_marker(pytest.mark.xdist_group(group))

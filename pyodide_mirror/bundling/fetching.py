@@ -19,13 +19,15 @@ from pyodide_mirror.transport import (
     request_to,
 )
 
-from .wanted import BundleError, Wanted
+from .errors import BundlingError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 
     from pyodide_mirror.model import Mirror
     from pyodide_mirror.server import Disk
+
+    from .pins import BundleFile
 
 _AT_ONCE: Final = 6
 _MAX_BYTES: Final = 2**29
@@ -45,7 +47,7 @@ class Fetcher:
         mirrors: Sequence[Mirror],
         named: Collection[Mirror],
         timeout: float,
-        tell: Callable[[str], object],
+        tell: Callable[[str], None],
     ) -> None:
         self._disk = disk
         self._mirrors = mirrors
@@ -55,8 +57,8 @@ class Fetcher:
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._client = RetryingClient(CorsTransport(PageFacts()), self._tell_retry)
 
-    async def fetch_all(self, files: Iterable[tuple[Wanted, Path]]) -> None:
-        """Write each file to its path; BundleError says of each place of one what is wrong."""
+    async def fetch_all(self, files: Iterable[tuple[BundleFile, Path]]) -> None:
+        """Write each file to its path; BundlingError says of each place of one what is wrong."""
         tasks = [asyncio.ensure_future(self._fetch_to(file, path)) for file, path in files]
         try:
             await asyncio.gather(*tasks)
@@ -64,7 +66,7 @@ class Fetcher:
             for task in tasks:
                 task.cancel()
 
-    async def fetch(self, file: Wanted) -> bytes:
+    async def fetch(self, file: BundleFile) -> bytes:
         """The content of a file; raises as :meth:`fetch_all`."""
         key = f"file-{file.sha256}"
         content = await asyncio.to_thread(self._cached, key, file)
@@ -78,11 +80,11 @@ class Fetcher:
                 await asyncio.to_thread(self._keep, key, found)
                 return found
             faults.append(f"{_shown(place)}: {fault}")
-        raise BundleError(
+        raise BundlingError(
             f"{file.filename} cannot be had: {'; '.join(faults) or 'nothing says where it is'}"
         )
 
-    async def _fetch_to(self, file: Wanted, path: Path) -> None:
+    async def _fetch_to(self, file: BundleFile, path: Path) -> None:
         async with self._slots:
             content = await self.fetch(file)
             await asyncio.to_thread(path.write_bytes, content)
@@ -90,7 +92,7 @@ class Fetcher:
     def _tell_retry(self, url: str, seconds: float) -> None:
         self._tell(f"{_shown(url)} is busy; trying again in {seconds:g} s")
 
-    def _cached(self, key: str, file: Wanted) -> bytes | None:
+    def _cached(self, key: str, file: BundleFile) -> bytes | None:
         path = self._disk.get(key)
         if path is None:
             return None
@@ -106,7 +108,7 @@ class Fetcher:
         except OSError as error:  # the next time it is fetched again
             self._tell(f"the cache cannot be written: {error}")
 
-    async def _places(self, file: Wanted, faults: list[str]) -> AsyncIterator[str | Path]:
+    async def _places(self, file: BundleFile, faults: list[str]) -> AsyncIterator[str | Path]:
         for place in file.places:
             yield place
         if not file.project:
@@ -118,7 +120,7 @@ class Fetcher:
             else:
                 yield found[0]
 
-    async def _listed(self, file: Wanted, mirror: Mirror) -> str | tuple[str]:
+    async def _listed(self, file: BundleFile, mirror: Mirror) -> str | tuple[str]:
         """Where a mirror has the very file, or what is wrong."""
         url = mirror.project_url(file.project)
         request = request_to(
@@ -138,7 +140,7 @@ class Fetcher:
                 return (each.url,)
         return "it does not list this file with this SHA-256"
 
-    async def _read(self, place: str | Path, file: Wanted) -> bytes | str:
+    async def _read(self, place: str | Path, file: BundleFile) -> bytes | str:
         """The content at a place, or what is wrong with it."""
         if isinstance(place, Path):
             try:
@@ -155,7 +157,7 @@ class Fetcher:
         return answer.detail
 
 
-def _fault(content: bytes, file: Wanted) -> str:
+def _fault(content: bytes, file: BundleFile) -> str:
     if file.size not in {None, len(content)}:
         return f"it has {len(content):,} bytes, and not {file.size:,}"
     if hashlib.sha256(content).hexdigest() != file.sha256:

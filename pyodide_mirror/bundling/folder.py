@@ -19,14 +19,17 @@ from pyodide_mirror.loader import (
 from pyodide_mirror.own_wheels import NOT_INSTALLED, page_wheels
 from pyodide_mirror.rebuilt import rebuilt_wheel
 
+from .errors import BundlingError
 from .fetching import Fetcher
 from .hosting import hosting_files
 from .locked import PYLOCK, LockFile, written_lock
-from .release import ALWAYS, core_file, read_release
+from .locker import lock_requirements
+from .node import npm_pyodide
+from .pins import FILES, PYODIDE, Pin
+from .release import ALWAYS, read_release
 from .simple import SIMPLE, Listed, index_files, listed
 from .start_page import ENTRY, start_files
 from .sums import SUMS, digest_of, read_sums, written_sums
-from .wanted import FILES, PYODIDE, BundleError, Pin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -36,9 +39,8 @@ if TYPE_CHECKING:
     from pyodide_mirror.server import Disk
 
     from .release import Release
+    from .wanted import Wanted
 
-_NOT_FETCHED: Final = frozenset({"pyodide.js", "pyodide.mjs.map"})
-"""For classic scripts, which the loader is not for."""
 _ENTRIES: Final = (f"{PYODIDE}/{LOCK}", PYLOCK, f"{PYODIDE}/{MODULE}", ENTRY, SUMS)
 """What is put in place last, in this order: it names all the rest."""
 
@@ -56,34 +58,44 @@ class BundleSettings(NamedTuple):
     """How to write a bundle.
 
     ``pyodide``: the version; "" for the bundle's own, the lock file's, or the newest. ``sources``:
-    CDNs, and folders with a release, in order. ``mirrors``: asked for files that are not where the
-    lock file says; ``named``: those that may be asked for private packages. ``public_url``: where
-    the bundle will be. ``cache``: of files, by digest. ``timeout``: seconds until the first byte of
-    an answer, and from each byte to the next. ``force``: also write into a folder that holds other
-    things. ``tell`` is called with lines for people.
+    CDNs, and folders with a release, in order. ``cache``: of files, by digest. ``mirrors``: asked
+    for files that are not where the lock file says; ``named``: those of them that may be asked for
+    private packages, and that requirements are resolved with. ``pyodide_lock``: a lock file of
+    Pyodide's kind in place of the release's. ``public_url``: where the bundle will be. ``timeout``:
+    seconds until the first byte of an answer, and from each byte to the next. ``force``: also write
+    into a folder that holds other things. ``tell`` is called with lines for people.
     """
 
     pyodide: str
     sources: Sequence[Source]
     cache: Disk
     mirrors: Sequence[Mirror] = ()
-    named: Collection[Mirror] = ()
+    named: Sequence[Mirror] = ()
+    pyodide_lock: Path | None = None
     public_url: str = ""
     timeout: float = 15.0
     force: bool = False
-    tell: Callable[[str], object] = len  # nobody listens
+    tell: Callable[[str], None] = lambda _: None
 
 
 def write_bundle(
-    folder: str | Path, locks: Sequence[LockFile], settings: BundleSettings
+    folder: str | Path,
+    locks: Sequence[LockFile],
+    settings: BundleSettings,
+    wanted: Wanted | None = None,
 ) -> WrittenBundle:
     """Write a bundle of what lock files have, or add it to a bundle that is there.
 
+    ``wanted``: requirements, which are resolved by Pyodide, so that they fit to the rest.
+
     Each file is whole at any time, the old one or the new one, and those that name others are the
-    last. Raises :class:`BundleError`, ValueError for an unknown version of Pyodide, and OSError
+    last. Raises :class:`BundlingError`, ValueError for an unknown version of Pyodide, and OSError
     where the system does.
     """
-    return _Writing(Path(folder), locks, settings).run()
+    writing = _Writing(Path(folder), locks, settings)
+    if wanted is not None:
+        writing.resolve(wanted)
+    return writing.run()
 
 
 class _Writing:
@@ -95,12 +107,31 @@ class _Writing:
         self._before = _bundle_at(target, force=settings.force)
         self._locks = [*([self._before] if self._before else []), *locks]
         self._version = self._chosen_version()
-        self._core = core_files(self._version)
+        core_files(self._version)
         told = self._before.told if self._before else {}
         self._public_url = settings.public_url or str(told.get("public-url", ""))
         self._fetcher = Fetcher(
             settings.cache, settings.mirrors, settings.named, settings.timeout, settings.tell
         )
+
+    def resolve(self, wanted: Wanted) -> None:
+        """Add a lock file of what these requirements install beside what there is."""
+        settings = self._settings
+        there = {pin for lock in self._locks for pin in lock.constraints}
+        work = lock_requirements(
+            wanted.requirements,
+            constraints=[*wanted.constraints, *sorted(there)],
+            pyodide=self._version,
+            mirrors=settings.named or wanted.mirrors,
+            cdns=settings.sources,
+            cache=self._pyodide_cache,
+            tell=settings.tell,
+            hashes=wanted.hashes,
+            pre=wanted.pre,
+            timeout=settings.timeout,
+            pyodide_lock=settings.pyodide_lock,
+        )
+        self._locks.append(LockFile(asyncio.run(work), Path("what was resolved")))
 
     def run(self) -> WrittenBundle:
         parent = self._target.absolute().parent
@@ -125,24 +156,28 @@ class _Writing:
         there = self._before.pyodide if self._before else ""
         wanted = self._settings.pyodide
         if there and wanted not in {"", there}:
-            raise BundleError(
+            raise BundlingError(
                 f"{self._target} has Pyodide {there}: a bundle has one version; write another"
                 " folder"
             )
         said = next((lock.pyodide for lock in self._locks if lock.pyodide), "")
         return wanted or said or NEWEST_PYODIDE
 
+    @property
+    def _pyodide_cache(self) -> Path:
+        return self._settings.cache.folder / PYODIDE
+
     async def _fetch(self, new: Path, stage: Path) -> tuple[Release, dict[str, Pin], list[Pin]]:
         """Put all files where they belong: those for the loader on its stage."""
-        version, sources = self._version, self._settings.sources
-        core = {
-            name: core_file(name, file.sha256, file.size, version, [*self._own_pyodide(), *sources])
-            for name, file in self._core.items()
-            if name not in _NOT_FETCHED
-        }
-        release = read_release(version, await self._fetcher.fetch(core.pop(LOCK)))
+        settings = self._settings
+        cache, sources = self._pyodide_cache, settings.sources
+        core = await npm_pyodide(self._version, cache, sources, settings.timeout)
+        for path in core.iterdir():
+            (stage / path.name).symlink_to(path.resolve())
+        lock = settings.pyodide_lock or core / LOCK
+        release = read_release(self._version, lock.read_bytes())
         found, pins = self._merged(release)
-        wanted = [(file, stage / name) for name, file in core.items()]
+        wanted = []
         for pin in pins:
             folder = stage if pin.locked else new / FILES
             near = [place for place in _places_of(found, pin) if isinstance(place, Path)]
@@ -152,20 +187,17 @@ class _Writing:
         await self._fetcher.fetch_all(wanted)
         return release, found, pins
 
-    def _own_pyodide(self) -> list[LocalFolder]:
-        return [LocalFolder(self._target / PYODIDE)] if self._before else []
-
     def _merged(self, release: Release) -> tuple[dict[str, Pin], list[Pin]]:
         """What the lock files have, by name, and all that the bundle is to have.
 
-        BundleError where lock files do not agree.
+        BundlingError where lock files do not agree.
         """
         found: dict[str, Pin] = {}
         for lock in self._locks:
             for name, pin in lock.pins(release).items():
                 other = found.setdefault(name, pin)
                 if (other.file.filename, other.file.sha256) != (pin.file.filename, pin.file.sha256):
-                    raise BundleError(
+                    raise BundlingError(
                         f"{name}: {lock.path} has {pin.file.filename}, and there is"
                         f" {other.file.filename} already, or one with another SHA-256: a bundle has"
                         " one version of each package; write another folder"
@@ -191,9 +223,9 @@ class _Writing:
             for name, content in page_wheels().items():
                 (new / PYODIDE / name).write_bytes(content)
         except LoaderError as error:
-            raise BundleError(str(error)) from None
+            raise BundlingError(str(error)) from None
         except PackageNotFoundError:
-            raise BundleError(NOT_INSTALLED) from None
+            raise BundlingError(NOT_INSTALLED) from None
 
     def _write_rest(
         self, new: Path, release: Release, found: Mapping[str, Pin], pins: Sequence[Pin]
@@ -272,16 +304,16 @@ def _files_of(folder: Path) -> list[Path]:
 
 
 def _bundle_at(target: Path, *, force: bool) -> LockFile | None:
-    """The lock file of a bundle that is there; BundleError for a folder with other things."""
+    """The lock file of a bundle that is there; BundlingError for a folder with other things."""
     if target.exists() and not target.is_dir():
-        raise BundleError(f"{target} is a file; give the folder to write another name")
+        raise BundlingError(f"{target} is a file; give the folder to write another name")
     lock = target / PYLOCK
     if lock.is_file() and (target / SUMS).is_file():
         found = LockFile(lock.read_text("utf-8"), lock)
         if "bundle" in found.told:
             return found
     if target.is_dir() and any(target.iterdir()) and not force:
-        raise BundleError(
+        raise BundlingError(
             f"{target} is not empty, and was not written by this command; choose another folder,"
             " or add --force to write into it anyway"
         )

@@ -18,7 +18,8 @@ from packaging.utils import parse_wheel_filename
 
 from pyodide_mirror.model import normalize, printable, split_http_url
 
-from .wanted import BundleError, Pin, Wanted
+from .errors import BundlingError
+from .pins import BundleFile, Pin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -35,14 +36,14 @@ class LockFile:
     """A lock file, of whichever tool. ``path``: where it is, from where its own paths start."""
 
     def __init__(self, text: str, path: Path) -> None:
-        """Raises BundleError for what is no lock file."""
+        """Raises BundlingError for what is no lock file."""
         self.path = path
         try:
             document = tomllib.loads(text)
             self._lock = Pylock.from_dict(document)
         except (ValueError, RecursionError, PylockValidationError) as error:
             why = printable(str(error))[:200]
-            raise BundleError(f"{path} is no lock file (PEP 751): {why}") from None
+            raise BundlingError(f"{path} is no lock file (PEP 751): {why}") from None
         tools = document.get("tool")
         told = tools.get(TOOL) if isinstance(tools, dict) else None
         self.told: Mapping[str, Any] = told if isinstance(told, dict) else {}
@@ -52,15 +53,20 @@ class LockFile:
         """The version of Pyodide that it was made for, where it says so."""
         return str(self.told.get("pyodide", ""))
 
+    @property
+    def constraints(self) -> list[str]:
+        """What else may be installed beside it (PEP 508)."""
+        return [f"{each.name}=={each.version}" for each in self._lock.packages if each.version]
+
     def pins(self, release: Release) -> dict[str, Pin]:
         """What is for this Pyodide, by normalized name.
 
-        Raises BundleError with all reasons why something of it is not.
+        Raises BundlingError with all reasons why something of it is not.
         """
         try:
             selected = list(self._lock.select(environment=release.environment, tags=release.tags))  # type: ignore[arg-type]
         except PylockSelectError as error:
-            raise BundleError(
+            raise BundlingError(
                 f"{self.path} cannot be used for Pyodide {release.version} (Python"
                 f" {release.python}): {printable(str(error))[:300]}"
             ) from None
@@ -71,7 +77,7 @@ class LockFile:
             except ValueError as error:
                 faults.append(printable(f"{package.name}: {error}"))
         if faults:
-            raise BundleError(f"{self.path} cannot be bundled: {'; '.join(faults)}")
+            raise BundlingError(f"{self.path} cannot be bundled: {'; '.join(faults)}")
         return pins
 
     def _pin(self, package: Package, file: object, release: Release) -> Pin:
@@ -90,7 +96,7 @@ class LockFile:
                 f"it is the build of Pyodide {tool['pyodide']}, and this is {release.version};"
                 f" add --pyodide {tool['pyodide']}"
             )
-        wanted = Wanted(
+        wanted = BundleFile(
             filename=file.filename,
             sha256=sha256,
             size=file.size,
@@ -116,11 +122,11 @@ class LockFile:
 
 
 def read_lock_file(path: str | Path) -> LockFile:
-    """The lock file at a path; raises BundleError and OSError."""
+    """The lock file at a path; raises BundlingError and OSError."""
     try:
         return LockFile(Path(path).read_text("utf-8"), Path(path))
     except UnicodeDecodeError:
-        raise BundleError(f"{path} is no lock file (PEP 751): it is no text") from None
+        raise BundlingError(f"{path} is no lock file (PEP 751): it is no text") from None
 
 
 def written_lock(

@@ -12,7 +12,8 @@ from packaging.tags import Tag, compatible_tags, cpython_tags
 from pyodide_mirror.loader import LOCK, LocalFolder
 from pyodide_mirror.model import normalize
 
-from .wanted import BundleError, Pin, Wanted
+from .errors import BundlingError
+from .pins import BundleFile, Pin
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -81,7 +82,7 @@ class Release(NamedTuple):
             if name not in found:
                 entry = self.packages.get(name)
                 if entry is None:
-                    raise BundleError(f"the lock file of Pyodide {self.version} has no {name}")
+                    raise BundlingError(f"the lock file of Pyodide {self.version} has no {name}")
                 found[name] = self._pin(name, entry, sources)
                 waiting += [normalize(str(each)) for each in entry.get("depends", ())]
         return [found[name] for name in sorted(found)]
@@ -101,17 +102,15 @@ class Release(NamedTuple):
         filename = PurePosixPath(place.partition("?")[0]).name
         places = [place] if "://" in place else [*_places(place, self.version, sources)]
         return Pin(
-            name, str(entry["version"]), Wanted(filename, sha256, None, tuple(places)), locked=True
+            name,
+            str(entry["version"]),
+            BundleFile(filename, sha256, None, tuple(places)),
+            locked=True,
         )
 
 
-def core_file(name: str, sha256: str, size: int, version: str, sources: Sequence[Source]) -> Wanted:
-    """A core file of Pyodide."""
-    return Wanted(name, sha256, size, tuple(_places(name, version, sources)))
-
-
 def read_release(version: str, lock: bytes) -> Release:
-    """A release by its lock file; BundleError says that it is none."""
+    """A release by its lock file; BundlingError says that it is none."""
     try:
         document = json.loads(lock)
         info = {key: str(value) for key, value in document["info"].items()}
@@ -125,7 +124,7 @@ def read_release(version: str, lock: bytes) -> Release:
         if not release.tags or not release.environment:
             raise ValueError(version)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise BundleError(f"{LOCK} of Pyodide {version} is no lock file of Pyodide") from None
+        raise BundlingError(f"{LOCK} of Pyodide {version} is no lock file of Pyodide") from None
     return release
 
 

@@ -10,7 +10,7 @@ from pyodide_mirror.index import metadata_fields, metadata_of, to_json
 from pyodide_mirror.model import File, ProjectPage
 from pyodide_mirror.server import MediaType, html_page, project_list
 
-from .wanted import BundleError
+from .errors import BundlingError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,12 +46,12 @@ class Listed(NamedTuple):
 
 
 def listed(path: str, version: str, content: bytes) -> Listed:
-    """A wheel as the index has it; BundleError says that it is none."""
+    """A wheel as the index has it; BundlingError says that it is none."""
     filename = path.rpartition("/")[2]
     try:
         metadata = metadata_of(content, filename)
     except ValueError as error:
-        raise BundleError(f"{filename} {error}") from None
+        raise BundlingError(f"{filename} {error}") from None
     return Listed(path, version, hashlib.sha256(content).hexdigest(), len(content), metadata)
 
 

@@ -16,8 +16,8 @@ from pyodide_mirror.loader import LOCK
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from .pins import Pin
     from .release import Release
-    from .wanted import Pin
 
 ENTRY: Final = "index.html"
 _OWN_TOOLS: Final = frozenset({"iniconfig", "micropip", "packaging", "tomli-w"})

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from .wanted import BundleError
+from .errors import BundlingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,32 +26,32 @@ def written_sums(digests: Mapping[str, str]) -> bytes:
 
 
 def read_sums(folder: Path) -> dict[str, str]:
-    """SHA-256 by path; BundleError says that there is no such file, or that it has changed."""
+    """SHA-256 by path; BundlingError says that there is no such file, or that it has changed."""
     try:
         *lines, last = (folder / SUMS).read_bytes().decode().splitlines(keepends=True)
     except FileNotFoundError:
-        raise BundleError(f"{folder} is no bundle: it has no {SUMS}") from None
+        raise BundlingError(f"{folder} is no bundle: it has no {SUMS}") from None
     except ValueError:  # it is empty, or no text
-        raise BundleError(f"{SUMS} is not as it was written") from None
+        raise BundlingError(f"{SUMS} is not as it was written") from None
     end = _LAST.fullmatch(last)
     found = [_LINE.fullmatch(line) for line in lines]
     digest = hashlib.sha256("".join(lines).encode()).hexdigest()
     if end is None or end[1] != digest or None in found:
-        raise BundleError(f"{SUMS} is not as it was written")
+        raise BundlingError(f"{SUMS} is not as it was written")
     return {each[2]: each[1] for each in found if each is not None}
 
 
 def check_bundle(folder: str | Path) -> dict[str, str]:
     """What is wrong in a bundle, by path: all of its digests are computed again.
 
-    Raises :class:`BundleError` where the folder is no bundle, and OSError.
+    Raises :class:`BundlingError` where the folder is no bundle, and OSError.
     """
     top = Path(folder)
     if not (top / SUMS).is_file():
-        raise BundleError(f"{top} is no bundle: it has no {SUMS}")
+        raise BundlingError(f"{top} is no bundle: it has no {SUMS}")
     try:
         expected = read_sums(top)
-    except BundleError:
+    except BundlingError:
         return {SUMS: "it is not as it was written, so nothing says what the others must be"}
     there = dict.fromkeys(_files_in(top))
     there.pop(SUMS, None)

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pyodide_mirror.loader import core_files, source
+from pyodide_mirror.bundling import (
+    BundleSettings,
+    BundlingError,
+    check_bundle,
+    read_lock_file,
+    write_bundle,
+)
 from pyodide_mirror.mirrors import MIRRORS
-from pyodide_mirror.model import Mirror
-from pyodide_mirror.runtime import CDN_VARIABLE, default_cdns
+from pyodide_mirror.runtime import default_cdns
 
-from .options import argument, seconds
+from .lock import add_places, add_wanted, tell, wanted_of
+from .options import argument
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
-    from pyodide_mirror.bundling import WrittenBundle
+    from pyodide_mirror.bundling import Wanted, WrittenBundle
+    from pyodide_mirror.server import Disk
 
 _CACHE_SIZE: Final = 2_000_000_000
 
@@ -32,10 +39,12 @@ def add_parser(commands: Any) -> None:
         help="write a folder with Pyodide, packages and their index, which needs no server",
         description="Write a folder for any web space that serves files: Pyodide, packages, an"
         " index for micropip, pip and uv, and a page that starts Python. Run it again to add"
-        " packages to a folder.",
-        epilog="Files are kept in a cache by their digests, so that the next bundle is written"
-        " quickly. Needs pyodide-mirror[bundle].",
+        " packages to a folder. Options come before the requirements or after FOLDER.",
+        epilog="Requirements need Node: pip install 'pyodide-mirror[bundle]'. What was fetched is"
+        " kept, by its digest, for the next time. Exit code: 0 when the folder was written, or is"
+        " as it was written; 1 when not; 2 for bad usage.",
     )
+    add_wanted(bundle)
     bundle.add_argument("folder", metavar="FOLDER", help="folder to write; it is made if need be")
     bundle.add_argument(
         "--pylock",
@@ -49,7 +58,13 @@ def add_parser(commands: Any) -> None:
         action="store_true",
         help="write nothing; see whether each file in the folder is as it was written",
     )
-    _add_sources(bundle)
+    told = "that of FOLDER, else that of the lock file, else the newest"
+    add_places(bundle, None, told, "what was fetched is")
+    _add_place(bundle)
+    bundle.set_defaults(run=_bundle, error=bundle.error)
+
+
+def _add_place(bundle: argparse.ArgumentParser) -> None:
     bundle.add_argument(
         "--public-url",
         type=argument(_public_url),
@@ -59,47 +74,6 @@ def add_parser(commands: Any) -> None:
     bundle.add_argument(
         "--force", action="store_true", help="also write into a folder that holds other things"
     )
-    bundle.set_defaults(run=_bundle, error=bundle.error)
-
-
-def _add_sources(bundle: argparse.ArgumentParser) -> None:
-    bundle.add_argument(
-        "--pyodide",
-        type=argument(_known_version),
-        metavar="VERSION",
-        help="the version of Pyodide (default: that of the folder, else that of the lock file, else"
-        " the newest)",
-    )
-    bundle.add_argument(
-        "--cdn",
-        action="append",
-        type=argument(source),
-        metavar="URL",
-        help="base URL of a CDN with Pyodide, in which {version} stands for the version, or a"
-        " folder with a release; may be given several times (default: those of"
-        f" {CDN_VARIABLE}, else the known ones)",
-    )
-    bundle.add_argument(
-        "--mirror",
-        action="append",
-        type=argument(Mirror),
-        default=[],
-        metavar="URL",
-        help="index URL to ask for packages; may be given several times (default: the known ones)",
-    )
-    bundle.add_argument("--cache", metavar="DIR", help="where to keep what was fetched")
-    bundle.add_argument(
-        "--timeout",
-        type=argument(seconds),
-        default=15.0,
-        metavar="SECONDS",
-        help="until the first byte of an answer, and from each to the next (default: %(default)g)",
-    )
-
-
-def _known_version(text: str) -> str:
-    core_files(text)
-    return text
 
 
 def _public_url(text: str) -> str:
@@ -109,48 +83,43 @@ def _public_url(text: str) -> str:
 
 
 def _bundle(given: argparse.Namespace) -> int:
-    if given.check and given.pylock:
+    wanted = wanted_of(given)
+    if given.check and (given.pylock or wanted.requirements):
         given.error("argument --check: not allowed with packages")
     try:
-        from pyodide_mirror.bundling import BundleError
-
         if given.check:
             return _check(given.folder)
-        _tell(given, _write(given))
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.startswith("pyodide_mirror"):
-            raise
-        print(
-            f"pyodide-mirror bundle needs {error.name}: pip install 'pyodide-mirror[bundle]'",
-            file=sys.stderr,
-        )
-        return 2
-    except (BundleError, OSError, ValueError) as error:
+        _tell(given, _write(given, wanted))
+    except (BundlingError, OSError, ValueError) as error:
         print(f"pyodide-mirror bundle: {error}", file=sys.stderr)
         return 2 if isinstance(error, ValueError) else 1
     return 0
 
 
-def _write(given: argparse.Namespace) -> WrittenBundle:
-    from platformdirs import user_cache_path
-
-    from pyodide_mirror.bundling import BundleSettings, read_lock_file, write_bundle
-    from pyodide_mirror.server import Disk
-
-    # The server's: what that has fetched need not be fetched again.
-    cache = Path(given.cache or user_cache_path("pyodide-mirror", appauthor=False))
+def _write(given: argparse.Namespace, wanted: Wanted) -> WrittenBundle:
+    named = given.mirror or wanted.mirrors
     settings = BundleSettings(
         pyodide=given.pyodide or "",
         sources=given.cdn or default_cdns()[0],
-        cache=Disk(cache, _CACHE_SIZE),
-        mirrors=given.mirror or MIRRORS,
-        named=given.mirror,
+        cache=_cache(given.cache),
+        mirrors=named or MIRRORS,
+        named=named,
+        pyodide_lock=given.pyodide_lock,
         public_url=given.public_url or "",
         timeout=given.timeout,
         force=given.force,
-        tell=lambda line: print(line, file=sys.stderr),
+        tell=tell,
     )
-    return write_bundle(given.folder, list(map(read_lock_file, given.pylock)), settings)
+    locks = list(map(read_lock_file, given.pylock))
+    return write_bundle(given.folder, locks, settings, wanted if wanted.requirements else None)
+
+
+def _cache(folder: Path | None) -> Disk:
+    """That of the server: what that has fetched need not be fetched again."""
+    from pyodide_mirror.bundling import default_cache
+    from pyodide_mirror.server import Disk
+
+    return Disk(folder or default_cache().parent, _CACHE_SIZE)
 
 
 def _tell(given: argparse.Namespace, written: WrittenBundle) -> None:
@@ -162,8 +131,6 @@ def _tell(given: argparse.Namespace, written: WrittenBundle) -> None:
 
 
 def _check(folder: str) -> int:
-    from pyodide_mirror.bundling import check_bundle
-
     faults = check_bundle(folder)
     for path, fault in faults.items():
         print(f"{path}: {fault}")

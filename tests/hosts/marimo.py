@@ -7,7 +7,6 @@ packages a notebook needs in a Chromium that Playwright starts: here it is the o
 import os
 import re
 import subprocess
-import sys
 import tempfile
 import venv
 import zipfile
@@ -23,7 +22,7 @@ from tests.support.compiled import compiled
 from tests.support.own_server import serving
 from tests.support.pages import PageServer
 from tests.support.processes import run_quietly
-from tests.support.provision import CACHE, made, make_dist, pip_download, python_of
+from tests.support.provision import CACHE, UV, made, make_dist, pip_download, python_of
 
 VERSION: Final = "0.25.2"
 PYODIDE: Final = "314.0.0"
@@ -32,7 +31,6 @@ PYODIDE: Final = "314.0.0"
 # What an exported page loads from Pyodide's lock file, whatever is in the notebook.
 _LOCK_ROOTS: Final = ("docutils", "jedi", "micropip", "packaging", "pygments", "pyodide-http")
 _PLATFORM: Final = "pyemscripten_2026_0_wasm32"  # of that Pyodide (PEP 783)
-_UV: Final = (sys.executable, "-m", "uv")
 # Playwright says where its browser would be, which no setting can change, when it is not there.
 _WHERE: Final = """
 import re
@@ -52,7 +50,7 @@ def environment() -> Path:
         venv.create(folder, symlinks=True)
         python = folder / "bin" / "python"
         options = ["--quiet", "--python", str(python)]
-        run_quietly([*_UV, "pip", "install", *options, f"marimo=={VERSION}", "playwright"])
+        run_quietly([*UV, "pip", "install", *options, f"marimo=={VERSION}", "playwright"])
         where = subprocess.run(
             [python, "-c", _WHERE],
             env=_environ(folder),
@@ -123,7 +121,7 @@ def _pins(python: str) -> list[str]:
     options = ["--python-version", python, "--python-platform", "wasm32-pyodide2024"]
     plain = ["--quiet", "--no-header", "--no-annotate"]
     done = subprocess.run(
-        [*_UV, "pip", "compile", *plain, *options, "-"],
+        [*UV, "pip", "compile", *plain, *options, "-"],
         input=f"marimo-base=={VERSION}\nblack\n",
         check=True,
         stdout=subprocess.PIPE,

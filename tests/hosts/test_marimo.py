@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from tests.hosts import marimo
 from tests.hosts.stage import USABLE, assert_installed, browsing, mirrors, prepare
 from tests.jupyterlite.browser import Page
@@ -36,6 +38,7 @@ def result(page: Page) -> tuple[str, int, str]:
     return report, width, told
 
 
+@pytest.mark.nightly
 def test_the_exported_notebook_installs_from_a_mirror_that_works(tmp_path: Path) -> None:
     with mirrors() as urls:
         site = marimo.exported(prepare("marimo", tmp_path, urls))

@@ -23,6 +23,7 @@ from pyodide_mirror.loader import TABLE
 from pyodide_mirror.model import normalize
 from tests.support import provision
 from tests.support.coverage_pages import measured
+from tests.support.processes import run_quietly
 from tests.support.provision import (
     CACHE,
     made,
@@ -67,7 +68,8 @@ def environment(release: Release = CURRENT) -> Path:
 
     def make(folder: Path) -> None:
         venv.create(folder, symlinks=True)
-        pip_install(folder / "bin" / "python", *release.requirements)
+        options = ["--quiet", "--python", str(folder / "bin" / "python")]
+        run_quietly([*provision.UV, "pip", "install", *options, *release.requirements])
 
     return made(CACHE / "jupyterlite" / f"{release.core}-{release.kernel}", make) / "bin" / "python"
 

@@ -282,6 +282,7 @@ def test_kernels_start_and_install_when_the_first_three_cdns_are_dead(
     assert {"pyodide.asm.wasm", ARRAYS.filename} <= {*cdns.start("good").asked}
 
 
+@pytest.mark.nightly
 def test_a_site_of_jupyterlite_0_7_installs_as_well(
     browser: Browser, server: PageServer, older_site: str, zoo: Zoo
 ) -> None:

@@ -15,6 +15,7 @@ import tomli_w
 
 from pyodide_mirror.bundling import BundleSettings
 from pyodide_mirror.bundling import folder as bundle_folder
+from pyodide_mirror.bundling import node as bundle_node
 from pyodide_mirror.loader import LOCK, CoreFile, LocalFolder
 from pyodide_mirror.loader import folder as loader_folder
 from pyodide_mirror.server import Disk
@@ -78,7 +79,7 @@ def known_release(release: Path) -> Iterator[None]:
     """Take that release for the one that its version says."""
     core = core_of(release)
     with pytest.MonkeyPatch.context() as patch:
-        for module in (loader_folder, bundle_folder):
+        for module in (loader_folder, bundle_folder, bundle_node):
             patch.setattr(module, "core_files", lambda _: core)
         yield
 

@@ -246,6 +246,8 @@ def point_at_downloaded(entry: Json, folder: Path) -> None:
 
 
 _PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input")
+UV = (sys.executable, "-m", "uv")
+"""A quicker pip, for environments; it downloads no wheels into a folder."""
 
 
 def pip_download(folder: Path, python: str, arguments: list[str]) -> None:

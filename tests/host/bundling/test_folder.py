@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pyodide_mirror.bundling import BundleError, check_bundle, read_lock_file, write_bundle
+from pyodide_mirror.bundling import BundlingError, check_bundle, read_lock_file, write_bundle
 from pyodide_mirror.cli import main
 from pyodide_mirror.index import parse_page
 from tests.support import bundles
@@ -423,7 +423,7 @@ def test_a_private_package_is_asked_of_named_mirrors_alone(release: Path, tmp_pa
     lock = bundles.write_lock(tmp_path / "lock" / "pylock.toml", (), packages=[entry])
     with SmallIndex(bundles.LEAF) as index:
         mirrors = [Mirror(index.url)]
-        with pytest.raises(BundleError, match="it is not there"):
+        with pytest.raises(BundlingError, match="it is not there"):
             write(tmp_path / "bundle", release, lock, mirrors=mirrors)
         assert index.paths == []
         write(tmp_path / "bundle", release, lock, mirrors=mirrors, named=mirrors)

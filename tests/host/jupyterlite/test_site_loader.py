@@ -138,6 +138,7 @@ def test_where_the_owner_has_said_where_pyodide_is_the_loader_is_left_out_or_ref
     assert "elsewhere already, by pyodideUrl or indexURL: take that away, or build" in asked.stdout
 
 
+@pytest.mark.nightly
 def test_kernels_of_jupyterlite_0_7_load_no_module(
     tmp_path: Path, environ: dict[str, str], dist: Path
 ) -> None:

@@ -31,9 +31,9 @@ WHOLE = whole_wheel()[0]
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    """A server without upstreams, over a folder with the dependencies; the extra's are empty."""
+    """A server without upstreams, over a folder with the dependencies, of which most are empty."""
     folder = tmp_path_factory.mktemp("wheels")
-    for name in EXTRA:
+    for name in (*EXTRA, "tomli-w"):
         wheel = make_wheel(name, "99.0")
         (folder / wheel.filename).write_bytes(wheel.data)
     for name in DEPENDENCIES:

@@ -48,8 +48,9 @@ def install(tool: str, folder: Path, *arguments: str) -> set[str]:
     return {path.stem for path in (folder / "there").glob("zoo_*.py")}
 
 
-@pytest.mark.parametrize("host", HOSTS)
-@pytest.mark.parametrize("tool", ["pip", "uv"])
+@pytest.mark.parametrize(
+    ("tool", "host"), [("pip", "http.server"), ("pip", "bucket"), *(("uv", host) for host in HOSTS)]
+)
 def test_installs_from_a_bundle(tool: str, host: str, bundle: Path, tmp_path: Path) -> None:
     with HOSTS[host](bundle, tmp_path / "host") as url:
         index = ["--index-url", f"{url}/simple/"]

@@ -44,7 +44,6 @@ _HOST_ONLY: Final = frozenset(
     {
         *(
             "__main__.py",
-            "bundling",
             "own_wheels.py",
             "page_source.py",
             "rebuilt.py",

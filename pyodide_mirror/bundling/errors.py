@@ -1,5 +1,9 @@
-"""The error of this room."""
+"""What is raised where something cannot be made."""
 
 
 class BundlingError(Exception):
-    """What was asked for cannot be made; the text says why, and what to do."""
+    """A bundle cannot be written or used; the text says why, and what to do."""
+
+
+class LockError(BundlingError):
+    """A lock file cannot be made, or Pyodide under Node; the text says why, and what to do."""

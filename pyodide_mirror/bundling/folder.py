@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pyodide_mirror.server import Disk
 
     from .release import Release
-    from .wanted import Wanted
+    from .requirement_files import Requested
 
 _ENTRIES: Final = (f"{PYODIDE}/{LOCK}", PYLOCK, f"{PYODIDE}/{MODULE}", ENTRY, SUMS)
 """What is put in place last, in this order: it names all the rest."""
@@ -82,7 +82,7 @@ def write_bundle(
     folder: str | Path,
     locks: Sequence[LockFile],
     settings: BundleSettings,
-    wanted: Wanted | None = None,
+    wanted: Requested | None = None,
 ) -> WrittenBundle:
     """Write a bundle of what lock files have, or add it to a bundle that is there.
 
@@ -114,7 +114,7 @@ class _Writing:
             settings.cache, settings.mirrors, settings.named, settings.timeout, settings.tell
         )
 
-    def resolve(self, wanted: Wanted) -> None:
+    def resolve(self, wanted: Requested) -> None:
         """Add a lock file of what these requirements install beside what there is."""
         settings = self._settings
         there = {pin for lock in self._locks for pin in lock.constraints}

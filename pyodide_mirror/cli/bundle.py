@@ -15,14 +15,14 @@ from pyodide_mirror.bundling import (
 from pyodide_mirror.mirrors import MIRRORS
 from pyodide_mirror.runtime import default_cdns
 
-from .lock import add_places, add_wanted, tell, wanted_of
+from .lock import add_places, add_requirements, requested_of, tell
 from .options import argument
 
 if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
-    from pyodide_mirror.bundling import Wanted, WrittenBundle
+    from pyodide_mirror.bundling import Requested, WrittenBundle
     from pyodide_mirror.server import Disk
 
 _CACHE_SIZE: Final = 2_000_000_000
@@ -44,7 +44,7 @@ def add_parser(commands: Any) -> None:
         " kept, by its digest, for the next time. Exit code: 0 when the folder was written, or is"
         " as it was written; 1 when not; 2 for bad usage.",
     )
-    add_wanted(bundle)
+    add_requirements(bundle)
     bundle.add_argument("folder", metavar="FOLDER", help="folder to write; it is made if need be")
     bundle.add_argument(
         "--pylock",
@@ -83,7 +83,7 @@ def _public_url(text: str) -> str:
 
 
 def _bundle(given: argparse.Namespace) -> int:
-    wanted = wanted_of(given)
+    wanted = requested_of(given)
     if given.check and (given.pylock or wanted.requirements):
         given.error("argument --check: not allowed with packages")
     try:
@@ -96,7 +96,7 @@ def _bundle(given: argparse.Namespace) -> int:
     return 0
 
 
-def _write(given: argparse.Namespace, wanted: Wanted) -> WrittenBundle:
+def _write(given: argparse.Namespace, wanted: Requested) -> WrittenBundle:
     named = given.mirror or wanted.mirrors
     settings = BundleSettings(
         pyodide=given.pyodide or "",

@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyodide_mirror.api import ENVIRONMENT_VARIABLE
 from pyodide_mirror.bundling import (
-    BundlingError,
+    LockError,
     lock_requirements,
-    read_wanted,
+    read_requirements,
     write_whole,
 )
 from pyodide_mirror.loader import core_files, source
@@ -22,7 +23,7 @@ from .options import argument, seconds
 if TYPE_CHECKING:
     import argparse
 
-    from pyodide_mirror.bundling import Wanted
+    from pyodide_mirror.bundling import Requested
 
 
 def add_parser(commands: Any) -> None:
@@ -39,7 +40,7 @@ def add_parser(commands: Any) -> None:
         " kept. Exit code: 0 when the lock file was written, 1 when it could not be, 2 for bad"
         " usage.",
     )
-    add_wanted(lock)
+    add_requirements(lock)
     lock.add_argument(
         "-o",
         "--output",
@@ -52,8 +53,8 @@ def add_parser(commands: Any) -> None:
     lock.set_defaults(run=_lock, error=lock.error)
 
 
-def add_wanted(command: argparse.ArgumentParser) -> None:
-    """Add what says which packages are wanted; :func:`wanted_of` reads it."""
+def add_requirements(command: argparse.ArgumentParser) -> None:
+    """Add what says which packages are wanted; :func:`requested_of` reads it."""
     command.add_argument("requirements", nargs="*", metavar="REQUIREMENT", help="as in textual>=1")
     command.add_argument(
         "-r",
@@ -90,7 +91,8 @@ def add_places(
         type=argument(Mirror),
         default=[],
         metavar="URL",
-        help="index URL to install through; may be given several times (default: the known ones)",
+        help="index URL to install through; may be given several times (default: those of"
+        f" {ENVIRONMENT_VARIABLE}, else the known ones)",
     )
     command.add_argument(
         "--cdn",
@@ -133,10 +135,10 @@ def _add_pyodide(
     )
 
 
-def wanted_of(given: argparse.Namespace) -> Wanted:
+def requested_of(given: argparse.Namespace) -> Requested:
     """The packages that are wanted; bad usage ends the program."""
     try:
-        wanted = read_wanted(given.requirements, given.requirement, given.constraint)
+        wanted = read_requirements(given.requirements, given.requirement, given.constraint)
         if wanted.mirrors and given.mirror:
             raise ValueError("argument --mirror: a file of requirements names an --index-url")
     except ValueError as error:
@@ -161,7 +163,7 @@ def _pylock_name(text: str) -> Path:
 
 
 def _lock(given: argparse.Namespace) -> int:
-    wanted = wanted_of(given)
+    wanted = requested_of(given)
     if not wanted.requirements:
         given.error("nothing is asked for: give a requirement, or -r FILE")
     work = lock_requirements(
@@ -181,7 +183,7 @@ def _lock(given: argparse.Namespace) -> int:
         text = asyncio.run(work)
         if given.output:
             write_whole(given.output, text.encode())
-    except (BundlingError, OSError, ValueError) as error:
+    except (LockError, OSError, ValueError) as error:
         print(f"pyodide-mirror lock: {error}", file=sys.stderr)
         return 2 if isinstance(error, ValueError) else 1
     if given.output:

@@ -4,7 +4,7 @@
 
 `stand_ins` writes one for each into a folder that comes first in PATH. They are the real programs,
 with four differences: a server gets a free port and is ended as soon as it serves; nox only has to
-know the sessions; JupyterLite's sites lack the code of its apps; a lock file is made with the
+know the sessions; JupyterLite's sites lack the code of its apps; lock files are made with the
 Pyodide of the tests.
 """
 
@@ -101,10 +101,11 @@ def _nox(arguments: Sequence[str]) -> int:
 
 def _pyodide_mirror(arguments: Sequence[str]) -> int:
     command = [sys.executable, "-m", "pyodide_mirror", *arguments]
-    if arguments[:1] == ["lock"]:
+    if arguments[:1] == ["lock"] or (arguments[:1] == ["bundle"] and "--check" not in arguments):
         from tests.support.lock_place import places
 
         command += places(Path.cwd())
+        Path("cache", "pyodide").symlink_to(".")  # where a bundle's cache has it
     if arguments[:1] != ["serve"]:
         return subprocess.run(command, check=False).returncode
     if "--cache" not in arguments:

@@ -1,5 +1,6 @@
 """The command ``pyodide-mirror lock``: real Pyodide under Node, and what it says."""
 
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,9 @@ import pytest
 
 from pyodide_mirror import cli
 from pyodide_mirror.bundling import locker
-from pyodide_mirror.bundling.errors import BundlingError
+from pyodide_mirror.bundling.errors import LockError
+from pyodide_mirror.loader import LocalFolder
+from pyodide_mirror.model import CDN, Mirror
 from tests.support.lock_place import INDEX, LOCKED, PURE, VERSION, WASM, places
 from tests.support.processes import OWN_GROUP
 from tests.support.pylock_makers import pip, run_uv
@@ -133,8 +136,24 @@ wheels = [{{name = "demo-1.0-py3-none-any.whl", hashes = {{sha256 = "{digest}"}}
     locker._check_hashes(text, {})
     locker._check_hashes(text, {"demo": [f"sha512:{'0' * 128}", f"sha256:{digest}"]})
     for hashes in ({"demo": [f"sha512:{'0' * 128}"]}, {"another": [f"sha256:{digest}"]}):
-        with pytest.raises(BundlingError, match="--hash"):
+        with pytest.raises(LockError, match="--hash"):
             locker._check_hashes(text, hashes)
+
+
+def test_mirrors_and_cdns_arrive_as_they_are(tmp_path: Path) -> None:
+    mirror = Mirror(
+        "https://pypi.corp.example/simple",
+        name="corp",
+        private=True,
+        projects=["acme-*"],
+        headers={"Authorization": "Bearer TOKEN"},
+        credentials="include",
+    )
+    assert Mirror(**json.loads(json.dumps(locker._mirror(mirror)))) == mirror
+    cdn = CDN("https://cdn.example/v{version}/", name="near")
+    assert CDN(**locker._cdn(0, cdn)) == cdn
+    folder = CDN(**locker._cdn(1, LocalFolder(tmp_path)))
+    assert (folder.base_url, folder.name) == ("https://folder-1.invalid/", str(tmp_path))
 
 
 BAD_USAGE = [

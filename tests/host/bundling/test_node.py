@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pyodide_mirror.bundling import BundlingError, find_node, node, npm_pyodide, run_driver
+from pyodide_mirror.bundling import LockError, find_node, node, npm_pyodide, run_driver
 from pyodide_mirror.loader import LocalFolder, core_files
 from pyodide_mirror.model import CDN
 from tests.support import provision
@@ -42,9 +42,7 @@ def test_another_one_is_found_on_the_path(
     monkeypatch.setenv("PATH", str(tmp_path))
     program = tmp_path / name
     program.touch(0o755)
-    with pytest.raises(
-        BundlingError, match=r"not installed: pip install 'pyodide-mirror\[bundle\]'"
-    ):
+    with pytest.raises(LockError, match=r"not installed: pip install 'pyodide-mirror\[bundle\]'"):
         find_node()
     other = tmp_path / ({"node", "npm"} - {name}).pop()
     other.touch(0o755)
@@ -54,7 +52,7 @@ def test_another_one_is_found_on_the_path(
 def test_the_cache_needs_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     assert node.default_cache().name == "pyodide"
     monkeypatch.setitem(sys.modules, "platformdirs", None)
-    with pytest.raises(BundlingError, match=r"pip install 'pyodide-mirror\[bundle\]'"):
+    with pytest.raises(LockError, match=r"pip install 'pyodide-mirror\[bundle\]'"):
         node.default_cache()
 
 
@@ -71,7 +69,7 @@ async def test_a_folder_that_is_named_is_asked_before_npm_and_what_is_damaged_co
     assert names(folder) == files.keys()
     assert (await npm_pyodide(VERSION, tmp_path)) == folder  # asks nobody
     (folder / "pyodide.mjs").write_bytes(b"x" * files["pyodide.mjs"].size)
-    with pytest.raises(BundlingError, match="no way"):
+    with pytest.raises(LockError, match="no way"):
         await npm_pyodide(VERSION, tmp_path)
     await npm_pyodide(VERSION, tmp_path, [source])
     assert files["pyodide.mjs"].fits((folder / "pyodide.mjs").read_bytes())
@@ -81,7 +79,7 @@ async def test_where_none_can_be_read_all_is_told(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     fake_npm(monkeypatch, "raise SystemExit('npm error code E1\\nnpm error no way')")
-    with pytest.raises(BundlingError) as caught:
+    with pytest.raises(LockError) as caught:
         await npm_pyodide(VERSION, tmp_path, [CDN("http://127.0.0.1:9/")], 5.0)
     said = str(caught.value)
     assert "127.0.0.1:9: " in said
@@ -97,7 +95,7 @@ async def test_real_npm_that_reaches_nobody_is_a_sentence(
     monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9/")
     monkeypatch.setenv("npm_config_fetch_retries", "0")
     monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(BundlingError, match=f"^Pyodide {VERSION} cannot be read: npm says '.*127"):
+    with pytest.raises(LockError, match=f"^Pyodide {VERSION} cannot be read: npm says '.*127"):
         await npm_pyodide(VERSION, tmp_path / "cache")
 
 
@@ -124,11 +122,11 @@ async def test_what_npm_has_must_be_the_release(
     damaged = (first + b"!", first, b"")
     for each in damaged:
         target.write_bytes(packed(**{**contents, "pyodide.mjs": each}))
-        with pytest.raises(BundlingError, match=r"^pyodide\.mjs in npm's package is not that of"):
+        with pytest.raises(LockError, match=r"^pyodide\.mjs in npm's package is not that of"):
             await npm_pyodide(VERSION, tmp_path / "cache")
     for content in (b"no archive", packed(**contents)[:-9000]):
         target.write_bytes(content)
-        with pytest.raises(BundlingError, match=r"npm's package of Pyodide .* cannot be read"):
+        with pytest.raises(LockError, match=r"npm's package of Pyodide .* cannot be read"):
             await npm_pyodide(VERSION, tmp_path / "cache")
     target.write_bytes(packed(**contents))
     folder = await npm_pyodide(VERSION, tmp_path / "cache")
@@ -140,7 +138,7 @@ async def test_what_npm_has_must_be_the_release(
 
 
 async def test_one_that_says_nothing_is_ended() -> None:
-    with pytest.raises(BundlingError, match=r"has said nothing for 0\.001 s"):
+    with pytest.raises(LockError, match=r"has said nothing for 0\.001 s"):
         await run_driver(JOB, lambda *_: None, silence=0.001)
 
 
@@ -154,7 +152,7 @@ async def test_one_that_says_nothing_is_ended() -> None:
 )
 async def test_what_goes_wrong_is_told(tmp_path: Path, code: str, said: str) -> None:
     (tmp_path / "pyodide.mjs").write_text(code)
-    with pytest.raises(BundlingError, match=said):
+    with pytest.raises(LockError, match=said):
         await run_driver({**JOB, "core": str(tmp_path)}, lambda *_: None)
 
 
@@ -166,5 +164,5 @@ async def test_a_node_that_is_too_old_says_so(
     text = driver.read_text().replace("module.registerHooks === undefined", "true")
     driver.write_text(text)
     monkeypatch.setattr(node, "_DRIVER", driver)
-    with pytest.raises(BundlingError, match=r"Node v.* is too old: it has to be 22\.15 or newer"):
+    with pytest.raises(LockError, match=r"Node v.* is too old: it has to be 22\.15 or newer"):
         await run_driver(JOB, lambda *_: None)

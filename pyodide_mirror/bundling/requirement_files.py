@@ -23,7 +23,7 @@ _MEANT_ANYWAY: Final = {"--only-binary", "--prefer-binary"}
 """Options that ask for wheels, and nothing else is ever installed in Pyodide."""
 
 
-class Wanted(NamedTuple):
+class Requested(NamedTuple):
     """What is asked for.
 
     ``hashes``: by normalized name, the digests that its file may have, as in ``sha256:…``.
@@ -37,9 +37,9 @@ class Wanted(NamedTuple):
     pre: bool
 
 
-def read_wanted(
+def read_requirements(
     requirements: Iterable[str], files: Iterable[str] = (), constraints: Iterable[str] = ()
-) -> Wanted:
+) -> Requested:
     """What is asked for by requirements, and by files of requirements and of constraints.
 
     Raises ValueError with what cannot be honoured, or cannot be read.
@@ -52,7 +52,7 @@ def read_wanted(
         reader.read(Path(name))
     for name in constraints:
         reader.read(Path(name), constrains=True)
-    return Wanted(
+    return Requested(
         tuple(dict.fromkeys(reader.requirements)),
         tuple(dict.fromkeys(reader.constraints)),
         reader.hashes,

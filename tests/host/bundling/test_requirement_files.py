@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pyodide_mirror.bundling import read_wanted
+from pyodide_mirror.bundling import read_requirements
 from pyodide_mirror.model import Mirror
 
 DIGESTS = ("a" * 64, "b" * 64)
@@ -29,7 +29,7 @@ def test_files_name_files_and_constraints_stay_constraints(
         own=f"five==5 --hash=sha256:{DIGESTS[0]} \\\n --hash=sha256:{DIGESTS[1]}",
     )
     monkeypatch.setenv("INDEX", "https://index.example/simple/")
-    wanted = read_wanted(["zero"], [paths["main"]], [paths["own"]])
+    wanted = read_requirements(["zero"], [paths["main"]], [paths["own"]])
     assert wanted == (
         ("zero", "one>=1", "three"),
         ("four<4", "two<2", "five==5"),
@@ -62,7 +62,7 @@ def test_what_cannot_be_honoured_is_named(tmp_path: Path, text: str, said: str) 
     path = tmp_path / "a.txt"
     path.write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(ValueError, match=r"^\S*\.txt(, line \d)?[: ]") as caught:
-        read_wanted([], [str(path)])
+        read_requirements([], [str(path)])
     assert said in str(caught.value)
 
 
@@ -71,4 +71,4 @@ def test_urls_of_wheels_are_taken() -> None:
         "https://x.example/demo-1.0-py3-none-any.whl#sha256=00",
         "demo @ https://x.example/d.whl",
     )
-    assert read_wanted(urls).requirements == urls
+    assert read_requirements(urls).requirements == urls

@@ -67,7 +67,7 @@ _IN_ARCHIVE: Final = frozenset(
     {
         *("cdns.py", "locking", "mirrors.py", "notebook", "resolving"),
         *("api/locks.py", "api/probe_all.py", "model/cdn.py"),
-        *("index/pep503.py", "index/requirements_file.py"),
+        *("index/pep503.py", "index/requirements_file.py", "index/wheel_parts.py"),
         *("installing/anew.py", "installing/quorum.py", "installing/version_source.py"),
         *("reporting/html.py", "reporting/progress.py"),
     }

@@ -18,6 +18,7 @@ from pyodide_mirror.bundling import folder as bundle_folder
 from pyodide_mirror.bundling import node as bundle_node
 from pyodide_mirror.loader import LOCK, CoreFile, LocalFolder
 from pyodide_mirror.loader import folder as loader_folder
+from pyodide_mirror.model import normalize
 from pyodide_mirror.server import Disk
 from tests.support import provision
 from tests.support.wheels import Wheel, make_wheel
@@ -69,15 +70,15 @@ def make_release(folder: Path, dist: Path) -> Path:
     return folder
 
 
-def core_of(release: Path) -> Mapping[str, CoreFile]:
+def core_of(release: Path, version: str = VERSION) -> Mapping[str, CoreFile]:
     """Its core files, for `pyodide_mirror.loader.core_files`, whose release is another one."""
-    return {name: CoreFile(name, *each) for name, each in measured(release, VERSION).items()}
+    return {name: CoreFile(name, *each) for name, each in measured(release, version).items()}
 
 
 @contextmanager
-def known_release(release: Path) -> Iterator[None]:
-    """Take that release for the one that its version says."""
-    core = core_of(release)
+def known_release(release: Path, version: str = VERSION) -> Iterator[None]:
+    """Take that release for the one of that version."""
+    core = core_of(release, version)
     with pytest.MonkeyPatch.context() as patch:
         for module in (loader_folder, bundle_folder, bundle_node):
             patch.setattr(module, "core_files", lambda _: core)
@@ -97,6 +98,13 @@ def write_lock(path: Path, wheels: Iterable[Wheel] = CHOSEN, **changes: Any) -> 
     document = {"lock-version": "1.0", "created-by": "tests", "packages": entries, **changes}
     path.write_text(tomli_w.dumps(document))
     return path
+
+
+def lock_entry_of(release: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What a lock file (PEP 751) has of an entry of Pyodide's."""
+    name, hashes = entry["file_name"], {"sha256": entry["sha256"]}
+    wheel = {"name": name, "path": str(release / name), "hashes": hashes}
+    return {"name": normalize(entry["name"]), "version": entry["version"], "wheels": [wheel]}
 
 
 def settings(release: Path, cache: Path, **changes: Any) -> BundleSettings:

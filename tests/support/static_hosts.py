@@ -90,7 +90,7 @@ http {{
     scgi_temp_path {scratch}/scgi;
     server {{
         listen {host}:{port};
-        root {folder};
+        root {root};
         include {folder}/hosting/nginx.conf;
     }}
 }}
@@ -98,12 +98,13 @@ http {{
 
 
 @contextmanager
-def nginx(folder: Path, scratch: Path) -> Iterator[str]:
-    """Serve a bundle by nginx, with the settings that are in it."""
+def nginx(folder: Path, scratch: Path, root: Path | None = None) -> Iterator[str]:
+    """Serve a bundle by nginx, with the settings that are in it, or what else is below a root."""
     with socket.create_server((_LOOPBACK, 0)) as free:
         port = free.getsockname()[1]
     scratch.mkdir()
-    text = _NGINX.format(folder=folder, scratch=scratch, host=_LOOPBACK, port=port)
+    place = {"folder": folder, "root": root or folder}
+    text = _NGINX.format(**place, scratch=scratch, host=_LOOPBACK, port=port)
     (scratch / "nginx.conf").write_text(text)
     command = [str(browsers.find(browsers.NGINX)), "-c", str(scratch / "nginx.conf")]
     with subprocess.Popen([*command, "-p", str(scratch)], **OWN_GROUP) as process:

@@ -323,6 +323,16 @@ def test_a_package_that_cannot_be_installed_is_refused(
     assert said in err
 
 
+def test_a_password_in_a_url_is_neither_used_nor_shown(run: Any, tmp_path: Path) -> None:
+    entry = locked("a", "a-1.0-py3-none-any.whl")
+    entry["wheels"][0]["url"] = "https://user:secret@x.example/a-1.0-py3-none-any.whl"
+    lock = bundles.write_lock(tmp_path / "lock" / "pylock.toml", packages=[entry])
+    code, _, err = run(tmp_path / "bundle", "--pylock", lock)
+    assert code == 1
+    assert "a-1.0-py3-none-any.whl cannot be used: it contains a user name or password" in err
+    assert "secret" not in err
+
+
 @pytest.mark.parametrize("data", [b"", b"[", b"\xff\xfe", b"a = 1"])
 def test_what_is_no_lock_file_is_refused(data: bytes, run: Any, tmp_path: Path) -> None:
     (tmp_path / "pylock.toml").write_bytes(data)

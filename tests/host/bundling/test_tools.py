@@ -12,7 +12,7 @@ import uv
 from pyodide_mirror.bundling import read_lock_file, write_bundle
 from tests.support import bundles
 from tests.support.own_server import clean_environment, serving, serving_here
-from tests.support.static_hosts import HOSTS
+from tests.support.static_hosts import HOSTS, nginx
 from tests.zoo.cdns import LIBRARY
 
 NAMES = ("zoo_tree", "zoo_leaf", "zoo_frames", "zoo_arrays", "zoo_dep_a")
@@ -57,6 +57,31 @@ def test_installs_from_a_bundle(tool: str, host: str, bundle: Path, tmp_path: Pa
         if host == "bucket":
             index = ["--no-index", "--find-links", f"{url}/links.html"]
         assert install(tool, tmp_path, *index, "zoo-tree") == {*NAMES}
+
+
+def test_nginx_knows_the_types_of_a_bundle_below_a_path(tmp_path: Path) -> None:
+    release = bundles.make_release(tmp_path / "release", bundles.make_small_dist(tmp_path / "dist"))
+    lock = read_lock_file(bundles.write_lock(tmp_path / "lock" / "pylock.toml"))
+    settings = bundles.settings(release, tmp_path / "cache", public_url="https://x.example/a/py")
+    with bundles.known_release(release):
+        write_bundle(tmp_path / "web" / "a" / "py", [lock], settings)
+    json = "application/vnd.pypi.simple.v1+json"
+    expected = {
+        "": "text/html",
+        "simple/index.json": json,
+        "simple/zoo-tree/index.json": json,
+        "simple/zoo-tree/": "text/html",
+        "pyodide/pyodide.mjs": "text/javascript",
+        "pyodide/pyodide.asm.wasm": "application/wasm",
+        "pyodide/pyodide-lock.json": "application/json",
+        f"files/{bundles.TREE.filename}": "application/octet-stream",
+        f"files/{bundles.TREE.filename}.metadata": "application/octet-stream",
+    }
+    with nginx(tmp_path / "web" / "a" / "py", tmp_path / "host", tmp_path / "web") as url:
+        for path, kind in expected.items():
+            with urllib.request.urlopen(f"{url}/a/py/{path}", timeout=30) as answer:  # noqa: S310
+                assert answer.headers["content-type"] == kind, path
+                assert answer.headers["access-control-allow-origin"] == "*", path
 
 
 def read(url: str) -> bytes:

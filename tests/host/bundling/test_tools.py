@@ -1,5 +1,6 @@
 """pip and uv install from a bundle on every kind of host, and our own server serves it whole."""
 
+import json
 import subprocess
 import sys
 import urllib.request
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import uv
 
+from pyodide_mirror import cli
 from pyodide_mirror.bundling import read_lock_file, write_bundle
 from tests.support import bundles
 from tests.support.own_server import clean_environment, serving, serving_here
@@ -59,17 +61,20 @@ def test_installs_from_a_bundle(tool: str, host: str, bundle: Path, tmp_path: Pa
         assert install(tool, tmp_path, *index, "zoo-tree") == {*NAMES}
 
 
-def test_nginx_knows_the_types_of_a_bundle_below_a_path(tmp_path: Path) -> None:
+def test_on_nginx_below_a_path_all_has_its_type_and_the_index_is_a_full_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     release = bundles.make_release(tmp_path / "release", bundles.make_small_dist(tmp_path / "dist"))
     lock = read_lock_file(bundles.write_lock(tmp_path / "lock" / "pylock.toml"))
     settings = bundles.settings(release, tmp_path / "cache", public_url="https://x.example/a/py")
+    folder = tmp_path / "web" / "a" / "py"
     with bundles.known_release(release):
-        write_bundle(tmp_path / "web" / "a" / "py", [lock], settings)
-    json = "application/vnd.pypi.simple.v1+json"
+        write_bundle(folder, [lock], settings)
+    kind_of_json = "application/vnd.pypi.simple.v1+json"
     expected = {
         "": "text/html",
-        "simple/index.json": json,
-        "simple/zoo-tree/index.json": json,
+        "simple/index.json": kind_of_json,
+        "simple/zoo-tree/index.json": kind_of_json,
         "simple/zoo-tree/": "text/html",
         "pyodide/pyodide.mjs": "text/javascript",
         "pyodide/pyodide.asm.wasm": "application/wasm",
@@ -77,11 +82,17 @@ def test_nginx_knows_the_types_of_a_bundle_below_a_path(tmp_path: Path) -> None:
         f"files/{bundles.TREE.filename}": "application/octet-stream",
         f"files/{bundles.TREE.filename}.metadata": "application/octet-stream",
     }
-    with nginx(tmp_path / "web" / "a" / "py", tmp_path / "host", tmp_path / "web") as url:
+    with nginx(folder, tmp_path / "host", tmp_path / "web") as url:
         for path, kind in expected.items():
             with urllib.request.urlopen(f"{url}/a/py/{path}", timeout=30) as answer:  # noqa: S310
                 assert answer.headers["content-type"] == kind, path
                 assert answer.headers["access-control-allow-origin"] == "*", path
+        with bundles.known_release(release):  # now that the address is known
+            write_bundle(folder, [], settings._replace(public_url=f"{url}/a/py"))
+        index = f"{url}/a/py/simple/{{package_name}}/index.json"
+        assert cli.main(["check", "--canary", "zoo-tree", "--json", index]) == 0
+    [outcome] = json.loads(capsys.readouterr().out)["outcomes"]
+    assert (outcome["reason"], outcome["support"]) == ("ok", "full")
 
 
 def read(url: str) -> bytes:

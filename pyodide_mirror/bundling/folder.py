@@ -242,7 +242,7 @@ class _Writing:
         pyodide = {
             path.name: path.read_bytes()
             for path in (new / PYODIDE).iterdir()
-            if path.suffix in {".mjs", ".json"}
+            if path.suffix in {".js", ".mjs", ".json"}
         }
         contents = {
             **index_files(projects, self._public_url),

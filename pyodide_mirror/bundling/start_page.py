@@ -27,7 +27,7 @@ def start_files(
     pins: Collection[Pin], release: Release, pyodide: Mapping[str, bytes]
 ) -> dict[str, bytes]:
     """The page and its scripts by name. ``pyodide``: the files of the loader's folder by name."""
-    modules = {name: _sri(content) for name, content in pyodide.items() if name.endswith(".mjs")}
+    modules = {name: _sri(content) for name, content in pyodide.items() if name != LOCK}
     names = [pin.name for pin in pins if pin.file.filename.endswith(".whl")]
     others = [name for name in names if name not in _OWN_TOOLS]
     bundle = {

@@ -141,6 +141,26 @@ def test_the_page_of_a_bundle_and_plain_micropip_and_ours_install(
     assert value == f"False zoo-leaf 1.0, zoo-other 1.0 {pages}"
 
 
+@pytest.mark.nightly
+@pytest.mark.parametrize("version", ["0.28.3", "0.29.5"])
+@pytest.mark.parametrize("host", ["http.server", "bucket"])
+def test_bundles_of_older_versions_start_as_well(
+    page: Engine, version: str, host: str, tmp_path: Path
+) -> None:
+    release = bundles.make_release(tmp_path / "release", compiled_dist(version))
+    lock = read_lock_file(bundles.write_lock(tmp_path / "lock" / "pylock.toml"))
+    settings = bundles.settings(release, tmp_path / "cache", pyodide=version)
+    with bundles.known_release(release, version):
+        write_bundle(tmp_path / "bundle", [lock], settings)
+    with HOSTS[host](tmp_path / "bundle", tmp_path / "host") as url, page.bare_tab():
+        page.goto(f"{url}/index.html")
+        code = STARTED + TYPED.replace("LINES", json.dumps(LINES[:3]))
+        status, lines, strangers = page.run_js(code, pyodide_checks=False)
+    assert status.endswith(f"(Pyodide {version})")
+    assert "zoo-tree 1.0 zoo-leaf 1.0 zoo-arrays 1.0" in lines[2], lines
+    assert strangers == []
+
+
 PYSCRIPT = """<!doctype html>
 <meta charset="utf-8">
 <script src="BUNDLE/modules.js" crossorigin></script>

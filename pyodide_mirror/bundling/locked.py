@@ -16,6 +16,7 @@ from packaging.pylock import (
 )
 from packaging.utils import parse_wheel_filename
 
+from pyodide_mirror.locking import INSTALLERS, TOOL
 from pyodide_mirror.model import normalize, printable, split_http_url
 
 from .errors import BundlingError
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from .release import Release
 
 PYLOCK: Final = "pylock.toml"
-TOOL: Final = "pyodide-mirror"
-INSTALLERS: Final = frozenset({"micropip", "pyodide-mirror"})
-"""What pages have before a lock file is read."""
 
 
 class LockFile:

@@ -93,9 +93,9 @@ function recipes() {
 		"In any other Pyodide": `import micropip\nawait micropip.install("${name}", index_urls="${here}/simple")`,
 		"The same, with pyodide_mirror": `import pyodide_mirror\nawait pyodide_mirror.install("${name}", mirrors="${pages}")`,
 		"In jupyter_lite_config.json, for a JupyterLite site": `{"PyodideMirrorAddon": {"mirrors": ["${pages}"]}}`,
-		"pip, where the host has no index documents": `pip install --no-index --find-links ${here}/links.html ${name}`,
 		pip: `pip install${trusted} --index-url ${here}/simple/ ${name}`,
 		uv: `uv pip install${allowed} --index-url ${here}/simple/ ${name}`,
+		"pip, where the host has no index documents": `pip install${trusted} --no-index --find-links ${here}/links.html ${name}`,
 	};
 }
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import re
 from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from pyodide_mirror.loader import LOCK
+from pyodide_mirror.loader import LOCK, integrity
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -27,12 +24,12 @@ def start_files(
     pins: Collection[Pin], release: Release, pyodide: Mapping[str, bytes]
 ) -> dict[str, bytes]:
     """The page and its scripts by name. ``pyodide``: the files of the loader's folder by name."""
-    modules = {name: _sri(content) for name, content in pyodide.items() if name != LOCK}
+    modules = {name: integrity(content) for name, content in pyodide.items() if name != LOCK}
     names = [pin.name for pin in pins if pin.file.filename.endswith(".whl")]
     others = [name for name in names if name not in _OWN_TOOLS]
     bundle = {
         "python": release.python,
-        "lock": _sri(pyodide[LOCK]),
+        "lock": integrity(pyodide[LOCK]),
         "example": (others or names)[0],
     }
     rows = "\n      ".join(_row(pin) for pin in pins)
@@ -56,11 +53,5 @@ def _script(name: str, constant: str, value: Mapping[str, Any]) -> bytes:
     return text.encode()
 
 
-def _sri(content: bytes) -> str:
-    """A digest as Subresource Integrity writes it."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(content).digest()).decode()}"
-
-
 def _source(name: str) -> str:
-    text = files(__package__).joinpath(name).read_text("utf-8")
-    return re.sub(r"\r\n", "\n", text)
+    return files(__package__).joinpath(name).read_text("utf-8")

@@ -58,7 +58,7 @@ def check_bundle(folder: str | Path) -> dict[str, str]:
     faults = dict.fromkeys(expected.keys() - there.keys(), "it is missing")
     faults |= dict.fromkeys(there.keys() - expected.keys(), "it is not of this bundle")
     for path in expected.keys() & there.keys():
-        if digest_of(top / path) != expected[path]:
+        if not (top / path).is_file() or digest_of(top / path) != expected[path]:
             faults[path] = "it has other bytes than it must have"
     return dict(sorted(faults.items()))
 

@@ -192,7 +192,7 @@ def _modules(
     script = next(name for name in _SCRIPTS if name in core)
     more = {
         "wheel": wheel
-        and {"name": wheel[0], "integrity": _integrity(wheel[1]), "size": len(wheel[1])},
+        and {"name": wheel[0], "integrity": integrity(wheel[1]), "size": len(wheel[1])},
         "start": _start(),
         "mirrors": mirrors,
     }
@@ -247,7 +247,8 @@ def _source(name: str) -> str:
     return resources(__package__).joinpath(name).read_text("utf-8")
 
 
-def _integrity(content: bytes) -> str:
+def integrity(content: bytes) -> str:
+    """The digest of a file's content, as Subresource Integrity writes it."""
     return _sri(hashlib.sha256(content).digest())
 
 

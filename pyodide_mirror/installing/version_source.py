@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from contextlib import suppress
 from hashlib import sha256
 from importlib.metadata import Distribution
@@ -49,7 +48,7 @@ if TYPE_CHECKING:
 
 
 _MOST_BYTES: Final = 50_000_000
-"""Of wheels that are read as a whole to choose among their versions."""
+"""Of wheels, and of their parts, that are read to choose among versions."""
 
 
 class VersionSource:
@@ -158,8 +157,13 @@ class VersionSource:
             if not fault:
                 return metadata
         if file.size is not None and file.size > SMALL_WHEEL:
-            with suppress(ValueError):  # the host sends no parts, or something else
+            try:
                 found = await self._by_parts(served)
+            except ResolutionError:
+                raise
+            except ValueError:  # the host sends no parts, or something else
+                pass
+            else:
                 failover.choices.unverified[file.url] = found
                 return found
         return metadata_of(await self._whole(served), file.filename)
@@ -170,17 +174,24 @@ class VersionSource:
         async def read(wheel: io.BytesIO) -> bytes:
             return metadata_of(wheel, file.filename)
 
-        part = functools.partial(self._failover.client.part_of, mirror, file)
+        async def part(wanted: str) -> tuple[int, int, bytes]:
+            found = await self._failover.client.part_of(mirror, file, wanted)
+            self._count(len(found[2]))
+            return found
+
         return await metadata_by_parts(file.size, part, read)
 
     async def _whole(self, served: ServedFile) -> bytes:
         """A wheel; what is not chosen was read for nothing, and a page has little memory."""
-        self._read += served.file.size or 0
+        self._count(served.file.size or 0)
+        data = (await self._failover.delivery(served)).data
+        self._count(0 if served.file.size else len(data))
+        return data
+
+    def _count(self, size: int) -> None:
+        self._read += size
         if self._read > _MOST_BYTES:
             raise given_up(f"{_MOST_BYTES:,} bytes of wheels, whose index has no metadata files")
-        data = (await self._failover.delivery(served)).data
-        self._read += 0 if served.file.size else len(data)
-        return data
 
     def _of_lockfile(self, name: str) -> list[Candidate]:
         package: LockedPackage | None = self._locked.get(name)

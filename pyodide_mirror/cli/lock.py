@@ -74,9 +74,17 @@ def add_requirements(command: argparse.ArgumentParser) -> None:
     )
 
 
-def add_places(command: argparse.ArgumentParser) -> None:
-    """Add which Pyodide is meant, and where all comes from."""
-    _add_pyodide(command)
+def add_places(
+    command: argparse.ArgumentParser,
+    pyodide: str | None = NEWEST_PYODIDE,
+    told: str = "%(default)s",
+    kept: str = "Pyodide is",
+) -> None:
+    """Add which Pyodide is meant, by default that version, and where all comes from.
+
+    ``told``: what is said of the default. ``kept``: what a cache is for.
+    """
+    _add_pyodide(command, pyodide, told, kept)
     command.add_argument(
         "--mirror",
         action="append",
@@ -106,13 +114,15 @@ def add_places(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_pyodide(command: argparse.ArgumentParser) -> None:
+def _add_pyodide(
+    command: argparse.ArgumentParser, pyodide: str | None, told: str, kept: str
+) -> None:
     command.add_argument(
         "--pyodide",
         type=argument(_known_version),
-        default=NEWEST_PYODIDE,
+        default=pyodide,
         metavar="VERSION",
-        help="the version of Pyodide (default: %(default)s)",
+        help=f"the version of Pyodide (default: {told})",
     )
     command.add_argument(
         "--pyodide-lock",
@@ -121,7 +131,7 @@ def _add_pyodide(command: argparse.ArgumentParser) -> None:
         help="a pyodide-lock.json of your own in place of the release's",
     )
     command.add_argument(
-        "--cache", type=Path, metavar="FOLDER", help="folder in which Pyodide is kept"
+        "--cache", type=Path, metavar="FOLDER", help=f"folder in which {kept} kept"
     )
 
 
@@ -133,8 +143,6 @@ def requested_of(given: argparse.Namespace) -> Requested:
             raise ValueError("argument --mirror: a file of requirements names an --index-url")
     except ValueError as error:
         given.error(str(error))
-    if not wanted.requirements:
-        given.error("nothing is asked for: give a requirement, or -r FILE")
     return wanted
 
 
@@ -156,6 +164,8 @@ def _pylock_name(text: str) -> Path:
 
 def _lock(given: argparse.Namespace) -> int:
     wanted = requested_of(given)
+    if not wanted.requirements:
+        given.error("nothing is asked for: give a requirement, or -r FILE")
     work = lock_requirements(
         wanted.requirements,
         constraints=wanted.constraints,

@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from pyodide_mirror.api import check_timeout
 from pyodide_mirror.cdns import CDNS
+from pyodide_mirror.loader import LOCK
 from pyodide_mirror.mirrors import PYPI_URL
 from pyodide_mirror.model import (
     CDN,
@@ -102,7 +103,7 @@ def make(folder: str | os.PathLike[str] | None = None, **given: Unpack[Given]) -
         public_url=url,
         timeout=check_timeout(given.get("timeout", DEFAULT_TIMEOUT)),
         cdns=_checked_cdns(given.get("cdns"), default=CDNS if chosen else ()),
-        pyodide=_folders(given.get("pyodide", ())),
+        pyodide=_folders(given.get("pyodide", ())) or _bundled(folder),
         auth=_path(given.get("auth")),
         token_file=_path(given.get("token_file")),
         page_ttl=check_page_ttl(given.get("page_ttl", PAGE_TTL)),
@@ -165,6 +166,14 @@ def _folders(given: Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
     if isinstance(given, str | os.PathLike):
         raise TypeError("pyodide must be several folders, not one")
     return tuple(dict.fromkeys(map(Path, given)))
+
+
+def _bundled(folder: str | os.PathLike[str] | None) -> tuple[Path, ...]:
+    """The release of Pyodide in what ``pyodide-mirror bundle`` has written."""
+    if folder is None or not Path(folder, "SHA256SUMS").is_file():
+        return ()
+    place = Path(folder, "pyodide")
+    return (place,) if (place / LOCK).is_file() else ()
 
 
 def check_upstream(url: str) -> str:

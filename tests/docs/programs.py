@@ -101,10 +101,11 @@ def _nox(arguments: Sequence[str]) -> int:
 
 def _pyodide_mirror(arguments: Sequence[str]) -> int:
     command = [sys.executable, "-m", "pyodide_mirror", *arguments]
-    if arguments[:1] == ["lock"]:
+    if arguments[:1] == ["lock"] or (arguments[:1] == ["bundle"] and "--check" not in arguments):
         from tests.support.lock_place import places
 
         command += places(Path.cwd())
+        Path("cache", "pyodide").symlink_to(".")  # where a bundle's cache has it
     if arguments[:1] != ["serve"]:
         return subprocess.run(command, check=False).returncode
     if "--cache" not in arguments:

@@ -65,10 +65,12 @@ _HOST_ONLY: Final = frozenset(
 _IN_ARCHIVE: Final = frozenset(
     {
         *("cdns.py", "locking", "mirrors.py", "notebook", "resolving"),
-        *("api/locks.py", "api/probe_all.py", "model/cdn.py"),
+        *("api/locks.py", "api/pip.py", "api/probe_all.py", "model/cdn.py"),
         *("index/pep503.py", "index/requirements_file.py"),
         *("installing/anew.py", "installing/quorum.py", "installing/version_source.py"),
         *("reporting/html.py", "reporting/progress.py"),
+        *(f"runtime/{name}.py" for name in ("check", "download", "lockfile", "own_folder")),
+        *(f"runtime/{name}.py" for name in ("probe_all", "reader", "search")),
     }
 )
 """What few installs need. In a page's wheel it is one archive, from which Python imports as from a

@@ -38,9 +38,11 @@ async def plan_anew(
     request: InstallRequest,
     conflicts: Conflicts,
     hidden: Callable[[str], bool],
-    error: Exception,
+    error: Exception | None,
 ) -> Plan:
     """Versions that fit together, where those that micropip chose do not; ``error`` says why.
+
+    Without an ``error``, micropip has not chosen yet, because it upgrades nothing.
 
     ``hidden``: packages of Pyodide's lock file that are not to be taken. Raises ResolutionError,
     or an error about what cannot be read.
@@ -51,6 +53,11 @@ async def plan_anew(
             chosen = await resolver.resolve()
             break
         except _NoLibraryError as fault:
+            if error is None:
+                advice = f"install it first: {resolving.LIBRARY}"
+                raise IncompleteInstall(
+                    [resolving.LIBRARY], None, [f"{fault}; {advice}"]
+                ) from fault
             refusal = conflicts.explained(error)
             refusal.add_note(str(fault))
             raise refusal from error
@@ -60,7 +67,10 @@ async def plan_anew(
             if not (pages.ask_all_anew() or pages.retry_without(fault.projects)):
                 raise (error if isinstance(error, IncompleteInstall) else fault) from error
         except OSError as fault:
-            raise failover.faults.fatal or error from fault
+            raise failover.faults.fatal or error or fault from fault
+    if request.upgrade is not None:
+        new = {name for name, each in chosen.items() if each.origin != "installed"}
+        return _plan(chosen)._replace(replaced=sorted(new & conflicts.known.keys()))
     before = {name: _version(file.filename) for name, file in failover.choices.files.items()}
     said = resolving.differences(resolver.known, resolver.problem.roots, chosen, before)
     for text in said or ["the same versions do fit together"]:
@@ -84,6 +94,7 @@ async def _resolver(
         hidden,
         {normalize(want.requirement.name) for want in wants if want.wheel},
         replaceable=bool(options.get("reinstall")),
+        upgrade=request.upgrade,
         credentials=options.get("credentials"),
     )
     problem = resolving.Problem(

@@ -104,6 +104,8 @@ class Installation:
 
     async def _run_till_it_fits(self) -> tuple[Installed, ...]:
         plan = self._request.plan
+        if self._request.upgrade is not None:
+            plan = await self._plan_anew(None)
         while True:
             try:
                 sources = self._failover.sources
@@ -112,13 +114,16 @@ class Installation:
             except _UnfitError as unfit:
                 if self._request.plan is not None:
                     raise unfit.error from None
-                from .anew import plan_anew  # few installs need it
+                plan = await self._plan_anew(unfit.error)
 
-                self._choices.end()
-                self._failover.prefetcher = None
-                plan = await plan_anew(
-                    self._failover, self._request, self._conflicts, self._is_hidden, unfit.error
-                )
+    async def _plan_anew(self, error: Exception | None) -> Plan:
+        from .anew import plan_anew  # few installs need it
+
+        self._choices.end()
+        self._failover.prefetcher = None
+        return await plan_anew(
+            self._failover, self._request, self._conflicts, self._is_hidden, error
+        )
 
     async def _run(self, ledger: Ledger, plan: Plan | None) -> tuple[Installed, ...]:
         """Install, and say what was added."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyodide_mirror.probing import ProbeDownloads
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from pyodide_mirror.reporting import EventLog
     from pyodide_mirror.storage import Cache
@@ -17,11 +17,29 @@ if TYPE_CHECKING:
     from .failover import Failover
 
 
+class Upgrade(NamedTuple):
+    """What may take the place of what is installed.
+
+    ``names``: projects of which the newest version is wanted, by normalized name; of the others,
+    what is installed stays as long as it fits. ``everything``: all that is wanted is installed
+    anew. ``never``: projects that stay as they are.
+    """
+
+    names: Collection[str]
+    everything: bool = False
+    never: Collection[str] = ()
+
+    def stays(self, name: str) -> bool:
+        """Whether an installed project is preferred to what an index has."""
+        return name in self.never or not (self.everything or name in self.names)
+
+
 class InstallRequest:
     """What was asked of one install.
 
     ``options``: micropip's. ``verify``, ``cache``: as ``install`` has them. ``downloads``: what its
-    probes have fetched. ``plan``: what a lock file has, and nothing else will do.
+    probes have fetched. ``plan``: what a lock file has, and nothing else will do. ``upgrade``: see
+    Upgrade.
     """
 
     def __init__(
@@ -40,6 +58,7 @@ class InstallRequest:
         self.cache = cache
         self.downloads = ProbeDownloads()
         self.plan: Plan | None = None
+        self.upgrade: Upgrade | None = None
 
     def failover(self, mirrors: DeferredMirrors, cache: Cache) -> Failover:
         """What this install reads: through these mirrors, and the cache before them."""

@@ -17,6 +17,7 @@ from pyodide_mirror._micropip import (
     locked_packages,
     read_wheel,
     site_files,
+    site_is_alone,
 )
 from pyodide_mirror.index import (
     SMALL_WHEEL,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from pyodide_mirror.model import File, ProjectPage
 
     from .failover import Failover
+    from .request import Upgrade
     from .site_packages import InstalledDistribution
 
 
@@ -71,7 +73,8 @@ class _WheelEnd(io.BytesIO):
 class VersionSource:
     """See :class:`~pyodide_mirror.resolving.Source`: the candidates of one install.
 
-    ``known``: what is installed; with ``replaceable`` another version may take its place.
+    ``known``: what is installed; with ``replaceable`` another version may take its place, and with
+    ``upgrade`` some have to.
     ``hidden``: the packages of Pyodide's lock file that are not to be taken. ``direct``: projects
     that are wanted as a certain wheel, whatever is installed.
     """
@@ -84,13 +87,16 @@ class VersionSource:
         direct: Collection[str],
         *,
         replaceable: bool,
+        upgrade: Upgrade | None = None,
         credentials: str | None,
     ) -> None:
         self._failover = failover
         self._known = known
         self._locked = {n: p for n, p in locked_packages().items() if not hidden(n)}
         self._direct = direct
-        self._replaceable = replaceable
+        self._replaceable = replaceable or upgrade is not None
+        self._upgrade = upgrade
+        self._never = () if upgrade is None else upgrade.never
         self._credentials = credentials
         self._lockfile_first = has_default_index_urls()
         self._at: dict[str, Facts] = {}
@@ -99,25 +105,38 @@ class VersionSource:
         """See Source: what is installed, and what Pyodide's lock file has, if that comes first."""
         if name in self._direct:
             return [], True
-        found = []
-        item = self._known.get(name)
-        if item is not None:
-            with suppress(_packaging.version.InvalidVersion):
-                version = _packaging.version.Version(item.version)
-                found.append(Candidate(name, version, "installed"))
-            if not self._replaceable:
-                return found, True
+        upgrade, found = self._upgrade, self._of_installed(name)
+        if upgrade is not None and name in upgrade.names:
+            return [], False  # nothing is preferred to the newest
+        if upgrade is not None and not upgrade.stays(name):
+            found = []
+        elif name in self._known and not (self._replaceable and name not in self._never):
+            return found, True
         if self._lockfile_first:
             found += self._of_lockfile(name)
         return found, False
 
     async def listed(self, name: str) -> tuple[list[Candidate], list[str]]:
         """See Source: what the first mirror that has the project lists."""
+        upgrade = self._upgrade
+        if upgrade is not None and name in upgrade.names:
+            return await self._newest(name, upgrade)
         last = [] if self._lockfile_first else self._of_lockfile(name)
+        return await self._of_index(name, last)
+
+    async def _newest(self, name: str, upgrade: Upgrade) -> tuple[list[Candidate], list[str]]:
+        """All there are, the newest first; of the same version what is there needs no file."""
+        found, left_out = await self._of_index(name, self._of_lockfile(name))
+        there = [] if upgrade.everything else self._of_installed(name)
+        return sorted([*there, *found], key=lambda each: each.version, reverse=True), left_out
+
+    async def _of_index(
+        self, name: str, last: list[Candidate]
+    ) -> tuple[list[Candidate], list[str]]:
         files = [file for file in site_files(name) if suits_this_python(file.requires_python)]
         if files:
             return [Candidate(name, v, "index", file=f) for v, f in wheels_by_version(files)], []
-        served = await self._failover.pages.first(name)
+        served = None if site_is_alone() else await self._failover.pages.first(name)
         if served is None:
             return last, ["no mirror has it"]
         ranked, page = served
@@ -144,7 +163,7 @@ class VersionSource:
     async def facts(self, candidate: Candidate) -> Facts:
         """See Source."""
         if candidate.origin == "installed":
-            return self._of_installed(candidate.name)
+            return self._facts_of_installed(candidate.name)
         if candidate.origin == "lockfile":
             return Facts(self._locked[candidate.name].depends, lenient=True)
         if candidate.origin == "url":
@@ -188,7 +207,17 @@ class VersionSource:
             return []
         return [Candidate(name, version, "lockfile")]
 
-    def _of_installed(self, name: str) -> Facts:
+    def _of_installed(self, name: str) -> list[Candidate]:
+        item = self._known.get(name)
+        if item is None:
+            return []
+        try:
+            version = _packaging.version.Version(item.version)
+        except _packaging.version.InvalidVersion:
+            return []
+        return [Candidate(name, version, "installed")]
+
+    def _facts_of_installed(self, name: str) -> Facts:
         found = Found.of(Distribution.at(self._known[name].folder))
         extras = frozenset(map(normalize, found.values("provides-extra")))
         lines = [line for line in found.values("requires-dist") if not self._is_broken(line)]

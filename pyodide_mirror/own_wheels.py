@@ -46,6 +46,7 @@ _HOST_ONLY: Final = frozenset(
             "__main__.py",
             "own_wheels.py",
             "page_source.py",
+            "py.typed",
             "rebuilt.py",
             "cli",
             "compiled",
@@ -254,12 +255,12 @@ def _page_modules() -> dict[str, bytes]:
 def _with_archive(modules: Mapping[str, bytes]) -> dict[str, bytes]:
     """The files of a page's wheel, with those that are seldom used in one.
 
-    It is not compressed: the wheel compresses it as a whole.
+    It is not compressed: the wheel compresses it as a whole, best if the largest come first.
     """
     seldom = {path for path in modules if _is_in(_IN_ARCHIVE, path)}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for path in sorted(seldom):
+        for path in sorted(seldom, key=lambda path: (-len(modules[path]), path)):
             archive.writestr(_member(path), modules[path])
     plain = {path: content for path, content in modules.items() if path not in seldom}
     return {**plain, ARCHIVE: buffer.getvalue()}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .ledger import Ledgers
     from .mirror_client import MirrorClient, NoFileError, NoPageError
     from .mirror_order import NOWHERE, MirrorOrder, RankedMirror
-    from .request import InstallRequest, Upgrade
+    from .request import INSTALLERS, InstallRequest
     from .site_packages import InstalledDistribution, dist_info_folders, installed
 
 __getattr__, __dir__, __all__ = hand_on(__name__)

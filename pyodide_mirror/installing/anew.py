@@ -53,12 +53,8 @@ async def plan_anew(
             chosen = await resolver.resolve()
             break
         except _NoLibraryError as fault:
-            if error is None:
-                advice = f"install it first: {resolving.LIBRARY}"
-                raise IncompleteInstall(
-                    [resolving.LIBRARY], None, [f"{fault}; {advice}"]
-                ) from fault
-            refusal = conflicts.explained(error)
+            missing = IncompleteInstall([resolving.LIBRARY])
+            refusal = missing if error is None else conflicts.explained(error)
             refusal.add_note(str(fault))
             raise refusal from error
         except ResolutionError as fault:
@@ -68,7 +64,7 @@ async def plan_anew(
                 raise (error if isinstance(error, IncompleteInstall) else fault) from error
         except OSError as fault:
             raise failover.faults.fatal or error or fault from fault
-    if request.upgrade is not None:
+    if request.newest is not None:
         new = {name for name, each in chosen.items() if each.origin != "installed"}
         return _plan(chosen)._replace(replaced=sorted(new & conflicts.known.keys()))
     before = {name: _version(file.filename) for name, file in failover.choices.files.items()}
@@ -93,9 +89,7 @@ async def _resolver(
         conflicts.known,
         hidden,
         {normalize(want.requirement.name) for want in wants if want.wheel},
-        replaceable=bool(options.get("reinstall")),
-        upgrade=request.upgrade,
-        credentials=options.get("credentials"),
+        request,
     )
     problem = resolving.Problem(
         # What must be a certain wheel comes first: until that is known, others would do.

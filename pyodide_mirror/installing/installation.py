@@ -103,10 +103,17 @@ class Installation:
             self._failover.stop()
 
     async def _run_till_it_fits(self) -> tuple[Installed, ...]:
-        plan = self._request.plan
-        if self._request.upgrade is not None:
-            plan = await self._plan_anew(None)
+        plan, error = self._request.plan, None
+        anew = self._request.newest is not None
         while True:
+            if anew:
+                from .anew import plan_anew  # few installs need it
+
+                self._choices.end()
+                self._failover.prefetcher = None
+                plan = await plan_anew(
+                    self._failover, self._request, self._conflicts, self._is_hidden, error
+                )
             try:
                 sources = self._failover.sources
                 with self._ledgers.open(sources, self._faults, self._check) as ledger:
@@ -114,16 +121,7 @@ class Installation:
             except _UnfitError as unfit:
                 if self._request.plan is not None:
                     raise unfit.error from None
-                plan = await self._plan_anew(unfit.error)
-
-    async def _plan_anew(self, error: Exception | None) -> Plan:
-        from .anew import plan_anew  # few installs need it
-
-        self._choices.end()
-        self._failover.prefetcher = None
-        return await plan_anew(
-            self._failover, self._request, self._conflicts, self._is_hidden, error
-        )
+                error, anew = unfit.error, True
 
     async def _run(self, ledger: Ledger, plan: Plan | None) -> tuple[Installed, ...]:
         """Install, and say what was added."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from pyodide_mirror.probing import ProbeDownloads
 
@@ -16,30 +16,17 @@ if TYPE_CHECKING:
     from .deferred import DeferredMirrors
     from .failover import Failover
 
-
-class Upgrade(NamedTuple):
-    """What may take the place of what is installed.
-
-    ``names``: projects of which the newest version is wanted, by normalized name; of the others,
-    what is installed stays as long as it fits. ``everything``: all that is wanted is installed
-    anew. ``never``: projects that stay as they are.
-    """
-
-    names: Collection[str]
-    everything: bool = False
-    never: Collection[str] = ()
-
-    def stays(self, name: str) -> bool:
-        """Whether an installed project is preferred to what an index has."""
-        return name in self.never or not (self.everything or name in self.names)
+INSTALLERS: Final = frozenset({"micropip", "pyodide-mirror"})
+"""What installs: it is there before, and is not replaced meanwhile."""
 
 
 class InstallRequest:
     """What was asked of one install.
 
     ``options``: micropip's. ``verify``, ``cache``: as ``install`` has them. ``downloads``: what its
-    probes have fetched. ``plan``: what a lock file has, and nothing else will do. ``upgrade``: see
-    Upgrade.
+    probes have fetched. ``plan``: what a lock file has, and nothing else will do.
+    ``newest``: the projects, by normalized name, of which the newest version is wanted, whatever is
+    installed; None where nothing is to be upgraded. ``anew``: nothing that is installed will do.
     """
 
     def __init__(
@@ -58,7 +45,8 @@ class InstallRequest:
         self.cache = cache
         self.downloads = ProbeDownloads()
         self.plan: Plan | None = None
-        self.upgrade: Upgrade | None = None
+        self.newest: Collection[str] | None = None
+        self.anew = False
 
     def failover(self, mirrors: DeferredMirrors, cache: Cache) -> Failover:
         """What this install reads: through these mirrors, and the cache before them."""

@@ -33,6 +33,7 @@ from pyodide_mirror.resolving import Candidate, Facts, facts_of
 from .choices import ServedFile
 from .closure import Found
 from .failover import usable_files
+from .request import INSTALLERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -42,9 +43,8 @@ if TYPE_CHECKING:
     from pyodide_mirror.model import File, ProjectPage
 
     from .failover import Failover
-    from .request import Upgrade
+    from .request import InstallRequest
     from .site_packages import InstalledDistribution
-
 
 _END: Final = 65_536
 """Bytes of a wheel's end, where its directory is and should be its metadata (PEP 427)."""
@@ -73,10 +73,8 @@ class _WheelEnd(io.BytesIO):
 class VersionSource:
     """See :class:`~pyodide_mirror.resolving.Source`: the candidates of one install.
 
-    ``known``: what is installed; with ``replaceable`` another version may take its place, and with
-    ``upgrade`` some have to.
-    ``hidden``: the packages of Pyodide's lock file that are not to be taken. ``direct``: projects
-    that are wanted as a certain wheel, whatever is installed.
+    ``known``: what is installed. ``hidden``: the packages of Pyodide's lock file that are not to be
+    taken. ``direct``: projects that are wanted as a certain wheel, whatever is installed.
     """
 
     def __init__(
@@ -85,19 +83,16 @@ class VersionSource:
         known: Mapping[str, InstalledDistribution],
         hidden: Callable[[str], bool],
         direct: Collection[str],
-        *,
-        replaceable: bool,
-        upgrade: Upgrade | None = None,
-        credentials: str | None,
+        request: InstallRequest,
     ) -> None:
         self._failover = failover
         self._known = known
         self._locked = {n: p for n, p in locked_packages().items() if not hidden(n)}
         self._direct = direct
-        self._replaceable = replaceable or upgrade is not None
-        self._upgrade = upgrade
-        self._never = () if upgrade is None else upgrade.never
-        self._credentials = credentials
+        self._newest = {*(request.newest or ())} - INSTALLERS
+        self._anew = request.anew
+        self._replaceable = request.newest is not None or bool(request.options.get("reinstall"))
+        self._credentials: str | None = request.options.get("credentials")
         self._lockfile_first = has_default_index_urls()
         self._at: dict[str, Facts] = {}
 
@@ -105,29 +100,26 @@ class VersionSource:
         """See Source: what is installed, and what Pyodide's lock file has, if that comes first."""
         if name in self._direct:
             return [], True
-        upgrade, found = self._upgrade, self._of_installed(name)
-        if upgrade is not None and name in upgrade.names:
-            return [], False  # nothing is preferred to the newest
-        if upgrade is not None and not upgrade.stays(name):
-            found = []
-        elif name in self._known and not (self._replaceable and name not in self._never):
+        if name in self._newest:
+            return [], False  # nothing is preferred to that
+        found = self._of_installed(name)
+        if name in self._known and not (self._replaceable and name not in INSTALLERS):
             return found, True
+        if self._anew:
+            found = []
         if self._lockfile_first:
             found += self._of_lockfile(name)
         return found, False
 
     async def listed(self, name: str) -> tuple[list[Candidate], list[str]]:
         """See Source: what the first mirror that has the project lists."""
-        upgrade = self._upgrade
-        if upgrade is not None and name in upgrade.names:
-            return await self._newest(name, upgrade)
-        last = [] if self._lockfile_first else self._of_lockfile(name)
-        return await self._of_index(name, last)
-
-    async def _newest(self, name: str, upgrade: Upgrade) -> tuple[list[Candidate], list[str]]:
-        """All there are, the newest first; of the same version what is there needs no file."""
+        if name not in self._newest:
+            return await self._of_index(
+                name, [] if self._lockfile_first else self._of_lockfile(name)
+            )
         found, left_out = await self._of_index(name, self._of_lockfile(name))
-        there = [] if upgrade.everything else self._of_installed(name)
+        # Of the same version, what is there needs no file.
+        there = [] if self._anew else self._of_installed(name)
         return sorted([*there, *found], key=lambda each: each.version, reverse=True), left_out
 
     async def _of_index(

@@ -9,18 +9,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MAGIC = "mirror"
-_BEFORE: list[Callable[[], None]] = []
-"""What takes ``%pip`` away again."""
+_OWN: list[Any] = []
+"""pyodide-kernel's own ``%pip``, while ours is in its place."""
 
 
 def add_magics(show_mirrors: Callable[[str], Any]) -> None:
-    """Let ``%mirror`` call this function, and have ``%pip``, if this is IPython."""
+    """Let ``%mirror`` call this function, and have our ``%pip``, if this is IPython."""
     found = shell()
     if found is None:
         return
     found.register_magic_function(show_mirrors, "line", _MAGIC)
-    if not _BEFORE:
-        _add_pip(found)
+    _replace(found, "pip_magic", _with_pip)
 
 
 def remove_magics() -> None:
@@ -28,8 +27,7 @@ def remove_magics() -> None:
     found = shell()
     if found is not None:
         found.magics_manager.magics["line"].pop(_MAGIC, None)
-    while _BEFORE:
-        _BEFORE.pop()()
+        _replace(found, "_with_pip", *_OWN)
 
 
 def shell() -> Any:
@@ -38,36 +36,23 @@ def shell() -> Any:
     return None if module is None else module.get_ipython()
 
 
-def _add_pip(found: Any) -> None:
-    """Have cells rewritten before IPython does it, whose magics cannot be waited for.
+def _replace(found: Any, name: str, other: Any = None) -> None:
+    """Replace the function of this name, if it is there, among those that rewrite cells.
 
-    pyodide-kernel does it for its own ``%pip``, before it loads what a cell imports; ours takes
-    the place of that.
+    pyodide-kernel does that before it looks for imports in them; IPython's own magics cannot be
+    waited for.
     """
-    kernel = getattr(found, "kernel", None)
-    manager = getattr(kernel, "lite_transform_manager", None)
-    transforms = getattr(manager, "line_transforms", None)
-    if transforms is None:
-        transforms, ours = found.input_transformers_cleanup, with_pip
-    else:
-        ours = _with_pip_later
-    own = list(transforms)
-    transforms[:] = [*(each for each in own if each.__name__ != "pip_magic"), ours]
-
-    def undo() -> None:
-        transforms[:] = own
-
-    _BEFORE.append(undo)
+    manager = getattr(getattr(found, "kernel", None), "lite_transform_manager", None)
+    transforms = getattr(manager, "line_transforms", [])
+    for place, each in enumerate(transforms):
+        if each.__name__ == name:
+            transforms[place], _OWN[:] = other, [each]
 
 
-def with_pip(lines: list[str]) -> list[str]:
+async def _with_pip(lines: list[str]) -> list[str]:
     """The lines of a cell, where those with ``%pip`` are Python."""
-    if not any("%pip" in line for line in lines):
-        return lines
-    from .pip_cell import rewritten
+    if any("%pip" in line for line in lines):
+        from .pip_cell import rewritten
 
-    return rewritten(lines)
-
-
-async def _with_pip_later(lines: list[str]) -> list[str]:
-    return with_pip(lines)
+        lines = rewritten(lines)
+    return lines

@@ -191,9 +191,7 @@ def write_site(
 def _notebook(cells: Sequence[str]) -> dict[str, Any]:
     """Return a notebook (nbformat 4) for the site's Python kernel."""
     spec = {"display_name": "Python (Pyodide)", "language": "python", "name": "python"}
-    # After a cell that fails, the next one runs as well.
-    metadata = {"tags": ["raises-exception"]}
-    empty: dict[str, Any] = {"cell_type": "code", "execution_count": None, "metadata": metadata}
+    empty: dict[str, Any] = {"cell_type": "code", "execution_count": None, "metadata": {}}
     return {
         "cells": [
             {**empty, "id": f"cell-{number}", "outputs": [], "source": source}

@@ -38,7 +38,7 @@ from tests.support.own_compiled import modules as first_install
 SITE = sysconfig.get_path("purelib")
 SOURCE = provision.ROOT / "pyodide_mirror"
 HOST_ONLY = ("__main__.py", "own_wheels.py", "cli/", "compiled/", "edge/", "jupyterlite/")
-HOST_ONLY += ("loader/", "page_source.py", "rebuilt.py", "server/")
+HOST_ONLY += ("loader/", "page_source.py", "py.typed", "rebuilt.py", "server/")
 HOST_ONLY += ("transport/cors.py", "transport/cpython.py", "runtime/published.py")
 MAX_PAGE_BYTES = 139_000
 """18,000 of them read packages of Pyodide from CDNs, 12,000 resolve versions, 9,000 are for lock

@@ -47,6 +47,8 @@ async def plan_anew(
     ``hidden``: packages of Pyodide's lock file that are not to be taken. Raises ResolutionError,
     or an error about what cannot be read.
     """
+    failover.choices.end()
+    failover.prefetcher = None
     while True:
         try:
             resolver = await _resolver(failover, request, conflicts, hidden)
@@ -61,7 +63,7 @@ async def plan_anew(
             # What a cached page, or another mirror's, has not, the next one may have.
             pages = failover.pages
             if not (pages.ask_all_anew() or pages.retry_without(fault.projects)):
-                raise (error if isinstance(error, IncompleteInstall) else fault) from error
+                raise _refusal(fault, error) from error
         except OSError as fault:
             raise failover.faults.fatal or error or fault from fault
     if request.newest is not None:
@@ -72,6 +74,16 @@ async def plan_anew(
     for text in said or ["the same versions do fit together"]:
         request.events.add(Event("resolved", f"resolved anew: {text}"))
     return _plan(chosen)
+
+
+def _refusal(fault: ResolutionError, error: Exception | None) -> Exception:
+    """What to raise where nothing fits, or the search was given up; ``error`` began it."""
+    if isinstance(error, IncompleteInstall):
+        return error
+    if fault.projects or error is None:
+        return fault
+    first = str(error).partition("\n")[0]
+    return ResolutionError([*fault.chains, f"micropip's own choice: {first}"], (), fault.hints)
 
 
 async def _resolver(
@@ -86,10 +98,10 @@ async def _resolver(
     deps = bool(options.get("deps", True))
     source = VersionSource(
         failover,
+        request,
         conflicts.known,
         hidden,
         {normalize(want.requirement.name) for want in wants if want.wheel},
-        request,
     )
     problem = resolving.Problem(
         # What must be a certain wheel comes first: until that is known, others would do.

@@ -103,17 +103,13 @@ class Installation:
             self._failover.stop()
 
     async def _run_till_it_fits(self) -> tuple[Installed, ...]:
-        plan, error = self._request.plan, None
-        anew = self._request.newest is not None
+        plan, error, anew = self._request.plan, None, self._request.newest is not None
         while True:
             if anew:
                 from .anew import plan_anew  # few installs need it
 
-                self._choices.end()
-                self._failover.prefetcher = None
-                plan = await plan_anew(
-                    self._failover, self._request, self._conflicts, self._is_hidden, error
-                )
+                what = self._failover, self._request, self._conflicts, self._is_hidden
+                plan = await plan_anew(*what, error)
             try:
                 sources = self._failover.sources
                 with self._ledgers.open(sources, self._faults, self._check) as ledger:

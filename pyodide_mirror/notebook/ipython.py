@@ -52,7 +52,7 @@ def _replace(found: Any, name: str, other: Any = None) -> None:
 async def _with_pip(lines: list[str]) -> list[str]:
     """The lines of a cell, where those with ``%pip`` are Python."""
     if any("%pip" in line for line in lines):
-        from .pip_cell import rewritten
+        from .pip_options import rewritten
 
         lines = rewritten(lines)
     return lines

@@ -109,8 +109,8 @@ def _tell(report: InstallReport, before: Mapping[str, str], names: list[str]) ->
         place = {**_FROM, "url": each.url}.get(each.source, each.mirror)
         places.setdefault(place, []).append(f"{each.name} {each.version}{old}")
     said = [f"{', '.join(each)} from {place}" for place, each in places.items()]
-    there = ", ".join(f"{name} {before[name]}" for name in names if name in before)
-    nothing = f"Nothing to install: {there or 'all that applies here'} is there already"
+    there = [f"{name} {before[name]}" for name in names if name in before]
+    nothing = f"Nothing to install: {', '.join(there) or 'all that applies'} is there already"
     print(printable(f"Installed {'; '.join(said)}" if said else nothing))
 
 

@@ -1,10 +1,12 @@
-"""What a line of ``%pip`` asks for: the command and its options, as pip has them."""
+"""Cells with ``%pip``, and what they ask for: commands and options, as pip has them."""
 
 from __future__ import annotations
 
 import base64
 import os
 import re
+import tokenize
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
@@ -32,6 +34,35 @@ _MUST_BE_BUILT: Final = (
 )
 _SDIST: Final = r"\.(tar(\.\w+)?|tgz|zip)$|^\w+\+|[/\\]|^\.+$"
 _LOCK: Final = r"(.*[/\\])?pylock(\.[^./\\]+)?\.toml(\?.*)?"
+
+
+def rewritten(lines: list[str]) -> list[str]:
+    """The lines of a cell, where those that begin with ``%pip`` call :func:`.pip_magic.pip`.
+
+    A backslash at the end joins lines. What is in a string of several lines, or in a cell of
+    another language, stays.
+    """
+    if re.match("%%(?!time|capture)", lines[0]):
+        return lines
+    in_strings: set[int] = set()
+    # Magics are no Python: what follows the first that cannot be read is taken for code.
+    with suppress(tokenize.TokenError, SyntaxError):
+        for token in tokenize.generate_tokens(iter(lines).__next__):
+            if token.string.strip():
+                in_strings.update(range(token.start[0], token.end[0]))
+    found = []
+    rest = iter(enumerate(lines))
+    for number, line in rest:
+        match = re.fullmatch(r"(?s)([ \t]*)%pip(\s.*)?", line)
+        if match is None or number in in_strings:
+            found.append(line)
+            continue
+        text = (match[2] or "").strip()
+        while text.endswith("\\"):
+            text = f"{text[:-1]} {next(rest, (0, ''))[1].strip()}"
+        call = f'await __import__("pyodide_mirror.notebook").notebook.pip({text!r})'
+        found.append(f"{match[1]}{call}\n")
+    return found
 
 
 class PipError(Exception):
@@ -184,7 +215,7 @@ def _checked(text: str, where: str) -> str:
     place = re.split("[?#]", place)[0]
     shown = where + hide_user_info(text)
     if "@" in urlsplit(place).netloc:
-        raise PipError(f"{shown}: browsers take no password in the URL of a file")
+        raise PipError(f"{shown}: a browser takes no password here")
     if place.endswith(".whl"):
         if "://" not in place and Path(place).is_file():
             return f"emfs:{place}"

@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import json
+import re
 import sys
 import sysconfig
 import time
@@ -17,17 +18,23 @@ NOTES = frozenset({"INSTALLER", "PYODIDE_SHA256", "PYODIDE_SOURCE", "PYODIDE_URL
 
 
 async def attempt(how: str, project: str, url: str, patience: float) -> str:
-    """Install a project, import it, and return as JSON how that went and what is there."""
+    """Install a project, import it, and return as JSON how that went and what is there.
+
+    It may also be several requirements, with spaces between them.
+    """
     before = found_files()
     started = time.perf_counter()
     error = await _failure(_install(how, project, url), patience)
     seconds = time.perf_counter() - started
     importlib.invalidate_caches()
     files = {path: digest for path, digest in found_files().items() if path not in before}
-    folders = [PLACE / path for path in files if path.endswith(".dist-info/METADATA")]
+    # Deeper ones are of copies that a package has of others.
+    own = [path for path in files if path.endswith(".dist-info/METADATA") and path.count("/") == 1]
+    folders = [PLACE / path for path in own]
     found = [Distribution.at(path.parent) for path in folders]
     versions = {one.metadata["Name"]: one.version for one in found}
-    imports = {} if error else {name: _import(name) for name in top_level(project)}
+    first = re.split(r"[^\w.-]", project)[0]
+    imports = {} if error else {name: _import(name) for name in top_level(first)}
     return json.dumps(
         {
             "error": error,
@@ -46,11 +53,11 @@ async def _install(how: str, project: str, url: str) -> None:
         # As plain micropip does when it is given index URLs, the index is asked first. A mirror
         # that has never seen the files is slow, and may be.
         options = {"prefer": "index", "timeout": 60.0, "cache": False, "remember": False}
-        await pyodide_mirror.install(project, mirrors=url, **options)
+        await pyodide_mirror.install(project.split(), mirrors=url, **options)
     else:
         import micropip
 
-        await micropip.install(project, index_urls=[url])
+        await micropip.install(project.split(), index_urls=[url])
 
 
 async def _failure(work: Any, patience: float) -> str:

@@ -29,6 +29,7 @@ from tests.support.own_server import clean_environment, serving
 from tests.support.pages import PageServer
 
 PACKAGES = Path(__file__).with_name("packages.txt")
+CONFLICTS = Path(__file__).with_name("conflicts.txt")
 KEPT = provision.CACHE / "corpus"
 DOCUMENT = provision.ROOT / "docs" / "corpus.md"
 PATIENCE = 180.0
@@ -39,8 +40,17 @@ Json = dict[str, Any]
 
 def names(top: int) -> list[str]:
     """Return the first names of the list."""
-    lines = PACKAGES.read_text("utf-8").splitlines()
-    return [line for line in lines if line and not line.startswith("#")][:top]
+    return _lines(PACKAGES)[:top]
+
+
+def _lines(file: Path) -> list[str]:
+    lines = file.read_text("utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def kept_at(kept: Path, project: str) -> Path:
+    """Return the file with what was found of a project, or of several requirements."""
+    return kept / f"{project.replace(' ', ' + ')}.json"
 
 
 @contextmanager
@@ -70,7 +80,7 @@ def resolve(project: str, url: str) -> Json:
         command = [sys.executable, "-m", "pip", "install", "-q", "--dry-run", "--ignore-installed"]
         command += ["--report", str(report), "--index-url", f"{url}/", "--only-binary", ":all:"]
         python = provision.python_of(provision.pyodide_dist())
-        command += ["--python-version", python, project]
+        command += ["--python-version", python, *project.split()]
         ended = subprocess.run(
             command, env=clean_environment(), capture_output=True, text=True, check=False
         )
@@ -84,7 +94,7 @@ def resolve(project: str, url: str) -> Json:
 def run(page: Engine, wanted: list[str], url: str, kept: Path, again: str) -> None:
     """Run what is not kept yet, in turns; progress is told on standard error."""
     for number, project in enumerate(wanted, 1):
-        file = kept / f"{project}.json"
+        file = kept_at(kept, project)
         known = json.loads(file.read_text("utf-8")) if file.exists() and again != "all" else {}
         turns = ("plain", "ours") if number % 2 else ("ours", "plain")
         missing = [how for how in ("pip", *turns) if how not in known or how == again]
@@ -102,7 +112,9 @@ def run(page: Engine, wanted: list[str], url: str, kept: Path, again: str) -> No
 def main() -> None:
     """Run the corpus, and show the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.corpus.run")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="instead of the list's")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="instead of the lists', or 'NAME NAME<2'"
+    )
     parser.add_argument("--top", type=int, default=300, help="how many of the list (%(default)s)")
     parser.add_argument("--engine", default="chromium", choices=ENGINES)
     parser.add_argument(
@@ -111,7 +123,7 @@ def main() -> None:
     given = parser.parse_args()
     # Whoever ends this gets what Ctrl-C gets: the browser and the server end first.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    wanted = given.names or names(given.top)
+    wanted = given.names or [*names(given.top), *_lines(CONFLICTS)]
     kept = KEPT / given.engine
     kept.mkdir(parents=True, exist_ok=True)
     wheel = provision.browser_wheel()
@@ -125,7 +137,7 @@ def main() -> None:
             run(page, wanted, server.index_url, kept, given.again)
         finally:
             page.quit()
-    rows = [json.loads((kept / f"{name}.json").read_text("utf-8")) for name in wanted]
+    rows = [json.loads(kept_at(kept, name).read_text("utf-8")) for name in wanted]
     print(table.summary(rows))
     if not given.names:
         DOCUMENT.write_text(table.document(rows, given.engine), "utf-8")

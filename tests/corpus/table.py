@@ -32,6 +32,12 @@ def reason(error: str) -> str:
     return first[:90]
 
 
+_HEADING = """\
+| package | result | plain, s | ours, s | versions as pip's | what there is to say |
+|---|---|---|---|---|---|
+"""
+
+
 def verdict(row: Row) -> str:
     """Return how ours compares with plain micropip's."""
     plain, ours = row["plain"], row["ours"]
@@ -93,11 +99,9 @@ def line(row: Row) -> str:
 
 def summary(rows: Sequence[Row]) -> str:
     """Return the counts, and a line for each package that is not the same."""
-    counts = Counter(verdict(row) for row in rows)
     lines = [line(row) for row in rows if verdict(row) != "same" or as_pip(row) != "same"]
-    told = ", ".join(f"{count} {name}" for name, count in counts.most_common())
     return "\n".join(
-        [*lines, f"{len(rows)} packages: {told}; ours takes {_ratio(rows):.2f} of plain's"]
+        [*lines, f"{len(rows)} packages: {_told(rows)}; ours takes {_ratio(rows):.2f} of plain's"]
     )
 
 
@@ -108,9 +112,18 @@ def _ratio(rows: Sequence[Row]) -> float:
 
 
 def document(rows: Sequence[Row], engine: str) -> str:
-    """Return the page of the documentation."""
+    """Return the page of the documentation: a table of packages, and one of conflicts."""
+    conflicts = [row for row in rows if " " in row["project"]]
+    packages = [row for row in rows if row not in conflicts]
+    return _packages(packages, engine) + _conflicts(conflicts)
+
+
+def _told(rows: Sequence[Row]) -> str:
     counts = Counter(verdict(row) for row in rows)
-    told = ", ".join(f"{count} {name}" for name, count in counts.most_common())
+    return ", ".join(f"{count} {name}" for name, count in counts.most_common())
+
+
+def _packages(rows: Sequence[Row], engine: str) -> str:
     head = f"""\
 # Packages that exist
 
@@ -118,7 +131,7 @@ The {len(rows)} most used pure packages of PyPI, each installed in a fresh page 
 `pyodide-mirror serve` over PyPI, by plain micropip and by us, and then imported; pip resolves each
 through the same server. `nox -s corpus -- --top {len(rows)}` makes this page.
 
-{told}.
+{_told(rows)}.
 
 - *same*: both install exactly the same files.
 - *neither*: something that the package requires has no wheel on PyPI that Pyodide can use.
@@ -130,9 +143,20 @@ yet. The machine was not quiet, so compare them in a row, not between rows. Ours
 {_ratio(rows):.2f} times plain micropip's (median): it tests the mirror, and loads more code. See
 [benchmarks](benchmarks.md).
 
-| package | result | plain, s | ours, s | versions as pip's | what there is to say |
-|---|---|---|---|---|---|
-"""
+{_HEADING}"""
+    return head + "".join(_cells(row) for row in rows)
+
+
+def _conflicts(rows: Sequence[Row]) -> str:
+    head = f"""
+## Requests that conflict
+
+Several requirements at once, of which the newest versions do not fit together: {_told(rows)}. Where
+something else has no wheel for Pyodide, we take an older version that does without it; pip, which
+runs on a desktop, has that wheel. Plain micropip takes yanked files, pip and we do not. See
+[how versions are chosen anew](how.md#when-versions-conflict).
+
+{_HEADING}"""
     return head + "".join(_cells(row) for row in rows)
 
 

@@ -98,7 +98,7 @@ def each_option(index: SmallIndex, extra: SmallIndex) -> list[tuple[str, str]]:
         ("%pip install -r wanted.txt", f"apples 2.0 from the cache; pears 1.0 from {url}"),
         ("%pip install -q pears==1.1", "Installed pears 1.1 in the place of 1.0 from the cache"),
         (f"%pip install -v {wheel}", f"Installed pears 1.0 in the place of 1.1 from {wheel}"),
-        ("%pip install -r pylock.toml", "Nothing to install: all that applies here"),
+        ("%pip install -r pylock.toml", "Nothing to install: all that applies"),
         (
             "for NAME in ['quinces']:\n    %pip install {NAME} \\\n        --extra-index-url "
             + extra.url,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pyodide_mirror.api import locks, pip
-from pyodide_mirror.notebook.pip_cell import rewritten
+from pyodide_mirror.notebook.pip_options import rewritten
 from tests.support.fake_web import TIMEOUT, A
 from tests.support.install_world import World, world_in
 

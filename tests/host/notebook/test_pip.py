@@ -90,7 +90,7 @@ def last(text: str) -> str:
             (),
             "\"apples; python_version < '3'\"",
             "",
-            "Nothing to install: all that applies here is there already",
+            "Nothing to install: all that applies is there already",
         ),
     ],
 )

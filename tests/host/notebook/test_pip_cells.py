@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pyodide_mirror.notebook.ipython import add_magics, remove_magics
-from pyodide_mirror.notebook.pip_cell import rewritten
+from pyodide_mirror.notebook.pip_options import rewritten
 
 
 def call(line: str) -> str:

@@ -47,6 +47,7 @@ _HOST_ONLY: Final = frozenset(
             "own_wheels.py",
             "page_source.py",
             "rebuilt.py",
+            "bundling",
             "cli",
             "compiled",
             "edge",
@@ -65,7 +66,8 @@ _HOST_ONLY: Final = frozenset(
 _IN_ARCHIVE: Final = frozenset(
     {
         *("cdns.py", "locking", "mirrors.py", "notebook", "resolving"),
-        *("api/locks.py", "api/probe_all.py", "index/pep503.py", "model/cdn.py"),
+        *("api/locks.py", "api/probe_all.py", "model/cdn.py"),
+        *("index/pep503.py", "index/requirements_file.py", "index/wheel_parts.py"),
         *("installing/anew.py", "installing/quorum.py", "installing/version_source.py"),
         *("reporting/html.py", "reporting/progress.py"),
     }

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         metadata_url,
     )
     from .requirements import applicable, requirement_name, requirements_of, specifier_of
+    from .requirements_file import Line, parse_requirements_file
     from .selection import (
         SMALL_WHEEL,
         best_wheel,
@@ -26,5 +27,6 @@ if TYPE_CHECKING:
         wheels_by_version,
     )
     from .wheel_metadata import MAX_METADATA_BYTES, metadata_fields, metadata_of
+    from .wheel_parts import PartsError, metadata_by_parts
 
 __getattr__, __dir__, __all__ = hand_on(__name__)

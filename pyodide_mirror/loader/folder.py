@@ -23,7 +23,7 @@ from pyodide_mirror.own_wheels import (
 )
 
 from .core import LOCK, CoreFile, core_files
-from .sources import LoaderError, LocalFolder, Source, fetch_core
+from .sources import LoaderError, LocalFolder, Source, fetch_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -86,7 +86,7 @@ def write_loader(  # noqa: PLR0913  # each is a setting of its own
     _check_target(target, force=force)
     cdns = tuple(each for each in sources if isinstance(each, CDN))
     wanted = _wanted(core, whole=not cdns, lock=own_lock is None)
-    contents = asyncio.run(fetch_core(wanted, sources, version, timeout))
+    contents = asyncio.run(fetch_files(wanted, sources, version, timeout))
     if own_lock is None:
         packages = [*_packages(contents[LOCK], LOCK)]
     contents = {**contents, LOCK: own_lock or contents[LOCK]}

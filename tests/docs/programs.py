@@ -3,8 +3,9 @@
     python -m tests.docs.programs PROGRAM ARGUMENTS
 
 `stand_ins` writes one for each into a folder that comes first in PATH. They are the real programs,
-with four differences: a server gets a free port and is ended as soon as it serves; nox only has to
-know the sessions; JupyterLite's sites lack the code of its apps; htpasswd asks for no password.
+with five differences: a server gets a free port and is ended as soon as it serves; nox only has to
+know the sessions; JupyterLite's sites lack the code of its apps; lock files are made with the
+Pyodide of the tests; htpasswd asks for no password.
 """
 
 import ast
@@ -100,6 +101,10 @@ def _nox(arguments: Sequence[str]) -> int:
 
 def _pyodide_mirror(arguments: Sequence[str]) -> int:
     command = [sys.executable, "-m", "pyodide_mirror", *arguments]
+    if arguments[:1] == ["lock"]:
+        from tests.support.lock_place import places
+
+        command += places(Path.cwd())
     if arguments[:1] != ["serve"]:
         return subprocess.run(command, check=False).returncode
     if "--cache" not in arguments:

@@ -37,7 +37,15 @@ from tests.support.own_compiled import modules as first_install
 
 SITE = sysconfig.get_path("purelib")
 SOURCE = provision.ROOT / "pyodide_mirror"
-HOST_ONLY = ("__main__.py", "own_wheels.py", "cli/", "compiled/", "edge/", "jupyterlite/")
+HOST_ONLY = (
+    "__main__.py",
+    "own_wheels.py",
+    "bundling/",
+    "cli/",
+    "compiled/",
+    "edge/",
+    "jupyterlite/",
+)
 HOST_ONLY += ("loader/", "page_source.py", "rebuilt.py", "server/")
 HOST_ONLY += ("transport/cors.py", "transport/cpython.py", "runtime/published.py")
 MAX_PAGE_BYTES = 139_000

@@ -3,9 +3,9 @@
     python -m tests.docs.programs PROGRAM ARGUMENTS
 
 `stand_ins` writes one for each into a folder that comes first in PATH. They are the real programs,
-with four differences: a server gets a free port and is ended as soon as it serves; nox only has to
+with five differences: a server gets a free port and is ended as soon as it serves; nox only has to
 know the sessions; JupyterLite's sites lack the code of its apps; lock files are made with the
-Pyodide of the tests.
+Pyodide of the tests; htpasswd asks for no password.
 """
 
 import ast
@@ -166,7 +166,20 @@ def _jupyter(arguments: Sequence[str]) -> int:
     return done.returncode
 
 
+def _htpasswd(arguments: Sequence[str]) -> int:
+    """Write the file of one user that Apache's program writes, without asking for a password."""
+    import bcrypt
+
+    *options, file, user = arguments
+    if options != ["-cB", "-C", "10"]:
+        return 1
+    hashed = bcrypt.hashpw(b"any", bcrypt.gensalt(10)).decode()
+    Path(file).write_text(f"{user}:{hashed}\n")
+    return 0
+
+
 PROGRAMS: dict[str, Callable[[Sequence[str]], int]] = {
+    "htpasswd": _htpasswd,
     "jupyter": _jupyter,
     "nox": _nox,
     "pip": _pip,

@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -193,8 +194,8 @@ def repl(base: str, *lines: str) -> str:
 
 
 def told(text: str) -> list[str]:
-    """The lines that were printed when a mirror was chosen."""
-    return [line for line in text.splitlines() if line.startswith("pyodide_mirror:")]
+    """The lines that were printed when a mirror was chosen; the progress may be before them."""
+    return re.findall("pyodide_mirror: .*", text)
 
 
 def host(zoo: Zoo, name: str) -> str:

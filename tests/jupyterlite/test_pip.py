@@ -183,6 +183,7 @@ def test_each_option_on_a_site_with_the_add_on(
     check(cells, shown)
 
 
+@pytest.mark.nightly
 def test_one_cell_on_a_site_of_others_gives_pip_mirror_and_progress(
     browser: Browser, tmp_path: Path, index: SmallIndex
 ) -> None:

@@ -216,7 +216,7 @@ def test_the_first_cell_installs_through_the_mirror_that_works_in_an_isolated_pa
     assert "Loaded by CompiledFinder" in text
 
 
-@pytest.mark.parametrize("app", ["lab", "notebooks"])
+@pytest.mark.parametrize("app", ["lab", pytest.param("notebooks", marks=pytest.mark.nightly)])
 def test_all_ways_to_install_lead_to_the_mirror_that_works(
     browser: Browser, server: PageServer, site: str, zoo: Zoo, app: str
 ) -> None:

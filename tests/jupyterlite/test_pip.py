@@ -53,15 +53,6 @@ def extra() -> Iterator[SmallIndex]:
         yield extra
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The browser of all tests, which asks this machine alone."""
-    browser = Browser()
-    with browser:
-        yield browser
-    browser.check_requests()
-
-
 def files(index: SmallIndex) -> str:
     """A cell that writes files."""
     texts = {

@@ -69,15 +69,6 @@ def server(root: Path) -> Iterator[PageServer]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The browser of all tests. Pages, workers and service workers ask this machine alone."""
-    browser = Browser()
-    with browser:
-        yield browser
-    browser.check_requests()
-
-
-@pytest.fixture(scope="module")
 def site(root: Path, zoo: Zoo) -> str:
     """A site below a path, with four mirrors, of which one is usable, and only when repaired."""
     return build(root, zoo, "team/notebooks", ["closed-port", "no-cors", "hangs", "relative-urls"])

@@ -1,5 +1,6 @@
 # /srv/packages/wsgi.py
 from a2wsgi import ASGIMiddleware
+
 from pyodide_mirror.server import create_app
 
 application = ASGIMiddleware(

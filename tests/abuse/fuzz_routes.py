@@ -9,15 +9,15 @@ import argparse
 import json
 import re
 import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+from tests.abuse.documented import SCHEMA
 from tests.support import provision
 from tests.support.logins import BOTH, READER, UPLOADER, basic, bearer, write_login_files
 from tests.support.own_server import Serving, clean_environment, serving
@@ -26,13 +26,29 @@ from tests.support.wheels import make_sdist, make_wheel
 from tests.zoo.server import ClosedPort
 
 SCHEMATHESIS = "schemathesis==4.32.5"
-SCHEMA = provision.ROOT / "docs" / "openapi.yaml"
 CHECKS = (
     *("not_a_server_error", "status_code_conformance", "content_type_conformance"),
     *("response_headers_conformance", "response_schema_conformance", "unsupported_method"),
 )
 LOCAL = (make_wheel("acme-tool", "1.0"), make_sdist("acme-tool", "1.0"), make_wheel("denied", "1"))
+PROJECTS = ("acme-tool", EXHIBIT, "pyodide-mirror")
+"""Whose pages have the files that are asked for."""
 _TOTAL = re.compile(r"(\d+) generated")
+JSON_QUERY = "format=application/vnd.pypi.simple.v1%2Bjson"
+HEADERS = {
+    "Accept": ["*/*", "text/html", "application/vnd.pypi.simple.v1+json, */*;q=0.1"],
+    "Accept-Encoding": ["gzip", "identity", "gzip;q=0"],
+    "Authorization": [
+        *(bearer(token)["authorization"] for token in (READER, UPLOADER, BOTH, BOTH, "wrong")),
+        *(basic()["authorization"], basic("__token__", BOTH)["authorization"], "Basic =="),
+    ],
+    "Cache-Control": ["no-cache", "max-age=0"],
+    "If-None-Match": ["*", '"x"', 'W/"y", "z"'],
+    "If-Range": ['"x"', "Thu, 26 Nov 2026 00:00:00 GMT"],
+    "Origin": ["https://app.example", "null"],
+    "Range": ["bytes=0-9", "bytes=-5", "bytes=999999999-", "bytes=5-1", "bytes=0-1,3-4"],
+}
+"""What OpenAPI leaves to the client: by name, values to send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,98 +65,115 @@ def schemathesis() -> Path:
 
     In the tests' own environment its plugin would be loaded by each run of pytest.
     """
+    return provision.python_with(SCHEMATHESIS)
 
-    def make(folder: Path) -> None:
-        run = provision.run
-        run([*provision.UV, "venv", "--quiet", "--python", sys.executable, str(folder)])
-        python = str(folder / "bin" / "python")
-        run([*provision.UV, "pip", "install", "--quiet", "--python", python, SCHEMATHESIS])
 
-    folder = provision.made(provision.CACHE / "schemathesis" / SCHEMATHESIS, make)
-    return folder / "bin" / "python"
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a server is given: of everything that the description has, something."""
+
+    folder: Path
+    upstream: str
+    pyodide: Path
+    cdn: str
+    deny: str
+    only_local: str
+    auth: Path
+    tokens: Path
+
+    def options(self, *, logins: bool) -> list[str]:
+        """The options of the command."""
+        return [
+            *("--pyodide", str(self.pyodide), "--cdn", self.cdn),
+            *("--deny", self.deny, "--only-local", self.only_local),
+            *(("--auth", str(self.auth), "--token-file", str(self.tokens)) if logins else ()),
+        ]
+
+    def settings(self, *, logins: bool) -> dict[str, Any]:
+        """The arguments of ``create_app``."""
+        files = {"auth": self.auth, "token_file": self.tokens} if logins else {}
+        return {
+            "folder": self.folder,
+            "upstreams": [self.upstream],
+            "pyodide": [self.pyodide],
+            "cdns": [self.cdn],
+            "deny": [self.deny],
+            "only_local": [self.only_local],
+            **files,
+        }
 
 
 @contextmanager
-def fuzzed_server(*, logins: bool) -> Iterator[Serving]:
-    """Start a server with everything that the description has: folder, upstream, Pyodide, rules."""
+def world() -> Iterator[World]:
+    """Make a folder and start an upstream; nobody else is ever asked."""
     with tempfile.TemporaryDirectory() as scratch, upstream("json") as index:
         wheels = Path(scratch, "wheels")
         wheels.mkdir()
         for each in LOCAL:
             (wheels / each.filename).write_bytes(each.data)
         gone = ClosedPort()
-        options = ["--pyodide", str(provision.pyodide_dist())]
-        options += ["--cdn", f"http://127.0.0.1:{gone.port}/v{{version}}/"]
-        options += ["--deny", "denied", "--only-local", "acme-*"]
-        options += write_login_files(Path(scratch)).options if logins else []
+        cdn = f"http://127.0.0.1:{gone.port}/v{{version}}/"
+        logins = write_login_files(Path(scratch))
         try:
-            with serving(wheels, [index.url], options=options) as server:
-                yield server
+            pyodide = provision.pyodide_dist()
+            yield World(wheels, index.url, pyodide, cdn, "denied", "acme-*", *logins)
         finally:
             gone.close()
 
 
-def known_of(server: Serving) -> dict[str, Any]:
-    """What `fuzz_hooks` is told: what is there, in words of the description."""
-    projects = ["acme-tool", "Acme.Tool", EXHIBIT, "pyodide-mirror", "denied", "acme-none", "zoo-no"]
-    files = [
-        dict(zip(("digest", "project", "filename"), url.split("/")[-3:], strict=True))
-        for project in ("acme-tool", EXHIBIT, "pyodide-mirror")
-        for url in _files_of(server, project)
-    ]
+@contextmanager
+def fuzzed_server(*, logins: bool) -> Iterator[Serving]:
+    """Start a server in that world."""
+    with (
+        world() as given,
+        serving(given.folder, [given.upstream], options=given.options(logins=logins)) as server,
+    ):
+        yield server
+
+
+def known_parameters(urls: Iterable[str]) -> dict[str, list[dict[str, str]]]:
+    """Values that lead somewhere, by the path of the description; ``urls``: those of files."""
+    names = [*PROJECTS, "Acme.Tool", "denied", "acme-none", "zoo-no"]
+    projects = [{"project": name} for name in names]
+    parts = ("digest", "project", "filename")
+    files = [dict(zip(parts, url.split("/")[-3:], strict=True)) for url in urls]
     files += [{**file, "filename": f"{file['filename']}.metadata"} for file in files]
-    names = ["pyodide-lock.json", "pyodide.mjs", "pyodide.asm.mjs", "python_stdlib.zip", "none.whl"]
-    release = [{"version": provision.PYODIDE_VERSION, "filename": name} for name in names]
-    parameters: dict[str, list[dict[str, str]]] = {
+    core = ["pyodide-lock.json", "pyodide.mjs", "pyodide.asm.mjs", "python_stdlib.zip", "none.whl"]
+    release = [{"version": provision.PYODIDE_VERSION, "filename": name} for name in core]
+    prefixes = ("/simple", "/pypi/simple")
+    pages = [f"{prefix}{end}" for prefix in prefixes for end in ("/{project}", "//{project}/")]
+    pages += [f"{prefix}/{{project}}/" for prefix in prefixes]
+    return {
+        **dict.fromkeys((*pages, "/cache/{project}"), projects),
         "/files/{digest}/{project}/{filename}": files,
         "/pyodide/v{version}/full/": release,
         "/pyodide/v{version}/full/{filename}": release,
         "/{filename}": [{"filename": file["filename"]} for file in files],
-        "/cache/{project}": [{"project": name} for name in projects],
     }
-    for prefix in ("/simple", "/pypi/simple"):
-        for path in (f"{prefix}/{{project}}", f"{prefix}/{{project}}/", f"{prefix}//{{project}}/"):
-            parameters[path] = parameters["/cache/{project}"]
-    return {"parameters": parameters, "headers": _HEADERS}
 
 
-def _files_of(server: Serving, project: str) -> list[str]:
-    query = "format=application/vnd.pypi.simple.v1%2Bjson"
-    request = Request(f"{server.index_url}/{project}/?{query}", headers=bearer())  # noqa: S310
+def _files_of(server: Serving, project: str) -> Sequence[str]:
+    request = Request(f"{server.index_url}/{project}/?{JSON_QUERY}", headers=bearer())  # noqa: S310
     with urlopen(request) as answer:  # noqa: S310
         return [file["url"] for file in json.load(answer)["files"]]
 
 
-_HEADERS = {
-    "Accept": ["*/*", "text/html", "application/vnd.pypi.simple.v1+json, */*;q=0.1"],
-    "Accept-Encoding": ["gzip", "identity", "gzip;q=0"],
-    "Authorization": [
-        *(bearer(token)["authorization"] for token in (READER, UPLOADER, BOTH, "wrong")),
-        *(basic()["authorization"], basic("__token__", BOTH)["authorization"], "Basic =="),
-    ],
-    "Cache-Control": ["no-cache", "max-age=0"],
-    "If-None-Match": ["*", '"x"', 'W/"y", "z"'],
-    "If-Range": ['"x"', "Thu, 26 Nov 2026 00:00:00 GMT"],
-    "Origin": ["https://app.example", "null"],
-    "Range": ["bytes=0-9", "bytes=-5", "bytes=999999999-", "bytes=5-1", "bytes=0-1,3-4"],
-}
-
-
 def fuzz(server: Serving, examples: int, *options: str) -> Fuzzed:
     """Send requests to each route; ``examples``: how many to each in the phase of random ones."""
+    urls = [url for project in PROJECTS for url in _files_of(server, project)]
+    known = {"parameters": known_parameters(urls), "headers": HEADERS}
+    command = [str(schemathesis()), "-c", "from schemathesis.cli import schemathesis as st; st()"]
+    command += ["run", str(SCHEMA), "--url", server.url, "--checks", ",".join(CHECKS)]
+    command += ["--max-examples", str(examples), "--no-color", "--continue-on-failure"]
+    command += ["--generation-database", "none", "--warnings", "off", *options]
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
-            [
-                *(str(schemathesis()), "-c", "from schemathesis.cli import schemathesis as run; run()"),
-                *("run", str(SCHEMA), "--url", server.url, "--checks", ",".join(CHECKS)),
-                *("--max-examples", str(examples), "--no-color", "--continue-on-failure"),
-                *("--generation-database", "none", "--warnings", "off", *options),
-            ],
+            command,
             cwd=folder,
             env=clean_environment(
                 SCHEMATHESIS_HOOKS="tests.abuse.fuzz_hooks",
                 PYTHONPATH=str(provision.ROOT),
-                FUZZ_KNOWN=json.dumps(known_of(server)),
+                FUZZ_KNOWN=json.dumps(known),
                 NO_PROXY="127.0.0.1",
                 HOME=folder,
             ),

@@ -52,6 +52,10 @@ def recipe(name: str, **places: str) -> str:
     return text
 
 
+_OF_CLIENTS = re.compile(
+    r"(PIP|UV|POETRY|PDM|PIPENV|REQUESTS|CURL|SSL|VIRTUAL|XDG)_|.*_proxy$|PYTHONPATH|NETRC|HOME",
+    re.IGNORECASE,
+)
 _PLACES = {
     "host": "packages.example",
     "port": "127.0.0.1:8080",
@@ -146,6 +150,5 @@ def nginx(scratch: Path, host: str, behind: str) -> Iterator[None]:
 
 def environment(**added: str) -> dict[str, str]:
     """The environment of a client: nothing of this machine's own, for any of the clients."""
-    ours = r"(PIP|UV|POETRY|PDM|PIPENV|REQUESTS|CURL|SSL|VIRTUAL)_|.*_proxy$|PYTHONPATH|NETRC|HOME|XDG_"
-    kept = {name: value for name, value in os.environ.items() if not re.match(ours, name, re.I)}
+    kept = {name: value for name, value in os.environ.items() if not _OF_CLIENTS.match(name)}
     return {**kept, "NO_COLOR": "1", **added}

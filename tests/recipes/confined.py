@@ -30,6 +30,19 @@ class _Condition(ctypes.Structure):
     )
 
 
+_BOTH, _ALL = PROT_WRITE | PROT_EXEC, 0xFFFFFFFF
+_CONDITIONS = {
+    "mmap": [_Condition(2, _EQUAL_UNDER_MASK, _BOTH, each) for each in (0, PROT_WRITE, PROT_EXEC)],
+    "mprotect": [_Condition(2, _EQUAL_UNDER_MASK, PROT_EXEC, 0)],
+    "pkey_mprotect": [_Condition(2, _EQUAL_UNDER_MASK, PROT_EXEC, 0)],
+    "socket": [
+        _Condition(0, _EQUAL_UNDER_MASK, _ALL, each)
+        for each in (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6)
+    ],
+}
+"""What of these calls is allowed: argument and value, one of them."""
+
+
 def confine(calls: Sequence[str]) -> None:
     """Allow only these system calls to this process, for good; OSError when that fails."""
     library = ctypes.CDLL("libseccomp.so.2", use_errno=True)
@@ -45,18 +58,9 @@ def confine(calls: Sequence[str]) -> None:
         if failed:
             raise OSError(-failed, f"no rule for {name}")
 
-    both, run = PROT_WRITE | PROT_EXEC, PROT_EXEC
     for name in calls:
-        if name == "mmap":
-            for value in (0, PROT_WRITE, PROT_EXEC):
-                allow(name, _Condition(2, _EQUAL_UNDER_MASK, both, value))
-        elif name in {"mprotect", "pkey_mprotect"}:
-            allow(name, _Condition(2, _EQUAL_UNDER_MASK, run, 0))
-        elif name == "socket":
-            for family in (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6):
-                allow(name, _Condition(0, _EQUAL_UNDER_MASK, 0xFFFFFFFF, family))
-        else:
-            allow(name)
+        for condition in _CONDITIONS.get(name, [None]):
+            allow(name, *([] if condition is None else [condition]))
     failed = library.seccomp_load(context)
     if failed:
         raise OSError(-failed, "the filter cannot be loaded")
@@ -64,4 +68,4 @@ def confine(calls: Sequence[str]) -> None:
 
 if __name__ == "__main__":
     confine(Path(sys.argv[1]).read_text().split())
-    os.execv(sys.argv[2], sys.argv[2:])
+    os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606  # the program that is told

@@ -9,8 +9,10 @@ import pytest
 import uv
 
 from tests.recipes.company import Company, company, environment, recipe
-from tests.recipes.tools import PDM, PIPENV, POETRY, python_with
+from tests.recipes.tools import CERTUTIL, PDM, PIPENV, POETRY, debian
+from tests.support import browsers
 from tests.support.logins import READER
+from tests.support.provision import python_with
 
 INSTALLED = {"acme_tool-1.0.dist-info", "acme_base-2.0.dist-info"}
 LOGIN = "__token__"
@@ -144,3 +146,22 @@ def test_a_wrong_login_is_told_by_the_client(
     assert done.returncode != 0
     assert installed(tmp_path) == set()
     assert any(word in done.stdout for word in ("401", "ired", "uthent")), done.stdout
+
+
+@pytest.mark.nightly
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Chromium has the system's store")
+def test_chromium_trusts_an_authority_that_certutil_has_added(
+    place: Company, tmp_path: Path
+) -> None:
+    store = f"sql:{tmp_path}/.pki/nssdb"
+    (tmp_path / ".pki" / "nssdb").mkdir(parents=True)
+    certutil = str(debian(CERTUTIL))
+    options = ["--no-sandbox", f"--user-data-dir={tmp_path}/profile", "--dump-dom"]
+    command = [str(browsers.find(browsers.CHROMIUM)), *browsers.chromium_flags(), *options]
+    assert run(tmp_path, certutil, "-d", store, "-N", "--empty-password").returncode == 0
+    for known in (False, True):
+        if known:
+            added = ["-A", "-t", "C,,", "-n", "corp", "-i", str(place.authority)]
+            assert run(tmp_path, certutil, "-d", store, *added).returncode == 0
+        seen = run(tmp_path, *command, f"{place.url}/healthz").stdout
+        assert ('{"status":"ok"}' in seen) == known, seen

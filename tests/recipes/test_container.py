@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-import urllib.request
 import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from tests.recipes.company import RECIPES, WHEELS, fill, free_port
 from tests.recipes.tools import BUILDAH, debian
 from tests.support import provision
 from tests.support.processes import OWN_GROUP, end_group, run_quietly
+from tests.support.server_wire import get
 
 pytestmark = [
     pytest.mark.nightly,
@@ -118,14 +118,14 @@ def test_the_image_is_built_and_serves(tmp_path: Path) -> None:
     buildah.make_base(base[0])
     try:
         options = ["--pull-never", "--isolation=chroot", *buildah.mounts]
-        buildah("build", *options, "--tag", "packages", "--file", str(RECIPE), str(tmp_path / "root"))
+        buildah(
+            "build", *options, "--tag", "packages", "--file", str(RECIPE), str(tmp_path / "root")
+        )
         port = free_port()
         with running(buildah, "packages", fill(tmp_path / "wheels"), port) as said:
             assert said[-1].startswith("Serving "), said
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/simple/acme-tool/") as answer:
-                [file] = json.load(answer)["files"]
-            with urllib.request.urlopen(file["url"]) as answer:
-                assert answer.read() == WHEELS[0].data
+            [file] = get(f"http://127.0.0.1:{port}/simple/acme-tool/").document["files"]
+            assert get(file["url"]).body == WHEELS[0].data
     finally:
         buildah("rm", "--all")
         buildah("rmi", "--all", "--force")

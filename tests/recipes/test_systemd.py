@@ -1,15 +1,11 @@
 """The unit for systemd: read by systemd itself, and its program run under what it allows."""
 
-import json
 import os
 import re
 import shlex
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
-from configparser import ConfigParser
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +15,7 @@ from tests.recipes.company import RECIPES, fill, free_port, recipe
 from tests.recipes.tools import SYSTEMD, debian
 from tests.support.processes import OWN_GROUP, end_group, run_quietly
 from tests.support.provision import ROOT
+from tests.support.server_wire import get
 
 UNIT = RECIPES / "pyodide-mirror.service"
 EXPOSURE = 1.5
@@ -66,7 +63,7 @@ def allowed_calls() -> list[str]:
         if line.startswith("@"):
             name = line.strip()
             groups[name] = []
-        elif line.strip() and line.strip()[0] not in "#":
+        elif line.strip() and line.strip()[0] != "#":
             groups[name].append(line.strip())
 
     def calls(group: str) -> set[str]:
@@ -94,7 +91,12 @@ def running(folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     assert program == "/opt/pyodide-mirror/bin/pyodide-mirror"
     here = {"/srv/wheels": str(wheels), "/var/cache/pyodide-mirror": str(cache)}
     command = [sys.executable, "-m", "tests.recipes.confined", str(folder / "calls")]
-    command += [sys.executable, "-m", "pyodide_mirror", *(here.get(word, word) for word in arguments)]
+    command += [
+        sys.executable,
+        "-m",
+        "pyodide_mirror",
+        *(here.get(word, word) for word in arguments),
+    ]
     command += ["--port", str(port), "--offline"]
     if os.geteuid() == 0:
         # Without what makes root root. Another user may not be able to read this Python.
@@ -123,10 +125,30 @@ def test_its_program_works_with_no_more_than_it_allows(tmp_path: Path) -> None:
             if line.startswith("Serving "):
                 break
         assert said[-1:] == ["Serving https://packages.example/simple/ (Ctrl-C ends it)\n"], said
-        with urllib.request.urlopen(f"{url}/simple/acme-tool/") as answer:
-            [file] = json.load(answer)["files"]
+        [file] = get(f"{url}/simple/acme-tool/").document["files"]
         path = file["url"].removeprefix("https://packages.example")
-        with urllib.request.urlopen(url + path) as answer:
-            assert len(answer.read()) == file["size"]
+        assert len(get(url + path).body) == file["size"]
         process.terminate()
         assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import mmap; mmap.mmap(-1, 4096, prot=mmap.PROT_WRITE | mmap.PROT_EXEC)",
+        "import socket; socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)",
+        "import os; os.chown('/tmp', 0, 0)",
+    ],
+)
+def test_it_is_confined_at_all(tmp_path: Path, code: str) -> None:
+    (tmp_path / "calls").write_text("\n".join(allowed_calls()))
+    command = [sys.executable, "-m", "tests.recipes.confined", str(tmp_path / "calls")]
+    for source, refused in (("print('well')", False), (code, True)):
+        done = subprocess.run(
+            [*command, sys.executable, "-c", source],
+            cwd=ROOT,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert ("PermissionError" in done.stderr) == refused == bool(done.returncode), done.stderr

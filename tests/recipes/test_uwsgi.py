@@ -1,24 +1,22 @@
-"""The vassals of uWSGI's emperor: the application by WSGI, and the command that uWSGI looks after."""
+"""The vassals of uWSGI's emperor: the application by WSGI, and the command as a daemon."""
 
-import json
 import os
 import pwd
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.recipes.company import WHEELS, fill, free_port, recipe
-from tests.recipes.tools import UWSGI, python_with
+from tests.recipes.tools import UWSGI
 from tests.support.own_server import clean_environment
 from tests.support.processes import OWN_GROUP, end_group
-from tests.support.provision import project_wheel
+from tests.support.provision import project_wheel, python_with
+from tests.support.server_wire import get
 
 pytestmark = [
     pytest.mark.nightly,
@@ -30,7 +28,9 @@ pytestmark = [
 def vassals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """URLs of the two vassals under an emperor, by their names."""
     folder = tmp_path_factory.mktemp("emperor")
-    python = python_with(UWSGI, "a2wsgi==1.10.10", f"pyodide-mirror[serve] @ {project_wheel().as_uri()}")
+    python = python_with(
+        UWSGI, "a2wsgi==1.10.10", f"pyodide-mirror[serve] @ {project_wheel().as_uri()}"
+    )
     ports = {name: free_port() for name in ("packages", "packages-daemon")}
     _write_vassals(folder, python, ports)
     # PyPI's uWSGI is a module of Python, so that an emperor must be told how to start another.
@@ -39,18 +39,22 @@ def vassals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     uwsgi.chmod(0o755)
     command = [str(uwsgi), "--emperor", str(folder / "vassals"), "--emperor-wrapper", str(uwsgi)]
     log = (folder / "log").open("wb")
-    environment = clean_environment(PYODIDE_MIRROR_UPSTREAMS=f"http://127.0.0.1:{free_port()}/simple")
-    with log, subprocess.Popen(
-        [*command, "--die-on-term"], env=environment, stdout=log, stderr=log, **OWN_GROUP
-    ) as process:
+    environment = clean_environment(
+        PYODIDE_MIRROR_UPSTREAMS=f"http://127.0.0.1:{free_port()}/simple"
+    )
+    with (
+        log,
+        subprocess.Popen(
+            [*command, "--die-on-term"], env=environment, stdout=log, stderr=log, **OWN_GROUP
+        ) as process,
+    ):
         try:
             urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
             for url in urls.values():
-                wait_until(lambda url=url: _get(f"{url}/healthz")[0] == 200, folder / "log")
+                wait_until(partial(_serves, url), folder / "log")
             yield urls
         finally:
             end_group(process)
-    assert b"Traceback" not in (folder / "log").read_bytes()
 
 
 def _write_vassals(folder: Path, python: Path, ports: dict[str, int]) -> None:
@@ -89,28 +93,21 @@ def wait_until(holds: Callable[[], bool], log: Path) -> None:
         time.sleep(0.1)  # a process says to nobody when it listens
 
 
-def _get(url: str, **headers: str) -> tuple[int, bytes]:
+def _serves(url: str) -> bool:
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read()
+        return get(f"{url}/healthz").status == 200
     except OSError:
-        return 0, b""
-
-
-def _files(url: str) -> list[dict[str, Any]]:
-    return json.loads(_get(f"{url}/simple/acme-tool/")[1])["files"]  # type: ignore[no-any-return]
+        return False
 
 
 @pytest.mark.parametrize("name", ["packages", "packages-daemon"])
-def test_a_vassal_serves(vassals: dict[str, str], tmp_path: Path, name: str) -> None:
+def test_a_vassal_serves(vassals: dict[str, str], name: str) -> None:
     url = vassals[name]
-    [file] = _files(url)
+    [file] = get(f"{url}/simple/acme-tool/").document["files"]
     assert file["url"].startswith("https://localhost/files/")  # --public-url
     path = file["url"].removeprefix("https://localhost")
-    assert _get(url + path) == (200, WHEELS[0].data)
-    assert _get(url + path, Range="bytes=0-3") == (206, b"PK\x03\x04")
-    assert _get(f"{url}/simple/nowhere/")[0] == 502  # the upstream is closed
-    assert _get(f"{url}/healthz")[0] == 200
+    assert get(url + path).body == WHEELS[0].data
+    part = get(url + path, "Range: bytes=0-3")
+    assert (part.status, part.body) == (206, b"PK\x03\x04")
+    assert get(f"{url}/simple/nowhere/").status == 502  # the upstream is closed
+    assert get(f"{url}/simple/acme-tool/", method="HEAD").body == b""

@@ -115,7 +115,7 @@ def ours(role: str, upstream: str, scratch: Path) -> Iterator[Running]:
     (scratch / "uploads").mkdir()
     options = {
         "proxy": ["--upstream", upstream],
-        "local": [*folders[:1], "--upstream", upstream, "--only-local", "acme-*"],
+        "local": [*folders[:1], "--upstream", upstream, "--only-local", "zoo-fresh-*"],
         "several": [*folders, "--offline"],
         "closed": [*folders[:1], *logins.options, "--offline"],
     }[role]
@@ -187,15 +187,14 @@ def devpi(role: str, upstream: str, scratch: Path) -> Iterator[Running]:
     init = [word.format("init", "init") for word in start]
     run_quietly([*init, *state, "--root-passwd", READER, "--no-root-pypi"])
     main = [word.format("main", "main") for word in start]
-    with _program(
-        [*main, *state, "--host", "127.0.0.1", "--port", str(port)], port, scratch
-    ) as log:
+    address = ["--host", "127.0.0.1", "--port", str(port), "--enable-core-metadata"]
+    with _program([*main, *state, *address], port, scratch) as log:
         url = f"http://127.0.0.1:{port}"
         login = _devpi(url, "POST", "/+login", {"user": "root", "password": READER})["result"]
         auth = basic("root", login["password"])["authorization"].removeprefix("Basic ")
         mirror = {"type": "mirror", "mirror_url": f"{upstream}/", "volatile": True}
         _devpi(url, "PUT", "/root/mirror", mirror, auth)
-        _devpi(url, "PUT", "/root/own", {"bases": ["root/mirror"]}, auth)
+        _devpi(url, "PUT", "/root/own", {"bases": ["root/mirror"], "volatile": False}, auth)
         uploader = {**basic("root", READER)}
         own = f"{url}/root/own/"
         if role != "proxy":

@@ -91,6 +91,7 @@ def columns() -> list[Column]:
                 "only some projects or versions": "by a plugin*",
                 "several folders": "indexes that inherit*",
                 "several processes": "replicas*",
+                "a page for people at `/`": "by a plugin*",
             },
             _module(stands.DEVPI, "-c", "from devpi_server.main import main; main()"),
         ),

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.support.engines import Engine
-from tests.support.logins import UPLOADER
+from tests.support.logins import BOTH, bearer
 from tests.support.own_server import Serving, serving
-from tests.support.uploads import CONTENT_TYPE, LOGIN, fields_of, form_of
+from tests.support.uploads import CONTENT_TYPE, fields_of, form_of
 from tests.support.wheels import make_wheel
 
 pytestmark = [pytest.mark.engines("chromium"), pytest.mark.nightly]
@@ -19,9 +19,12 @@ pytestmark = [pytest.mark.engines("chromium"), pytest.mark.nightly]
 WHEEL = make_wheel("acme-fresh", "1.0")
 NEWER = make_wheel("acme-fresh", "2.0")
 INSTALL = """
-import json, micropip
-micropip.set_index_urls([{index_url!r}])
-await micropip.install("acme-fresh")
+import pyodide_mirror
+mirror = pyodide_mirror.Mirror({index_url!r}, credentials="include")
+await pyodide_mirror.install(
+    "acme-fresh", mirrors=mirror, canary="acme-fresh", remember=False, cache=False
+)
+pyodide_mirror.reset()
 import acme_fresh
 acme_fresh.VALUE
 """
@@ -61,7 +64,7 @@ SEND = """
 @pytest.fixture
 def server(page: Engine, tmp_path: Path) -> Iterator[Serving]:
     """It allows the page's own origin to read."""
-    (tmp_path / "tokens").write_text(f"upload {UPLOADER}\n")
+    (tmp_path / "tokens").write_text(f"read,upload {BOTH}\n")
     (tmp_path / "uploaded").mkdir()
     options = ["--upload", str(tmp_path / "uploaded"), "--token-file", str(tmp_path / "tokens")]
     options += ["--allow-origin", f"http://{urlsplit(page.base_url).netloc}"]
@@ -73,15 +76,14 @@ def test_a_page_installs_what_was_just_uploaded_and_can_upload_nothing(
     page: Engine, server: Serving, tmp_path: Path
 ) -> None:
     sent = urllib.request.Request(  # noqa: S310  # of this machine
-        f"{server.url}/legacy/", form_of(WHEEL), {**CONTENT_TYPE, **LOGIN}
+        f"{server.url}/legacy/", form_of(WHEEL), {**CONTENT_TYPE, **bearer(BOTH)}
     )
     with urllib.request.urlopen(sent) as answer:  # noqa: S310
         assert answer.status == 200
-    assert page.run_async(INSTALL.format(index_url=server.index_url)) == "acme-fresh 1.0"
     # The browser learns a token, and sends it with whatever a page asks for.
-    login = server.url.replace("//", f"//__token__:{UPLOADER}@")
     with page.bare_tab():
-        page.goto(f"{login}/legacy/")
+        page.goto(server.url.replace("//", f"//__token__:{BOTH}@") + "/")
+    assert page.run_async(INSTALL.format(index_url=server.index_url)) == "acme-fresh 1.0"
     arguments = [f"{server.url}/legacy/", NEWER.filename, fields_of(NEWER), [*NEWER.data]]
     code = SEND.replace("ARGUMENTS", json.dumps(arguments))
     assert page.run_js(code, pyodide_checks=False) == "sent"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .settings import (
         DEFAULT_CACHE_SIZE,
         DEFAULT_TIMEOUT,
+        DEFAULT_UPLOAD_LIMIT,
         UPSTREAMS_VARIABLE,
         check_page_ttl,
         check_public_url,

@@ -25,7 +25,7 @@ from pyodide_mirror.model import is_project_name, normalize
 
 from . import files, landing
 from .content_negotiation import MediaType, is_unchanged, requested
-from .cors import error_response
+from .cors import UPLOAD_PATHS, error_response
 from .freshness import wants_anew
 from .login import HAS_LOGIN
 from .own_wheel import PROJECT, OwnWheel
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .repository import Repository
     from .settings import Settings
     from .source import InMemory, Stored
+    from .uploads import Uploads
 
 _log = logging.getLogger("pyodide_mirror.server")
 PREFIXES: Final = ("/simple", "/pypi/simple")
@@ -75,8 +76,10 @@ class App:
         settings: Settings,
         downloads: Downloads,
         releases: Releases,
+        uploads: Uploads | None = None,
     ) -> None:
         self.repository = repository
+        self.uploads = uploads
         self.releases = releases
         self.downloads = downloads
         self.packer = Packer(downloads.disk)
@@ -104,6 +107,8 @@ class App:
                 _route(prefix, self.with_slash),
                 _route(f"{prefix}/{{project}}", self.with_slash),
             ]
+        if self.uploads is not None:
+            routes += [Route(path, self.upload, methods=["GET", "POST"]) for path in UPLOAD_PATHS]
         routes.append(_route("/{filename}", self.own_wheel_file))
 
         @asynccontextmanager
@@ -143,6 +148,12 @@ class App:
         """Forget what upstreams said of a project, so that they are asked at the next request."""
         await self.repository.forget(normalize(_project(request)))
         return Response(status_code=204, headers=_UNCACHED)
+
+    async def upload(self, request: Request) -> Response:
+        """Take a file; `LoginMiddleware` has looked whose it is."""
+        if self.uploads is None:  # then there is no route to here
+            raise Missing("there are no uploads")
+        return await self.uploads.receive(request, self.repository)
 
     async def with_slash(self, request: Request) -> Response:
         """A redirect, because URLs of pages end in a slash (PEP 503)."""
@@ -226,13 +237,15 @@ class App:
             {"base_url": cdn.base_url, "problem": problem}
             for cdn, problem in self.releases.cdns.problems.items()
         ]
-        document = {
+        document: dict[str, object] = {
             "status": "ok",
             "version": __version__,
             "upstreams": upstreams,
             "cdns": cdns,
             "cache": {"problem": self.downloads.disk.problem},
         }
+        if self.uploads is not None:
+            document["upload"] = {"problem": self.uploads.problem}
         return JSONResponse(document, headers=_UNCACHED)
 
     def _check_package(self, filename: str) -> None:

@@ -23,8 +23,9 @@ from .release_folder import ReleaseFolder
 from .releases import Releases
 from .repository import Repository
 from .rules import CurrentRules, read_rules
-from .settings import DEFAULT_CACHE_SIZE, DEFAULT_TIMEOUT, Settings, make
+from .settings import DEFAULT_CACHE_SIZE, DEFAULT_TIMEOUT, DEFAULT_UPLOAD_LIMIT, Settings, make
 from .tokens import read_tokens
+from .uploads import Uploads
 from .upstream import Upstream
 from .upstream_client import UpstreamClient
 from .users import Users, read_users
@@ -58,6 +59,8 @@ def create_app(
     allow: Iterable[str] = (),
     deny: Iterable[str] = (),
     rules: str | os.PathLike[str] | None = None,
+    upload: str | os.PathLike[str] | None = None,
+    upload_limit: int = DEFAULT_UPLOAD_LIMIT,
 ) -> ASGIApp:
     """Make the ASGI application that serves a package index at ``/simple/``.
 
@@ -83,7 +86,9 @@ def create_app(
     for any part, that no upstream is asked for. ``allow``: names, with versions perhaps
     (``numpy>=2``), of what may be taken from the upstreams, if not all. ``deny``: the same for what
     is not served, wherever it is from. ``rules``: a file with lines such as ``deny numpy<2``, which
-    are added to these, and are read again when they have changed.
+    are added to these, and are read again when they have changed. ``upload``: a folder that takes
+    uploads (the legacy API of PyPI, at ``/legacy/``) by tokens of the ``token_file`` that may
+    ``upload``; it is served, too. ``upload_limit``: bytes that an uploaded file may have.
 
     Raises TypeError or ValueError, which say what is wrong with an argument, and OSError when the
     cache cannot be written.
@@ -97,7 +102,9 @@ def build_app(settings: Settings) -> ASGIApp:
     disk = Disk(cache, settings.cache_size)
     downloads = Downloads(disk)
     own_wheel = OwnWheel()
-    local: list[LocalSource] = [] if settings.folder is None else [Folder(settings.folder, disk)]
+    local: list[LocalSource] = [Folder(each, disk) for each in _folders(settings)]
+    logins = _make_logins(settings)
+    uploads = _make_uploads(settings, logins)
     upstreams = [
         Upstream(
             UpstreamClient(url, login=settings.logins.get(url), timeout=settings.timeout),
@@ -110,17 +117,47 @@ def build_app(settings: Settings) -> ASGIApp:
     releases = Releases(folders, CDNCopies(settings.cdns, settings.timeout), downloads)
     made = [own_wheel] if upstreams else [own_wheel, resolver_wheel()]
     repository = Repository([*local, *made], upstreams, _current_rules(settings))
-    app = App(repository, own_wheel, settings, downloads, releases).build()
+    app = App(repository, own_wheel, settings, downloads, releases, uploads).build()
     if settings.cache is None:
         # Not at the shutdown event, which WSGI bridges do not have.
         weakref.finalize(app, shutil.rmtree, cache, ignore_errors=True)
     hosts = AllowedHosts(settings.allow_hosts)
-    logins = _make_logins(settings)
     if logins is None:
         return CORSMiddleware(app, settings.allow_origins, hosts)
     is_public = PublicParts(repository, own_wheel, releases)
     guarded = LoginMiddleware(app, logins, is_public)
-    return CORSMiddleware(guarded, settings.allow_origins, hosts, has_logins=True)
+    return CORSMiddleware(
+        guarded,
+        settings.allow_origins,
+        hosts,
+        has_logins=True,
+        takes_uploads=uploads is not None,
+    )
+
+
+def _folders(settings: Settings) -> list[Path]:
+    """The folders that are served, first that for uploads; not one that is in another."""
+    both = [each for each in (settings.folder, settings.upload) if each is not None]
+    given = list({each.resolve(): each for each in both}.values())[::-1]
+    return [each for each in given if not any(_is_in(each, other) for other in given)]
+
+
+def _is_in(folder: Path, other: Path) -> bool:
+    """Whether a folder is served with another one, as one of its subfolders."""
+    folder, other = folder.resolve(), other.resolve()
+    below = folder.relative_to(other).parts if folder.is_relative_to(other) else ()
+    return bool(below) and not any(part.startswith(".") for part in below)
+
+
+def _make_uploads(settings: Settings, logins: Logins | None) -> Uploads | None:
+    """The uploads into the settings' folder; ValueError when nobody could, or nothing."""
+    if settings.upload is None:
+        return None
+    if logins is None or not logins.may_be_uploaded():
+        raise ValueError(
+            "uploads need a token: name a file by --token-file that has a line `upload TOKEN`"
+        )
+    return Uploads(settings.upload, settings.upload_limit)
 
 
 def _make_logins(settings: Settings) -> Logins | None:

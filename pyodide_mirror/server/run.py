@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
+    from .settings import Settings
+
 HEADERS_DUE: Final = 20.0
 """Seconds in which a client must have sent the head of its request."""
 _LONGEST_HEAD: Final = 64 * 1024
@@ -59,33 +61,14 @@ def run_server(given: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM; the arguments are those of ``cli``. Returns the exit code."""
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO)
     try:
-        settings = make(
-            given.folder,
-            upstreams=[] if given.offline else given.upstream or None,
-            cache=given.cache or platformdirs.user_cache_path("pyodide-mirror", appauthor=False),
-            cache_size=given.cache_size,
-            allow_origins=given.allow_origin or ("*",),
-            # A server is known by the name that it listens on; an IPv6 address is none.
-            allow_hosts=[*(given.allow_host or ()), *([] if ":" in given.host else [given.host])],
-            public_url=given.public_url or "",
-            timeout=given.timeout,
-            cdns=[] if given.offline else given.cdn,
-            pyodide=given.pyodide or (),
-            auth=given.auth,
-            token_file=given.token_file,
-            page_ttl=given.page_ttl,
-            only_local=given.only_local or (),
-            allow=given.allow or (),
-            deny=given.deny or (),
-            rules=given.rules,
-        )
+        settings = _checked(given)
         tls = tls_context(given.certfile, given.keyfile)
         app = build_app(settings)
         listening = listen(given.host, given.port)
     except (ValueError, OSError) as error:
         print(f"pyodide-mirror serve: {error}", file=sys.stderr)
         return 2
-    if given.offline and given.folder is None and not given.pyodide:
+    if given.offline and not (given.folder or given.pyodide or given.upload):
         print(_NOTHING, file=sys.stderr)
     url = _shown(settings.public_url, listening, "http" if tls is None else "https")
     if (settings.auth or settings.token_file) and may_be_overheard(url, listening.getsockname()[0]):
@@ -95,6 +78,31 @@ def run_server(given: argparse.Namespace) -> int:
     with listening:
         _Server(config, url).run(sockets=[listening])
     return 0
+
+
+def _checked(given: argparse.Namespace) -> Settings:
+    return make(
+        given.folder,
+        upstreams=[] if given.offline else given.upstream or None,
+        cache=given.cache or platformdirs.user_cache_path("pyodide-mirror", appauthor=False),
+        cache_size=given.cache_size,
+        allow_origins=given.allow_origin or ("*",),
+        # A server is known by the name that it listens on; an IPv6 address is none.
+        allow_hosts=[*(given.allow_host or ()), *([] if ":" in given.host else [given.host])],
+        public_url=given.public_url or "",
+        timeout=given.timeout,
+        cdns=[] if given.offline else given.cdn,
+        pyodide=given.pyodide or (),
+        auth=given.auth,
+        token_file=given.token_file,
+        page_ttl=given.page_ttl,
+        only_local=given.only_local or (),
+        allow=given.allow or (),
+        deny=given.deny or (),
+        rules=given.rules,
+        upload=given.upload,
+        upload_limit=given.upload_limit,
+    )
 
 
 def server_config(

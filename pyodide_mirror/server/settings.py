@@ -36,6 +36,8 @@ DEFAULT_CACHE_SIZE: Final = 2_000_000_000
 """Bytes."""
 DEFAULT_TIMEOUT: Final = 15.0
 """Seconds."""
+DEFAULT_UPLOAD_LIMIT: Final = 1_000_000_000
+"""Bytes of one file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class Settings:
     page_ttl: float
     rules: Rules
     rules_file: Path | None
+    upload: Path | None
+    upload_limit: int
 
 
 class Given(TypedDict, total=False):
@@ -79,15 +83,14 @@ class Given(TypedDict, total=False):
     allow: Iterable[str]
     deny: Iterable[str]
     rules: str | os.PathLike[str] | None
+    upload: str | os.PathLike[str] | None
+    upload_limit: int
 
 
 def make(folder: str | os.PathLike[str] | None = None, **given: Unpack[Given]) -> Settings:
     """Check the arguments of ``create_app``; TypeError or ValueError names what is wrong."""
     logins: dict[str, tuple[str, str]] = {}
     chosen = _checked_upstreams(given.get("upstreams"), logins)
-    cache_size = given.get("cache_size", DEFAULT_CACHE_SIZE)
-    if isinstance(cache_size, bool) or not isinstance(cache_size, int) or cache_size < 0:
-        raise ValueError(f"cache_size must be a number of bytes, not {cache_size!r}")
     public_url = given.get("public_url")
     url = check_public_url(public_url) if public_url else ""
     hosts = [check_host(each) for each in _several(given.get("allow_hosts", ()), "allow_hosts")]
@@ -97,7 +100,7 @@ def make(folder: str | os.PathLike[str] | None = None, **given: Unpack[Given]) -
         upstreams=tuple(dict.fromkeys(chosen)),
         logins=logins,
         cache=_path(given.get("cache")),
-        cache_size=cache_size,
+        cache_size=_number_of_bytes("cache_size", given.get("cache_size", DEFAULT_CACHE_SIZE)),
         allow_origins=tuple(_check_allowed(each) for each in origins),
         allow_hosts=(*hosts, *_host_of(url)),
         public_url=url,
@@ -109,7 +112,17 @@ def make(folder: str | os.PathLike[str] | None = None, **given: Unpack[Given]) -
         page_ttl=check_page_ttl(given.get("page_ttl", PAGE_TTL)),
         rules=_rules(given),
         rules_file=_path(given.get("rules")),
+        upload=_path(given.get("upload")),
+        upload_limit=_number_of_bytes(
+            "upload_limit", given.get("upload_limit", DEFAULT_UPLOAD_LIMIT)
+        ),
     )
+
+
+def _number_of_bytes(name: str, given: int) -> int:
+    if isinstance(given, bool) or not isinstance(given, int) or given < 0:
+        raise ValueError(f"{name} must be a number of bytes, not {given!r}")
+    return given
 
 
 def check_page_ttl(seconds: float) -> float:

@@ -78,6 +78,7 @@ class World:
     cdn: str
     deny: str
     only_local: str
+    uploads: Path
     auth: Path
     tokens: Path
 
@@ -87,11 +88,12 @@ class World:
             *("--pyodide", str(self.pyodide), "--cdn", self.cdn),
             *("--deny", self.deny, "--only-local", self.only_local),
             *(("--auth", str(self.auth), "--token-file", str(self.tokens)) if logins else ()),
+            *(("--upload", str(self.uploads)) if logins else ()),
         ]
 
     def settings(self, *, logins: bool) -> dict[str, Any]:
         """The arguments of ``create_app``."""
-        files = {"auth": self.auth, "token_file": self.tokens} if logins else {}
+        files = {"auth": self.auth, "token_file": self.tokens, "upload": self.uploads}
         return {
             "folder": self.folder,
             "upstreams": [self.upstream],
@@ -99,7 +101,7 @@ class World:
             "cdns": [self.cdn],
             "deny": [self.deny],
             "only_local": [self.only_local],
-            **files,
+            **(files if logins else {}),
         }
 
 
@@ -111,12 +113,14 @@ def world() -> Iterator[World]:
         wheels.mkdir()
         for each in LOCAL:
             (wheels / each.filename).write_bytes(each.data)
+        uploads = Path(scratch, "uploads")
+        uploads.mkdir()
         gone = ClosedPort()
         cdn = f"http://127.0.0.1:{gone.port}/v{{version}}/"
         logins = write_login_files(Path(scratch))
         try:
             pyodide = provision.pyodide_dist()
-            yield World(wheels, index.url, pyodide, cdn, "denied", "acme-*", *logins)
+            yield World(wheels, index.url, pyodide, cdn, "denied", "acme-*", uploads, *logins)
         finally:
             gone.close()
 

@@ -84,4 +84,5 @@ def test_every_route_is_documented() -> None:
         for method in route.methods - {"HEAD"}
     }
     documented = {(each.path, each.method) for each in operations()}
+    documented -= {("/legacy/", "post")}  # with --upload only, and also under other paths
     assert served == documented, "docs/openapi.yaml"

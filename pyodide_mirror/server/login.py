@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import Headers, MutableHeaders
 
-from .authorization import Password, Token, read_authorization
+from .authorization import TOKEN_USER, Password, Token, read_authorization
 from .cors import error_response
+from .handled import note_user
 from .source import UnreadableError
 from .tokens import Action, KnownToken, allowed_by
 
@@ -94,9 +95,10 @@ class LoginMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
         if scope["type"] == "http" and scope["method"] not in {"GET", "HEAD"}:
-            await (await self._change_refusal(Headers(scope=scope)) or self._app)(
-                scope, receive, send
-            )
+            refusal = await self._change_refusal(Headers(scope=scope))
+            if refusal is None:
+                note_user(scope, _user_of(Headers(scope=scope)))
+            await (refusal or self._app)(scope, receive, send)
             return
         if scope["type"] != "http" or not self._logins.needed_to_read():
             await self._app(scope, receive, send)
@@ -111,6 +113,7 @@ class LoginMiddleware:
         scope = {**scope, HAS_LOGIN: refusal is None}
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         if refusal is None:
+            note_user(scope, _user_of(Headers(scope=scope)))
             await self._app(scope, receive, send_privately)
         elif await self._is_public(path):
             await self._app(scope, receive, send)
@@ -122,6 +125,12 @@ class LoginMiddleware:
         if "origin" in asked:
             return error_response(403, "web pages may change nothing here")
         return await self._logins.refusal(asked, Action.UPLOAD)
+
+
+def _user_of(asked: Headers) -> str:
+    """How the log calls who has shown a login that is right: a user's name, or that of tokens."""
+    given = read_authorization(asked.getlist("authorization"))
+    return given.user if isinstance(given, Password) else TOKEN_USER
 
 
 def _unauthorized(sentence: str) -> Response:

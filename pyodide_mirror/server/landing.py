@@ -32,8 +32,7 @@ _MOST_KEPT: Final = 12
 _STYLE: Final = """
 :root{color-scheme:light dark}
 body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem}h2{font-size:1rem;margin:1.5rem 0 .3rem}
-section>h2{font-size:1.2rem}
+h1{font-size:1.5rem}h2{font-size:1.2rem}h3{font-size:1rem;margin:1.5rem 0 .3rem}
 nav a,nav b{margin-right:1rem}
 .scroll,pre{overflow:auto}
 pre{background:#8881;border:1px solid #8884;border-radius:6px;padding:.7rem}
@@ -77,7 +76,7 @@ class Landing:
 def _page(base: str, state: State, words: Words, found: Found | None) -> str:
     link = Html(f'<a href="{words.shown(base)}/simple/">{words.shown(base)}/simple/</a>')
     sections = "\n".join(
-        f'<h2>{title}</h2>\n<pre tabindex="0">{words.shown(lines)}</pre>'
+        f'<h3>{title}</h3>\n<pre tabindex="0">{words.shown(lines)}</pre>'
         for title, lines in recipes(base, state.newest, words)
     )
     return f"""<!DOCTYPE html>
@@ -152,19 +151,15 @@ def _state(problem: str, usual: str, words: Words) -> Html:
 
 
 def _left_out(state: State, words: Words) -> str:
-    several = sum(bool(each.left_out) for each in state.local) > 1
     all_of_it = [
-        (f"{each.name}: {path}" if several else path, why)
-        for each in state.local
-        for path, why in each.left_out.items()
+        (path, each.name, why) for each in state.local for path, why in each.left_out.items()
     ]
-    all_of_it += [(each.name, each.problem) for each in state.local if each.problem]
     if not all_of_it:
         return ""
     shown = all_of_it[:_MOST_LEFT_OUT]
     title = words("out.title", count=len(all_of_it))
-    rows = [(path, Html(_english(why, words))) for path, why in shown]
-    table = _table(title, ("file", "out.why"), rows, words)
+    rows = [(path, where, Html(_english(why, words))) for path, where, why in shown]
+    table = _table(title, ("file", "source", "out.why"), rows, words)
     more = len(all_of_it) - len(shown)
     rest = f"<p>{words('out.more', count=more)}</p>" if more else ""
     return f"<details><summary>{title}</summary>{table}{rest}</details>"
@@ -174,7 +169,7 @@ def _left_out(state: State, words: Words) -> str:
 
 
 def _found(base: str, found: Found, words: Words) -> str:
-    parts = [f'<h2 id="found">{words.shown(found.project)}</h2>']
+    parts = [f"<h3>{words.shown(found.project)}</h3>"]
     if found.page is None:
         detail = f": {_english(found.detail, words)}" if found.detail else ""
         parts.append(f'<p role="status">{words(found.outcome)}{detail}</p>')

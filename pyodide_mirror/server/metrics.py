@@ -12,6 +12,7 @@ import asyncio
 import os
 import re
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -75,7 +76,7 @@ class Metrics(Counts):
         )
         self._sent = self._counter("http_sent_bytes", "Bytes of bodies that were sent.", "kind")
         self._seconds = self._histogram(
-            "http_request_seconds", "From a request's head to its answer's end.", "kind"
+            "http_request_duration_seconds", "From a request's head to its answer's end.", "kind"
         )
         self._waiting = self._gauge(
             "http_requests_in_progress", "Requests that are being answered.", mode="livesum"
@@ -89,10 +90,13 @@ class Metrics(Counts):
             "upstream_requests", "Requests to upstreams and CDNs.", "upstream", "kind", "result"
         )
         self._upstream_seconds = self._histogram(
-            "upstream_request_seconds", "How long these took, bodies included.", "upstream", "kind"
+            "upstream_request_duration_seconds",
+            "How long these took, bodies included.",
+            "upstream",
+            "kind",
         )
         self._there = {name: self._gauge(name, text, *labels) for name, text, *labels in _THERE}
-        self._gauge("info", "This server.", "version").labels(__version__).set(1)
+        self._gauge("build_info", "This server.", "version").labels(__version__).set(1)
         if _MULTIPROCESS not in os.environ:  # it knows nothing of processes
             ProcessCollector(registry=self._registry)
 
@@ -148,8 +152,12 @@ class Metrics(Counts):
                 there["local_files"].labels(each.name).set(each.files)
             there["local_left_out"].labels(each.name).set(len(each.left_out))
             there["local_problem"].labels(each.name).set(bool(each.problem))
+        hosts: dict[str, bool] = {}
         for other in (*state.upstreams, *state.cdns):
-            there["upstream_problem"].labels(other.name).set(bool(other.problem))
+            host = urlsplit(other.name).netloc or other.name
+            hosts[host] = hosts.get(host, False) or bool(other.problem)
+        for host, problem in hosts.items():
+            there["upstream_problem"].labels(host).set(problem)
 
     def _text(self) -> bytes:
         registry = self._registry

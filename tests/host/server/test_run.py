@@ -404,7 +404,7 @@ def test_it_serves_on_when_nobody_reads_its_log(tmp_path: Path) -> None:
 def recipes(url: str, host: str | None = None) -> dict[str, str]:
     """The lines that the page for people shows, by their titles."""
     _, _, body = fetch(f"{url}/", **({"Host": host} if host else {}))
-    found = re.findall(r"<h2>(.*?)</h2>\n<pre[^>]*>(.*?)</pre>", body.decode(), re.DOTALL)
+    found = re.findall(r"<h3>(.*?)</h3>\n<pre[^>]*>(.*?)</pre>", body.decode(), re.DOTALL)
     return {html.unescape(title): html.unescape(lines) for title, lines in found}
 
 

@@ -24,8 +24,6 @@ _log = logging.getLogger("pyodide_mirror.access")
 _UNPRINTABLE: Final = re.compile(r"[^ !#-\[\]-~]")
 """And what ends a quoted string."""
 _PLAIN_WORD: Final = re.compile(r"[\w.@+-]+", re.ASCII)
-_LOGIN: Final = re.compile(r"[^/]*(?::|%3a)[^/]*(?:@|%40)", re.IGNORECASE)
-"""What stands before a host in a URL with a password, which people paste into addresses."""
 _LONGEST: Final = 1_000
 _KNOWN: Final = frozenset({"format", "lang", "project"})
 """The parameters of a query that mean something here; the others may be anything."""
@@ -88,13 +86,23 @@ def _json(told: dict[str, Any]) -> str:
 def _target(scope: Any) -> str:
     """The path as it came, and of its query what cannot be a secret."""
     raw = scope.get("raw_path") or quote(scope["path"]).encode()
-    path = _LOGIN.sub("***@", raw.decode("latin-1"))
+    path = "/".join(map(_without_login, raw.decode("latin-1").split("/")))
     query = scope.get("query_string", b"").decode("latin-1")
     if not query:
         return _cut(path)
     pairs = (pair for pair in query.split("&")[:20])
     shown = dict.fromkeys(pair if pair.partition("=")[0] in _KNOWN else "…" for pair in pairs)
     return _cut(f"{path}?{'&'.join(shown)}")
+
+
+def _without_login(segment: str) -> str:
+    """Without what stands before the host in a URL with a password, which people paste here."""
+    if "@" not in segment and "%40" not in segment:
+        return segment
+    lower = segment.lower()
+    end = max(lower.rfind("@") + 1, lower.rfind("%40") + 3)
+    has_password = ":" in lower[:end] or "%3a" in lower[:end]
+    return f"***@{segment[end:]}" if has_password else segment
 
 
 def _cut(text: str) -> str:

@@ -53,10 +53,9 @@ class Handled:
             return
         if message["type"] == "http.response.body":
             self.sent += len(message.get("body", b""))
-            is_last = not message.get("more_body", False)
-        else:  # extensions by which a server sends a file itself; HEAD is answered without them
-            self.sent += self._promised
-            is_last = message["type"] == "http.response.pathsend"
+        elif not self._has_left:  # extensions by which a server sends a file itself
+            self.sent += message.get("count", self._promised)
+        is_last = not message.get("more_body", False)
         self._is_complete = is_last and not self._has_left
 
     def note_left(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from pyodide_mirror.own_wheels import page_wheel, page_wheels, whole_wheel
-from tests.browser.test_versions import OLD
+from tests.browser.test_versions import VERSIONS
 from tests.support.engines import Engine
 from tests.support.own_server import Serving, serving
 from tests.support.provision import PYODIDE_VERSION
@@ -14,7 +14,12 @@ from tests.support.provision import PYODIDE_VERSION
 pytestmark = [
     # One engine is enough: what differs is Python's side.
     pytest.mark.engines("chromium"),
-    pytest.mark.parametrize("version", [*OLD, PYODIDE_VERSION], indirect=True, scope="session"),
+    pytest.mark.parametrize(
+        "version",
+        [*(pytest.param(old, marks=pytest.mark.nightly) for old in VERSIONS), PYODIDE_VERSION],
+        indirect=True,
+        scope="session",
+    ),
 ]
 
 

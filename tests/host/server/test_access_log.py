@@ -356,18 +356,25 @@ async def test_a_request_that_is_cancelled_is_a_line(caplog: pytest.LogCaptureFi
     assert line(caplog)["end"] == "broken"
 
 
+@pytest.mark.parametrize(
+    ("message", "count"),
+    [
+        ({"type": "http.response.pathsend", "path": "/x"}, "12345"),
+        ({"type": "http.response.zerocopysend", "file": None, "count": 345}, "345"),
+    ],
+)
 async def test_a_file_that_the_server_sends_itself_counts(
-    caplog: pytest.LogCaptureFixture,
+    message: dict[str, Any], count: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The extension http.response.pathsend of ASGI."""
+    """Extensions of ASGI."""
 
     async def app(_: Any, __: Receiver, send: Sender) -> None:
         await send(start(length=12_345))
-        await send({"type": "http.response.pathsend", "path": "/x"})
+        await send(message)
 
     await ask(observed(app), "/x")
     found = line(caplog)
-    assert (found["bytes"], found["end"]) == ("12345", "complete")
+    assert (found["bytes"], found["end"]) == (count, "complete")
 
 
 async def test_what_is_no_request_is_passed_on(caplog: pytest.LogCaptureFixture) -> None:

@@ -31,7 +31,8 @@ _MOST_LEFT_OUT: Final = 50
 _MOST_KEPT: Final = 12
 _STYLE: Final = """
 :root{color-scheme:light dark}
-body{background:Canvas;color:CanvasText;font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem}
+body{background:Canvas;color:CanvasText;font:16px/1.5 system-ui,sans-serif;
+max-width:52rem;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem}h2{font-size:1.2rem}h3{font-size:1rem;margin:1.5rem 0 .3rem}
 nav a,nav b{margin-right:1rem}
 .scroll,pre{overflow:auto}

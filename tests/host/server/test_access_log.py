@@ -21,6 +21,8 @@ from pyodide_mirror.server.observed import Observed
 from tests.host.server.test_app import shut
 from tests.support.asgi import ASGI, WHEEL, Answer, Index, ask, document, entry, origin
 from tests.support.logins import READER, UPLOADER, USER, basic, bearer, write_login_files
+from tests.support.own_server import serving_here
+from tests.support.server_wire import assert_readable, get
 from tests.support.wheels import make_wheel
 
 LOCAL = make_wheel("local-only", "1.0")
@@ -375,6 +377,20 @@ async def test_a_file_that_the_server_sends_itself_counts(
     await ask(observed(app), "/x")
     found = line(caplog)
     assert (found["bytes"], found["end"]) == (count, "complete")
+
+
+def test_a_client_too_many_is_a_line_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whom the server refuses before it asks the application."""
+    monkeypatch.setattr("pyodide_mirror.server.run.MAX_CONNECTIONS", 1)
+    with serving_here(upstreams=[], cache=tmp_path, access_log="text") as running:
+        answer = get(f"{running.url}/simple/", "User-Agent: pip")
+        assert answer.status == 503
+        assert_readable(answer)
+    found = line(caplog)
+    assert (found["client"], found["status"], found["agent"]) == ("127.0.0.1", "503", "pip")
+    assert found["bytes"] == str(len(answer.body))
 
 
 async def test_what_is_no_request_is_passed_on(caplog: pytest.LogCaptureFixture) -> None:

@@ -96,6 +96,8 @@ def test_a_proxy_by_ipv6_that_has_an_ipv4_address_is_trusted() -> None:
         ("for=6.6.6.6, for=_hidden, for=10.1.1.1", ("10.1.1.1", "http")),
         ('for=6.6.6.6, for="203.0.113.9', ("10.0.0.1", "http")),
         ("nonsense", ("10.0.0.1", "http")),
+        ("nonsense, for=203.0.113.9;proto=https", ("203.0.113.9", "https")),
+        ("for=203.0.113.9, nonsense, for=10.1.1.1", ("10.1.1.1", "http")),
         ("", ("10.0.0.1", "http")),
     ],
 )

@@ -11,6 +11,9 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.default_venv_backend = "uv|virtualenv"  # the quicker one, where it is there
 nox.options.sessions = ["tests"]
 
+# Tests start hundreds of Pythons: each would compile all that it imports anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 PROJECT = nox.project.load_toml("pyproject.toml")
 ENGINES = (
     "chromium",

@@ -71,8 +71,9 @@ json.dumps({{
 """
 
 
-def installed(page: Engine, install: str, filename: str = page_wheel()[0]) -> None:
+def installed(page: Engine, install: str, filename: str = "") -> None:
     """Install by this code, and see that it is this wheel for pages that is there then."""
+    filename = filename or page_wheel()[0]
     found = json.loads(page.run_async(INSTALLED.format(install=install)))
     tags = filename.removesuffix(".whl").rpartition("-")[2].split(".")
     assert found == {"before": [], "tags": tags, "server": False, "status": None}

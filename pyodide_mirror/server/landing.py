@@ -31,11 +31,12 @@ _MOST_LEFT_OUT: Final = 50
 _MOST_KEPT: Final = 12
 _STYLE: Final = """
 :root{color-scheme:light dark}
-body{background:Canvas;color:CanvasText;font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem}
+body{background:Canvas;color:CanvasText;font:16px/1.5 system-ui,sans-serif;
+max-width:52rem;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem}h2{font-size:1.2rem}h3{font-size:1rem;margin:1.5rem 0 .3rem}
 nav a,nav b{margin-right:1rem}
 .scroll,pre{overflow:auto}
-pre{background:#8881;border:1px solid #8884;border-radius:6px;padding:.7rem}
+pre{background:#8881;border:1px solid #8884;border-radius:6px;padding:.7rem;user-select:all}
 table{border-collapse:collapse;margin:.5rem 0}
 caption{text-align:left;font-weight:bold}
 td,th{text-align:left;vertical-align:top;padding:.2rem 1rem .2rem 0;overflow-wrap:anywhere}
@@ -194,7 +195,9 @@ def _found(base: str, found: Found, words: Words) -> str:
     columns = ("file", "version", "size", "python", "uploaded")
     parts.append(_table(words("find.files", project=found.project), columns, rows, words))
     link = f'<a href="{words.shown(base)}/simple/{found.project}/">{words("find.page")}</a>'
-    parts.append(f"<p>{words('find.more', shown=len(files), link=Html(link))}</p>")
+    if len(files) < len(page.files):
+        link = words("find.more", shown=len(files), link=Html(link))
+    parts.append(f"<p>{link}</p>")
     return "\n".join(parts)
 
 

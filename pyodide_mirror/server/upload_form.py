@@ -7,6 +7,7 @@ from where they could only be copied.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from typing import IO, TYPE_CHECKING, Final, Protocol, Self
 
@@ -34,6 +35,7 @@ _EVENTS: Final = (
     *("part_data", "part_end", "end"),
 )
 """What the parser tells, and which methods of `FormReader` it tells it."""
+logging.getLogger("python_multipart").setLevel(logging.ERROR)  # who sent it is told what is wrong
 
 
 class _Hash(Protocol):

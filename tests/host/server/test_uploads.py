@@ -321,8 +321,11 @@ async def test_a_name_that_is_none_of_a_file_is_refused(here: Place, name: str) 
         *("twice", "two files", "not UTF-8", "parts", "long header"),
     ],
 )
-async def test_a_form_that_is_wrong_is_refused(here: Place, body: bytes, sentence: str) -> None:
+async def test_a_form_that_is_wrong_is_refused(
+    here: Place, body: bytes, sentence: str, caplog: pytest.LogCaptureFixture
+) -> None:
     answer = await post(here.app, body, pieces=100_000)
+    assert caplog.text == ""
     assert answer.status == (413 if "10,000" in sentence else 400)
     assert sentence in answer.text
     assert here.names == []

@@ -10,6 +10,7 @@ from pyodide_mirror.server import (
     ACCESS_LOGS,
     DEFAULT_CACHE_SIZE,
     DEFAULT_TIMEOUT,
+    DEFAULT_UPLOAD_LIMIT,
     METRICS,
     PAGE_TTL,
     UPSTREAMS_VARIABLE,
@@ -47,6 +48,7 @@ def add_parser(commands: Any) -> None:
     _add_client_options(serve)
     _add_login_options(serve)
     _add_name_options(serve)
+    _add_upload_options(serve)
     _add_log_options(serve)
     serve.set_defaults(run=_serve, error=serve.error)
 
@@ -148,6 +150,22 @@ def _add_name_options(serve: argparse.ArgumentParser) -> None:
         "--rules",
         metavar="FILE",
         help="file of such patterns, with lines like `deny numpy<2`; read again when it changes",
+    )
+
+
+def _add_upload_options(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument(
+        "--upload",
+        metavar="FOLDER",
+        help="serve this folder, too, and let those upload into it who have a token for it, by"
+        " twine, uv publish or Poetry, to http://HOST:PORT/legacy/",
+    )
+    serve.add_argument(
+        "--upload-limit",
+        type=argument(size),
+        default=DEFAULT_UPLOAD_LIMIT,
+        metavar="SIZE",
+        help="limit of an uploaded file (default: 1G)",
     )
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         ACCESS_LOGS,
         DEFAULT_CACHE_SIZE,
         DEFAULT_TIMEOUT,
+        DEFAULT_UPLOAD_LIMIT,
         METRICS,
         UPSTREAMS_VARIABLE,
         check_page_ttl,

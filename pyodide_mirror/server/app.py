@@ -19,7 +19,7 @@ from pyodide_mirror.model import is_project_name, normalize
 
 from . import files
 from .content_negotiation import MediaType, is_unchanged, requested
-from .cors import error_response
+from .cors import UPLOAD_PATHS, error_response
 from .freshness import wants_anew
 from .own_wheel import PROJECT, OwnWheel
 from .packed import Packer, can_be_packed
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .repository import Repository
     from .settings import Settings
     from .source import InMemory, Stored
+    from .uploads import Uploads
 
 _log = logging.getLogger("pyodide_mirror.server")
 PREFIXES: Final = ("/simple", "/pypi/simple")
@@ -69,14 +70,16 @@ class App:
         settings: Settings,
         downloads: Downloads,
         releases: Releases,
+        uploads: Uploads | None = None,
     ) -> None:
         self.repository = repository
+        self.uploads = uploads
         self.releases = releases
         self.downloads = downloads
         self.packer = Packer(downloads.disk)
         self.own_wheel = own_wheel
         self.settings = settings
-        self.status = Status(repository, releases, downloads, settings, self._base)
+        self.status = Status(repository, releases, downloads, settings, self._base, uploads)
         self._rendering = Rendering()
         self._briefly = _BRIEFLY.format(int(min(60, settings.page_ttl)))
 
@@ -100,6 +103,8 @@ class App:
                 _route(prefix, self.with_slash),
                 _route(f"{prefix}/{{project}}", self.with_slash),
             ]
+        if self.uploads is not None:
+            routes += [Route(path, self.upload, methods=["GET", "POST"]) for path in UPLOAD_PATHS]
         routes.append(_route("/{filename}", self.own_wheel_file))
 
         @asynccontextmanager
@@ -139,6 +144,12 @@ class App:
         """Forget what upstreams said of a project, so that they are asked at the next request."""
         await self.repository.forget(normalize(_project(request)))
         return Response(status_code=204, headers=_UNCACHED)
+
+    async def upload(self, request: Request) -> Response:
+        """Take a file; `LoginMiddleware` has looked whose it is."""
+        if self.uploads is None:  # then there is no route to here
+            raise Missing("there are no uploads")
+        return await self.uploads.receive(request, self.repository)
 
     async def with_slash(self, request: Request) -> Response:
         """A redirect, because URLs of pages end in a slash (PEP 503)."""

@@ -27,8 +27,9 @@ from .release_folder import ReleaseFolder
 from .releases import Releases
 from .repository import Repository
 from .rules import CurrentRules, read_rules
-from .settings import DEFAULT_CACHE_SIZE, DEFAULT_TIMEOUT, Settings, make
+from .settings import DEFAULT_CACHE_SIZE, DEFAULT_TIMEOUT, DEFAULT_UPLOAD_LIMIT, Settings, make
 from .tokens import read_tokens
+from .uploads import Uploads
 from .upstream import Upstream
 from .upstream_client import UpstreamClient
 from .users import Users, read_users
@@ -63,6 +64,8 @@ def create_app(
     trusted_proxies: Iterable[str] = (),
     access_log: str = "off",
     metrics: str = "local",
+    upload: str | os.PathLike[str] | None = None,
+    upload_limit: int = DEFAULT_UPLOAD_LIMIT,
 ) -> ASGIApp:
     """Make the ASGI application that serves a package index at ``/simple/``.
 
@@ -93,7 +96,9 @@ def create_app(
     proxies whose X-Forwarded-For, -Proto and -Host, Forwarded or X-Real-IP are believed.
     ``access_log``: ``text`` or ``json`` writes a line for each request to the logger
     ``pyodide_mirror.access``. ``metrics``: who may read ``/metrics``; ``local`` is this machine and
-    who has a login, ``all`` who may read anything, ``off`` nobody.
+    who has a login, ``all`` who may read anything, ``off`` nobody. ``upload``: a folder that takes
+    uploads (the legacy API of PyPI, at ``/legacy/``) by tokens of the ``token_file`` that may
+    ``upload``; it is served, too. ``upload_limit``: bytes that an uploaded file may have.
 
     Raises TypeError or ValueError, which say what is wrong with an argument, and OSError when the
     cache cannot be written.
@@ -112,7 +117,9 @@ def build_app(settings: Settings) -> ASGIApp:
     disk = Disk(cache, settings.cache_size, counts=counts)
     downloads = Downloads(disk)
     own_wheel = OwnWheel()
-    local = local_folders(settings.folders, disk)
+    local = local_folders(_folders(settings), disk)
+    logins = _make_logins(settings)
+    uploads = _make_uploads(settings, logins)
     upstreams = [
         Upstream(
             UpstreamClient(
@@ -127,23 +134,54 @@ def build_app(settings: Settings) -> ASGIApp:
     releases = Releases(folders, CDNCopies(settings.cdns, settings.timeout, counts), downloads)
     made = [own_wheel] if upstreams else [own_wheel, resolver_wheel()]
     repository = Repository([*local, *made], upstreams, _current_rules(settings))
-    app = App(repository, own_wheel, settings, downloads, releases).build()
+    app = App(repository, own_wheel, settings, downloads, releases, uploads).build()
     if settings.cache is None:
         # Not at the shutdown event, which WSGI bridges do not have.
         weakref.finalize(app, shutil.rmtree, cache, ignore_errors=True)
     is_public = PublicParts(repository, own_wheel, releases)
-    return _layers(app, settings, is_public, counts)
+    guarded = app if logins is None else LoginMiddleware(app, logins, is_public)
+    return _layers(guarded, settings, counts)
 
 
-def _layers(app: ASGIApp, settings: Settings, is_public: PublicParts, counts: Counts) -> ASGIApp:
+def _layers(app: ASGIApp, settings: Settings, counts: Counts) -> ASGIApp:
     """What every request passes before the application."""
     hosts = AllowedHosts(settings.allow_hosts)
-    logins = _make_logins(settings)
-    if logins is not None:
-        app = LoginMiddleware(app, logins, is_public)
-    app = CORSMiddleware(app, settings.allow_origins, hosts, has_logins=logins is not None)
+    app = CORSMiddleware(
+        app,
+        settings.allow_origins,
+        hosts,
+        has_logins=bool(settings.auth or settings.token_file),
+        takes_uploads=settings.upload is not None,
+    )
     proxies = TrustedProxies(settings.trusted_proxies, hosts)
     return Observed(app, proxies, counts, access_log(settings.access_log))
+
+
+def _folders(settings: Settings) -> list[Path]:
+    """The folders that are served, first that for uploads, with all that is in it."""
+    upload, given = settings.upload, settings.folders
+    if upload is None or any(_is_in(upload, other) for other in given):
+        return list(given)
+    return [upload, *(folder for folder in given if not _is_in(folder, upload))]
+
+
+def _is_in(folder: Path, other: Path) -> bool:
+    """Whether a folder is served with another one: it is the same, or one of its subfolders."""
+    folder, other = folder.resolve(), other.resolve()
+    if not folder.is_relative_to(other):
+        return False
+    return not any(part.startswith(".") for part in folder.relative_to(other).parts)
+
+
+def _make_uploads(settings: Settings, logins: Logins | None) -> Uploads | None:
+    """The uploads into the settings' folder; ValueError when nobody could, or nothing."""
+    if settings.upload is None:
+        return None
+    if logins is None or not logins.may_be_uploaded():
+        raise ValueError(
+            "uploads need a token: name a file by --token-file that has a line `upload TOKEN`"
+        )
+    return Uploads(settings.upload, settings.upload_limit)
 
 
 def _make_logins(settings: Settings) -> Logins | None:

@@ -84,6 +84,11 @@ class Repository:
             raise Missing("the file has changed since its page was read; read the page again")
         raise Missing(f"project {project!r} has no file {filename!r} here")
 
+    async def local_files(self, project: str) -> list[File]:
+        """The files of a project that are on this machine; raises UnreadableError."""
+        pages = [await source.page(project) for source in self.local]
+        return [file for page in pages if page is not None for file in page.files]
+
     async def forget(self, project: str) -> None:
         """Forget what the upstreams said of a project."""
         await asyncio.gather(*(upstream.forget(project) for upstream in self.upstreams))

@@ -68,7 +68,7 @@ def run_server(given: argparse.Namespace) -> int:
     except (ValueError, OSError) as error:
         print(f"pyodide-mirror serve: {error}", file=sys.stderr)
         return 2
-    if given.offline and not given.folder and not given.pyodide:
+    if given.offline and not (given.folder or given.pyodide or given.upload):
         print(_NOTHING, file=sys.stderr)
     url = _shown(settings.public_url, listening, "http" if tls is None else "https")
     if (settings.auth or settings.token_file) and may_be_overheard(url, listening.getsockname()[0]):
@@ -103,6 +103,8 @@ def _checked(given: argparse.Namespace) -> Settings:
         trusted_proxies=given.trusted_proxy or (),
         access_log=given.access_log,
         metrics=given.metrics,
+        upload=given.upload,
+        upload_limit=given.upload_limit,
     )
 
 

@@ -38,6 +38,8 @@ ACCESS_LOGS: Final = ("text", "json", "off")
 """Forms of the access log."""
 METRICS: Final = ("local", "all", "off")
 """Who may read the metrics: this machine and who has a login, all who may read, or nobody."""
+DEFAULT_UPLOAD_LIMIT: Final = 1_000_000_000
+"""Bytes of one file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class Settings:
     trusted_proxies: tuple[str, ...]
     access_log: str
     metrics: str
+    upload: Path | None
+    upload_limit: int
 
 
 class Given(TypedDict, total=False):
@@ -87,6 +91,8 @@ class Given(TypedDict, total=False):
     trusted_proxies: Iterable[str]
     access_log: str
     metrics: str
+    upload: str | os.PathLike[str] | None
+    upload_limit: int
 
 
 GivenFolders = str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None
@@ -96,9 +102,6 @@ def make(folder: GivenFolders = None, **given: Unpack[Given]) -> Settings:
     """Check the arguments of ``create_app``; TypeError or ValueError names what is wrong."""
     logins: dict[str, tuple[str, str]] = {}
     chosen = _checked_upstreams(given.get("upstreams"), logins)
-    cache_size = given.get("cache_size", DEFAULT_CACHE_SIZE)
-    if isinstance(cache_size, bool) or not isinstance(cache_size, int) or cache_size < 0:
-        raise ValueError(f"cache_size must be a number of bytes, not {cache_size!r}")
     public_url = given.get("public_url")
     url = check_public_url(public_url) if public_url else ""
     hosts = [check_host(each) for each in _several(given.get("allow_hosts", ()), "allow_hosts")]
@@ -109,7 +112,7 @@ def make(folder: GivenFolders = None, **given: Unpack[Given]) -> Settings:
         upstreams=tuple(dict.fromkeys(chosen)),
         logins=logins,
         cache=_path(given.get("cache")),
-        cache_size=cache_size,
+        cache_size=_number_of_bytes("cache_size", given.get("cache_size", DEFAULT_CACHE_SIZE)),
         allow_origins=tuple(_check_allowed(each) for each in origins),
         allow_hosts=(*hosts, *_host_of(url)),
         public_url=url,
@@ -124,7 +127,17 @@ def make(folder: GivenFolders = None, **given: Unpack[Given]) -> Settings:
         trusted_proxies=tuple(_several(given.get("trusted_proxies", ()), "trusted_proxies")),
         access_log=_one_of(ACCESS_LOGS, given.get("access_log", "off"), "access_log"),
         metrics=_one_of(METRICS, given.get("metrics", "local"), "metrics"),
+        upload=_path(given.get("upload")),
+        upload_limit=_number_of_bytes(
+            "upload_limit", given.get("upload_limit", DEFAULT_UPLOAD_LIMIT)
+        ),
     )
+
+
+def _number_of_bytes(name: str, given: int) -> int:
+    if isinstance(given, bool) or not isinstance(given, int) or given < 0:
+        raise ValueError(f"{name} must be a number of bytes, not {given!r}")
+    return given
 
 
 def check_page_ttl(seconds: float) -> float:

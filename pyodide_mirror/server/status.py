@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .releases import Releases
     from .repository import Repository
     from .settings import Settings
+    from .uploads import Uploads
 
 _UNCACHED: Final = {"cache-control": "no-store"}
 _BEHIND: Final = ("x-forwarded-for", "forwarded", "x-real-ip", "via")
@@ -47,12 +48,14 @@ class Status:
         downloads: Downloads,
         settings: Settings,
         base: Callable[[Request], str],
+        uploads: Uploads | None = None,
     ) -> None:
         self._repository = repository
         self._releases = releases
         self._downloads = downloads
         self._settings = settings
         self._base = base
+        self._uploads = uploads
         self._landing = Landing()
 
     async def landing(self, request: Request) -> Response:
@@ -90,13 +93,15 @@ class Status:
             {"base_url": cdn.base_url, "problem": problem}
             for cdn, problem in self._releases.cdns.problems.items()
         ]
-        document = {
+        document: dict[str, object] = {
             "status": "ok",
             "version": __version__,
             "upstreams": upstreams,
             "cdns": cdns,
             "cache": {"problem": self._downloads.disk.problem},
         }
+        if self._uploads is not None:
+            document["upload"] = {"problem": self._uploads.problem}
         return JSONResponse(document, headers=_UNCACHED)
 
     async def metrics(self, request: Request) -> Response:

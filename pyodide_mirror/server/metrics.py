@@ -44,7 +44,7 @@ _KINDS: Final = (
     ("pyodide", re.compile(r"/pyodide/.*")),
     ("status", re.compile(r"/|/healthz|/metrics")),
     ("cache", re.compile(r"/cache/.*")),
-    ("upload", re.compile(r"/(legacy|upload|pypi)/?")),
+    ("upload", re.compile(r"/legacy/?")),
 )
 _SECONDS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _THERE: Final = (

@@ -242,6 +242,7 @@ async def test_no_label_has_what_clients_or_pages_say(world: World) -> None:
         ("/pyodide/v314.0.7/full/pyodide.mjs", "pyodide"),
         ("/pyodide_mirror-1.0-py3-none-any.whl", "file"),
         ("/cache/x", "cache"),
+        ("/legacy/", "upload"),
         ("/nothing", "other"),
         ("/simple/x/y", "other"),
         ("", "other"),

@@ -124,6 +124,19 @@ async def ask(
     return answer
 
 
+async def shut(app: ASGI) -> None:
+    """What a server does at the end."""
+    messages = iter(["lifespan.startup", "lifespan.shutdown"])
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": next(messages)}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        assert message["type"].endswith(".complete"), message
+
+    await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
+
+
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 

@@ -36,6 +36,7 @@ from tests.support.asgi import (
     document,
     entry,
     origin,
+    shut,
 )
 from tests.support.wheels import make_sdist, make_wheel
 
@@ -69,19 +70,6 @@ class World:
         """Where the first wheel of a project is."""
         url: str = (await self.json(f"/simple/{project}/"))["files"][0]["url"]
         return url.removeprefix(BASE)
-
-
-async def shut(app: Any) -> None:
-    """What a server does at the end."""
-    messages = iter(["lifespan.startup", "lifespan.shutdown"])
-
-    async def receive() -> dict[str, str]:
-        return {"type": next(messages)}
-
-    async def send(message: dict[str, Any]) -> None:
-        assert message["type"].endswith(".complete"), message
-
-    await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
 
 
 @pytest.fixture

@@ -26,6 +26,8 @@ except ModuleNotFoundError:  # Windows has no such locks
 else:
     _HAS_LOCKS = True
 
+from .counts import FORGETS, Counts
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -51,9 +53,15 @@ class Disk:
     """
 
     def __init__(
-        self, folder: Path, max_bytes: int, *, clock: Callable[[], float] = time.time
+        self,
+        folder: Path,
+        max_bytes: int,
+        *,
+        clock: Callable[[], float] = time.time,
+        counts: Counts = FORGETS,
     ) -> None:
         """Open the folder, or make it; raises OSError when that fails."""
+        self.counts = counts
         self.folder = folder
         self.max_bytes = max_bytes
         self._clock = clock
@@ -75,6 +83,11 @@ class Disk:
         """Guards what is known of the entries: files are read and written in threads, too."""
         self._look()
         self.make_room()
+
+    @property
+    def count(self) -> int:
+        """How many entries there are."""
+        return len(self._entries)
 
     def get(self, key: str) -> Path | None:
         """The file of an entry, which now counts as just used; None when there is none."""
@@ -198,6 +211,7 @@ class Disk:
             elif self._clock() - status.st_mtime >= GRACE:
                 path.unlink()
                 self._drop(key)
+                self.counts.evicted(status.st_size)
         except FileNotFoundError:
             self._drop(key)
         except PermissionError:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import Headers, MutableHeaders
 
-from .authorization import Password, Token, read_authorization
+from .authorization import TOKEN_USER, Password, Token, read_authorization
 from .cors import error_response
+from .handled import note_user
 from .source import UnreadableError
 from .tokens import Action, KnownToken, allowed_by, line_of
 
@@ -134,6 +135,7 @@ class LoginMiddleware:
         scope = {**scope, HAS_LOGIN: refusal is None}
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         if refusal is None:
+            note_user(scope, _user_of(Headers(scope=scope)))
             await self._app(scope, receive, send_privately)
         elif await self._is_public(path):
             await self._app(scope, receive, send)
@@ -148,9 +150,16 @@ class LoginMiddleware:
         else:
             refusal = await self._logins.refusal(asked, Action.UPLOAD)
         if refusal is None:
+            note_user(scope, _user_of(asked))
             await self._app({**scope, WHO: self._logins.who(asked)}, receive, send)
         else:
             await refusal(scope, receive, send)
+
+
+def _user_of(asked: Headers) -> str:
+    """How the log calls who has shown a login that is right: a user's name, or that of tokens."""
+    given = read_authorization(asked.getlist("authorization"))
+    return given.user if isinstance(given, Password) else TOKEN_USER
 
 
 def _unauthorized(sentence: str) -> Response:

@@ -145,13 +145,6 @@ class Repository:
                     names.add(name)
         return sorted(names)
 
-    async def left_out(self) -> dict[str, str]:
-        """What the sources on this machine do not serve, as far as they know, and why."""
-        found: dict[str, str] = {}
-        for source in self.local:
-            found |= await source.left_out()
-        return found
-
     async def close(self) -> None:
         """Close all sources."""
         await asyncio.gather(*(source.close() for source in self._sources))

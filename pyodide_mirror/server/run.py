@@ -16,19 +16,19 @@ import platformdirs
 import uvicorn
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .build import build_app
 from .cors import CORSMiddleware
+from .observed import Observed
 from .settings import make
 from .tls import OVERHEARD, may_be_overheard, tls_context
 
 if TYPE_CHECKING:
     import argparse
     import ssl
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from starlette.types import ASGIApp
 
@@ -74,7 +74,7 @@ def run_server(given: argparse.Namespace) -> int:
     if (settings.auth or settings.token_file) and may_be_overheard(url, listening.getsockname()[0]):
         print(OVERHEARD, file=sys.stderr)
     _raise_file_limit()
-    config = server_config(app, _logging(), given.trusted_proxy or (), tls)
+    config = server_config(app, _logging(), tls)
     with listening:
         _Server(config, url).run(sockets=[listening])
     return 0
@@ -100,6 +100,9 @@ def _checked(given: argparse.Namespace) -> Settings:
         allow=given.allow or (),
         deny=given.deny or (),
         rules=given.rules,
+        trusted_proxies=given.trusted_proxy or (),
+        access_log=given.access_log,
+        metrics=given.metrics,
         upload=given.upload,
         upload_limit=given.upload_limit,
     )
@@ -108,15 +111,12 @@ def _checked(given: argparse.Namespace) -> Settings:
 def server_config(
     app: ASGIApp,
     log_config: dict[str, Any] | None = None,
-    trusted_proxies: Sequence[str] = (),
     tls: ssl.SSLContext | None = None,
 ) -> uvicorn.Config:
     """The configuration of uvicorn for the application.
 
-    ``log_config``: None leaves Python's logging as it is. ``trusted_proxies``: addresses and
-    networks; if a request comes from there, X-Forwarded-For has the client's address, and
-    X-Forwarded-Proto the scheme. From others these headers mean nothing: anybody can send them.
-    ``tls``: what :func:`tls_context` returned.
+    ``log_config``: None leaves Python's logging as it is. ``tls``: what :func:`tls_context`
+    returned. The log of requests, and what trusted proxies say, are the application's.
     """
     config = uvicorn.Config(
         app,
@@ -126,8 +126,8 @@ def server_config(
         server_header=False,
         limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=GRACE,
-        proxy_headers=bool(trusted_proxies),
-        forwarded_allow_ips=list(trusted_proxies),
+        access_log=False,
+        proxy_headers=False,
     )
     if tls is not None:
         # uvicorn's own context has the ciphers of TLS 1.0, whatever the version.
@@ -231,6 +231,8 @@ class _Protocol(HttpToolsProtocol):
         cors = _cors_of(self.app)
         if app is service_unavailable and cors is not None:
             app = cors.around(_BUSY)
+            if isinstance(self.app, Observed):
+                app = self.app.around(app)
         super()._start_asgi_task(cycle, functools.partial(_quietly, app, cycle))
 
     def _refuse(self, status: int, sentence: str) -> None:
@@ -280,8 +282,8 @@ async def _quietly(app: Any, cycle: Any, *asgi: Any) -> None:
 
 
 def _cors_of(app: object) -> CORSMiddleware | None:
-    """Our middleware, which uvicorn may have wrapped into its own for proxies."""
-    if isinstance(app, ProxyHeadersMiddleware):
+    """Our middleware, which is inside the one that writes the log."""
+    if isinstance(app, Observed):
         app = app.app
     return app if isinstance(app, CORSMiddleware) else None
 
@@ -364,7 +366,7 @@ class _LogHandler(logging.StreamHandler[TextIO]):
 
 
 def _logging() -> dict[str, Any]:
-    """One line per request to stdout, as uvicorn writes it, with the time; problems to stderr."""
+    """One line per request to stdout, as the application writes it; problems to stderr."""
     logging_config: dict[str, Any] = {**uvicorn.config.LOGGING_CONFIG}
     logging_config["formatters"] = {
         name: {**formatter, "fmt": f"%(asctime)s {formatter['fmt']}", "datefmt": _TIME}
@@ -374,9 +376,15 @@ def _logging() -> dict[str, Any]:
         name: {**handler, "class": f"{__name__}.{_LogHandler.__name__}"}
         for name, handler in logging_config["handlers"].items()
     }
+    logging_config["formatters"]["plain"] = {"format": "%(message)s"}
+    logging_config["handlers"]["requests"] = {
+        **logging_config["handlers"]["access"],
+        "formatter": "plain",
+    }
     logging_config["loggers"] = {
         **logging_config["loggers"],
         "pyodide_mirror.server": {"handlers": ["default"], "level": "INFO", "propagate": False},
+        "pyodide_mirror.access": {"handlers": ["requests"], "level": "INFO", "propagate": False},
         "uvicorn.error": {"level": "WARNING"},
     }
     return logging_config

@@ -1,7 +1,4 @@
-"""Uploads into a folder, by the legacy API of PyPI that twine, uv and Poetry speak.
-
-https://docs.pypi.org/api/upload/
-"""
+"""Uploads into a folder, by the legacy upload API of PyPI that twine, uv and Poetry speak."""
 
 from __future__ import annotations
 

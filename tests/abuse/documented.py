@@ -70,7 +70,9 @@ def operations() -> list[Operation]:
 
 def _parts(document: Any, shared: Any, operation: Any) -> tuple[Any, Any]:
     parameters = _resolved(document, [*shared, *operation.get("parameters", [])])
-    queries = {each["name"]: each["schema"]["enum"] for each in parameters if each["in"] == "query"}
+    queries = {
+        each["name"]: each["schema"].get("enum", []) for each in parameters if each["in"] == "query"
+    }
     responses = _resolved(document, operation["responses"])
     return queries, {int(status): response for status, response in responses.items()}
 

@@ -3,7 +3,6 @@
 import json
 import random
 import re
-from pathlib import Path
 
 import pytest
 
@@ -19,7 +18,7 @@ from tests.abuse.fuzz_routes import (
     world,
 )
 from tests.support.asgi import ask, shut
-from tests.support.logins import bearer, write_login_files
+from tests.support.logins import bearer
 from tests.support.own_server import Serving
 
 READ = {200, 206, 301, 304, 403, 404, 406, 416}
@@ -68,7 +67,7 @@ async def test_hundreds_of_requests(logins: bool) -> None:
 @pytest.mark.parametrize("logins", [False, True], ids=["open", "logins"])
 def test_thousands_of_requests(logins: bool) -> None:
     with fuzzed_server(logins=logins) as server:
-        fuzzed = fuzz(server, 350, "--workers", "2")
+        fuzzed = fuzz(server, 450, "--workers", "2")
     assert fuzzed.code == 0, fuzzed.output
     assert fuzzed.requests >= 5_000  # 10,000 in both
     assert max(statuses(server)) < 500
@@ -76,15 +75,15 @@ def test_thousands_of_requests(logins: bool) -> None:
     assert READ | ({204, 401} if logins else {405}) <= statuses(server)
 
 
-def test_every_route_is_documented(tmp_path: Path) -> None:
-    tokens = write_login_files(tmp_path).tokens
-    app = create_app(upstreams=[], token_file=tokens, upload=tmp_path)
+def test_every_route_is_documented() -> None:
+    app = create_app(upstreams=[])
     while not hasattr(app, "routes"):
-        app = app._app  # type: ignore[attr-defined]
+        app = vars(app).get("app") or app._app  # type: ignore[attr-defined]
     served = {
         (re.sub(r":\w+}", "}", route.path), method.lower())
         for route in app.routes
         for method in route.methods - {"HEAD"}
     }
     documented = {(each.path, each.method) for each in operations()}
+    documented -= {("/legacy/", "post")}  # with --upload only, and also under other paths
     assert served == documented, "docs/openapi.yaml"

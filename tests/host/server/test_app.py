@@ -718,7 +718,7 @@ async def test_the_page_for_people_has_the_lines_for_its_address(tmp_path: Path,
     answer = await ask(app, "/", {"host": host}, scheme=scheme)
     shown = [
         text.replace("&quot;", '"').replace("&#x27;", "'")
-        for text in re.findall(r"<pre>(.*?)</pre>", answer.text, re.DOTALL)
+        for text in re.findall(r"<pre[^>]*>(.*?)</pre>", answer.text, re.DOTALL)
     ]
     assert f"pip install{pip} -i {base}/simple/ cowsay" in shown
     assert f"[global]\nindex-url = {base}/simple/{conf}" in shown
@@ -851,7 +851,7 @@ async def test_a_bug_is_500_in_words_that_tell_nothing(
     def broken(*_: object) -> Any:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("pyodide_mirror.server.landing.page", broken)
+    monkeypatch.setattr("pyodide_mirror.server.landing.Landing.page", broken)
     answer = Answer()
     with pytest.raises(RuntimeError):  # Starlette has it logged by the server
         await world.get("/", into=answer)

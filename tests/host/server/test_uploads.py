@@ -589,8 +589,8 @@ async def test_no_bytes_break_it(here: Place, data: st.DataObject) -> None:
 # --- beside another folder ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("where", [".", "wheels/in/it", "wheels"])
-async def test_a_folder_in_the_served_one_is_served_once(
+@pytest.mark.parametrize("where", [".", "wheels/in/it", "wheels", "apart"])
+async def test_a_project_may_be_in_another_folder_too(
     tmp_path: Path, logins: LoginFiles, where: str
 ) -> None:
     upload, served = tmp_path / where, tmp_path / "wheels"
@@ -601,6 +601,7 @@ async def test_a_folder_in_the_served_one_is_served_once(
     async with place(upload, logins, served=served) as here:
         assert (await post(here.app, form_of(WHEEL))).status == 200
         assert await here.listed() == [old.filename, WHEEL.filename]
-        assert (
-            await post(here.app, form_of(make_wheel("acme-tool", "0.9", padding=5)))
-        ).status == 409
+        again = make_wheel("acme-tool", "0.9", padding=5)
+        assert (await post(here.app, form_of(again))).status == 409
+        assert (await post(here.app, form_of(old))).status == 200
+        assert not (upload / old.filename).exists() or upload == served

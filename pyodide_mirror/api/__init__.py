@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         check_mirrors,
         check_timeout,
     )
+    from .choosing import choose, known_mirrors
     from .default import SESSION, cache_info, clear_cache, configure, install, probe, reset, status
     from .host import CPythonHost
     from .locks import freeze, install_pylock

@@ -23,6 +23,7 @@ from pyodide_mirror.model import Mirror
 from pyodide_mirror.probing import DEFAULT_CANARY
 
 from .site_config import SiteConfig
+from .site_extension import SiteExtension
 from .site_index import SiteIndex
 from .site_loader import LoaderSettings, SiteLoader
 from .site_wheels import MADE, installed_wheel, own_wheel, site_wheel
@@ -35,6 +36,7 @@ _LOCK_ADDON: Final = "jupyterlite-pyodide-kernel-lock"
 _FIELDS: Final = ("index_url", "name", "region", "private", "projects", "credentials", "note")
 _KINDS: Final = {
     "enabled": "true or false",
+    "locked": "true or false",
     "mirrors": "a list of index URLs, or of mappings with the arguments of pyodide_mirror.Mirror",
     "cdns": "a list of base URLs",
     "canary": "a project's name",
@@ -75,6 +77,10 @@ class PyodideMirrorAddon(BaseAddon):
             {"PyodideMirrorAddon": {"enabled": False}},
             "Build the site as if pyodide-mirror was not installed.",
         ),
+        "pyodide-mirror-locked": (
+            {"PyodideMirrorAddon": {"locked": True}},
+            "Do not let users of the site change the settings of pyodide-mirror.",
+        ),
         "no-pyodide-mirror-loader": (
             {"PyodideMirrorAddon": {"loader": False}},
             "Have kernels load Pyodide as they do without pyodide-mirror.",
@@ -105,7 +111,10 @@ class PyodideMirrorAddon(BaseAddon):
         help="Where packages that Pyodide has come from: its own 'lockfile', or the 'index'.",
     ).tag(config=True)
     timeout = Float(5.0, help="The seconds in which a mirror must answer.").tag(config=True)
-
+    locked = Bool(
+        default_value=False,
+        help="Whether users of the site cannot change these settings in their browsers.",
+    ).tag(config=True)
     loader = Union(
         [Bool(), Unicode()],
         allow_none=True,
@@ -221,6 +230,7 @@ class PyodideMirrorAddon(BaseAddon):
             "canary": self.canary,
             "prefer": self.prefer,
             "timeout": self.timeout,
+            **({"locked": True} if self.locked else {}),
         }
 
     def _clean(self) -> None:
@@ -228,12 +238,14 @@ class PyodideMirrorAddon(BaseAddon):
         SiteConfig(self).load_wheels(())
         SiteConfig(self).use_loader(wanted=False)
         SiteLoader(self).remove()
+        SiteExtension(self).remove()
 
     def _build(self) -> None:
         if not SiteConfig(self).has_kernel():
             self.log.warning("[pyodide-mirror] this site has no Pyodide kernel: nothing to do")
             SiteIndex(self).put({})
             SiteLoader(self).remove()
+            SiteExtension(self).remove()
             return
         if _PIPLITE_ADDON not in self.manager._addons:  # noqa: SLF001  # nothing else names them
             raise ValueError(
@@ -250,6 +262,7 @@ class PyodideMirrorAddon(BaseAddon):
             if all(MADE.fullmatch(path.name) for path in there):
                 wheels |= make()
         SiteIndex(self).put(wheels)
+        SiteExtension(self).put(self._arguments(), locked=self.locked)
 
     def _post_build(self) -> None:
         config = SiteConfig(self)

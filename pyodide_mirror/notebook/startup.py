@@ -7,27 +7,47 @@ the first use of :mod:`pyodide_mirror`.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 from pyodide_mirror._micropip import PREPARED, InstallHook
 from pyodide_mirror.runtime import PackageHook
 
-from .ipython import add_magic
+from .ipython import add_comm_target, add_magic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pyodide_mirror.runtime import PackageRequest
 
+PREFERENCES = "PYODIDE_MIRROR_PREFERENCES"
+"""The variable of the environment in which a page passes on what its user has set, as JSON."""
 
-def prepare(**settings: Any) -> None:
-    """Have the first install configure with these arguments of :func:`.extension.activate`."""
+
+def prepare(*, locked: bool = False, **settings: Any) -> None:
+    """Have the first install configure with these arguments of :func:`.extension.activate`.
+
+    What the user has set in the page comes before them, unless they are ``locked``.
+    """
+    preferences = "" if locked else os.environ.get(PREFERENCES, "")
 
     def configure(session: Any) -> None:
+        if preferences or f"{__package__}.comm" in sys.modules:
+            from .comm import begin  # a front end may have told it other ones
+
+            begin(session, settings, preferences)
+            return
         from .extension import activate
 
         activate(session, **settings)
+
+    def opened(comm: Any, message: Any) -> None:
+        from .comm import MirrorComm
+
+        MirrorComm(comm, message, settings, locked=locked)
+
+    add_comm_target("pyodide_mirror", opened)
 
     if "pyodide_mirror.api.default" in sys.modules:  # something has been installed
         from pyodide_mirror.api import SESSION

@@ -65,7 +65,14 @@ _HOST_ONLY: Final = frozenset(
 _IN_ARCHIVE: Final = frozenset(
     {
         *("cdns.py", "locking", "mirrors.py", "notebook", "resolving"),
-        *("api/choosing.py", "api/locks.py", "api/probe_all.py", "index/pep503.py", "model/cdn.py"),
+        *(
+            "api/choosing.py",
+            "api/locks.py",
+            "api/probe_all.py",
+            "index/pep503.py",
+            "index/wheel_parts.py",
+            "model/cdn.py",
+        ),
         *("installing/anew.py", "installing/quorum.py", "installing/version_source.py"),
         *("reporting/html.py", "reporting/progress.py"),
     }

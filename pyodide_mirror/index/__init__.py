@@ -26,5 +26,6 @@ if TYPE_CHECKING:
         wheels_by_version,
     )
     from .wheel_metadata import MAX_METADATA_BYTES, metadata_fields, metadata_of
+    from .wheel_parts import PartsError, metadata_by_parts
 
 __getattr__, __dir__, __all__ = hand_on(__name__)

@@ -58,7 +58,7 @@ async def plan_anew(
             # What a cached page, or another mirror's, has not, the next one may have.
             pages = failover.pages
             if not (pages.ask_all_anew() or pages.retry_without(fault.projects)):
-                raise (error if isinstance(error, IncompleteInstall) else fault) from error
+                raise _refusal(fault, error) from error
         except OSError as fault:
             raise failover.faults.fatal or error from fault
     before = {name: _version(file.filename) for name, file in failover.choices.files.items()}
@@ -66,6 +66,16 @@ async def plan_anew(
     for text in said or ["the same versions do fit together"]:
         request.events.add(Event("resolved", f"resolved anew: {text}"))
     return _plan(chosen)
+
+
+def _refusal(fault: ResolutionError, error: Exception) -> Exception:
+    """What to raise where nothing fits, or the search was given up; ``error`` began it."""
+    if isinstance(error, IncompleteInstall):
+        return error
+    if fault.projects:
+        return fault
+    first = str(error).partition("\n")[0]
+    return ResolutionError([*fault.chains, f"micropip's own choice: {first}"], (), fault.hints)
 
 
 async def _resolver(
@@ -80,11 +90,10 @@ async def _resolver(
     deps = bool(options.get("deps", True))
     source = VersionSource(
         failover,
+        request,
         conflicts.known,
         hidden,
         {normalize(want.requirement.name) for want in wants if want.wheel},
-        replaceable=bool(options.get("reinstall")),
-        credentials=options.get("credentials"),
     )
     problem = resolving.Problem(
         # What must be a certain wheel comes first: until that is known, others would do.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
+import functools
 from contextlib import suppress
 from hashlib import sha256
 from importlib.metadata import Distribution
@@ -18,22 +17,26 @@ from pyodide_mirror._micropip import (
     read_wheel,
     site_files,
 )
+from pyodide_mirror.errors import ResolutionError
 from pyodide_mirror.index import (
     SMALL_WHEEL,
     applicable,
+    metadata_by_parts,
     metadata_of,
     metadata_url,
     suits_this_python,
     wheels_by_version,
 )
 from pyodide_mirror.model import normalize, printable
-from pyodide_mirror.resolving import Candidate, Facts, facts_of
+from pyodide_mirror.reporting import Event
+from pyodide_mirror.resolving import Candidate, Facts, facts_of, given_up
 
 from .choices import ServedFile
 from .closure import Found
 from .failover import usable_files
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Callable, Collection, Mapping
 
     from packaging.version import Version
@@ -41,37 +44,18 @@ if TYPE_CHECKING:
     from pyodide_mirror.model import File, ProjectPage
 
     from .failover import Failover
+    from .request import InstallRequest
     from .site_packages import InstalledDistribution
 
 
-_END: Final = 65_536
-"""Bytes of a wheel's end, where its directory is and should be its metadata (PEP 427)."""
-
-
-class _WheelEnd(io.BytesIO):
-    """A wheel of which only the end is known; BadZipFile where more is wanted."""
-
-    def __init__(self, end: bytes, size: int) -> None:
-        super().__init__(end)
-        self._before = size - len(end)
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        """See io."""
-        if whence == 0:
-            offset -= self._before
-            if offset < 0:
-                raise zipfile.BadZipFile("only its end was read")
-        return super().seek(offset, whence) + self._before
-
-    def tell(self) -> int:
-        """See io."""
-        return super().tell() + self._before
+_MOST_BYTES: Final = 50_000_000
+"""Of wheels that are read as a whole to choose among their versions."""
 
 
 class VersionSource:
     """See :class:`~pyodide_mirror.resolving.Source`: the candidates of one install.
 
-    ``known``: what is installed; with ``replaceable`` another version may take its place.
+    ``known``: what is installed; with ``reinstall=True`` another version may take its place.
     ``hidden``: the packages of Pyodide's lock file that are not to be taken. ``direct``: projects
     that are wanted as a certain wheel, whatever is installed.
     """
@@ -79,21 +63,21 @@ class VersionSource:
     def __init__(
         self,
         failover: Failover,
+        request: InstallRequest,
         known: Mapping[str, InstalledDistribution],
         hidden: Callable[[str], bool],
         direct: Collection[str],
-        *,
-        replaceable: bool,
-        credentials: str | None,
     ) -> None:
         self._failover = failover
         self._known = known
         self._locked = {n: p for n, p in locked_packages().items() if not hidden(n)}
         self._direct = direct
-        self._replaceable = replaceable
-        self._credentials = credentials
+        self._replaceable = bool(request.options.get("reinstall"))
+        self._credentials: str | None = request.options.get("credentials")
+        self._tell = request.events.add
         self._lockfile_first = has_default_index_urls()
         self._at: dict[str, Facts] = {}
+        self._read = 0
 
     def local(self, name: str) -> tuple[list[Candidate], bool]:
         """See Source: what is installed, and what Pyodide's lock file has, if that comes first."""
@@ -149,11 +133,14 @@ class VersionSource:
             return Facts(self._locked[candidate.name].depends, lenient=True)
         if candidate.origin == "url":
             return self._at[str(candidate.place)]
+        self._tell(Event("progress", f"what {candidate.name} {candidate.version} requires"))
         try:
             if candidate.file is not None and candidate.place is None:
                 data = await read_site_wheel(candidate.file, self._credentials)
                 return facts_of(metadata_of(data, candidate.file.filename))
             return facts_of(await self._metadata(served_file(candidate)))
+        except ResolutionError:
+            raise
         except (OSError, ValueError) as error:
             if self._failover.faults.fatal is not None:
                 raise
@@ -171,12 +158,29 @@ class VersionSource:
             if not fault:
                 return metadata
         if file.size is not None and file.size > SMALL_WHEEL:
-            end = await failover.client.end_of(served.ranked.mirror, file, _END)
-            with suppress(ValueError):  # the rest is needed, or the server has sent something else
-                found = metadata_of(_WheelEnd(end, file.size), file.filename)
+            with suppress(ValueError):  # the host sends no parts, or something else
+                found = await self._by_parts(served)
                 failover.choices.unverified[file.url] = found
                 return found
-        return metadata_of((await failover.delivery(served)).data, file.filename)
+        return metadata_of(await self._whole(served), file.filename)
+
+    async def _by_parts(self, served: ServedFile) -> bytes:
+        mirror, file = served.ranked.mirror, served.file
+
+        async def read(wheel: io.BytesIO) -> bytes:
+            return metadata_of(wheel, file.filename)
+
+        part = functools.partial(self._failover.client.part_of, mirror, file)
+        return await metadata_by_parts(file.size, part, read)
+
+    async def _whole(self, served: ServedFile) -> bytes:
+        """A wheel; what is not chosen was read for nothing, and a page has little memory."""
+        self._read += served.file.size or 0
+        if self._read > _MOST_BYTES:
+            raise given_up(f"{_MOST_BYTES:,} bytes of wheels, whose index has no metadata files")
+        data = (await self._failover.delivery(served)).data
+        self._read += 0 if served.file.size else len(data)
+        return data
 
     def _of_lockfile(self, name: str) -> list[Candidate]:
         package: LockedPackage | None = self._locked.get(name)

@@ -85,9 +85,7 @@ class MirrorComm:
 
     def _send_state(self) -> None:
         report = self._report
-        self._send(
-            "state", version=1, locked=self._locked, report=report and report.to_dict()
-        )
+        self._send("state", version=1, locked=self._locked, report=report and report.to_dict())
 
     def _tell(self, value: Any) -> None:
         from pyodide_mirror.reporting import Event, Report
@@ -109,7 +107,7 @@ class MirrorComm:
         try:
             answer = await getattr(self, f"do_{asked['do']}")(asked)
         except Exception as error:  # noqa: BLE001  # the front end shows it
-            answer = {"error": f"{error}" or type(error).__name__}
+            answer = {"error": str(error)}
         self._send("answer", id=asked["id"], **(answer or {}))
 
     async def do_list(self, _: object) -> dict[str, Any]:
@@ -132,7 +130,7 @@ class MirrorComm:
     async def do_use(self, asked: Mapping[str, Any]) -> None:
         """Use other settings of the user's; with ``mirror``, that one, if it works."""
         if self._locked:
-            raise ValueError("the settings of this site are locked")
+            raise ValueError("locked by the site")
         before, self._report = self.mine, None
         try:
             self._apply(asked["settings"])
@@ -167,7 +165,7 @@ def _session() -> Session:
 
 def _merged(settings: dict[str, Any], preferences: dict[str, Any]) -> dict[str, Any]:
     """The site's settings with the user's before them. A mirror of the site stays what it is."""
-    mine = {name: preferences[name] for name in _MINE if preferences.get(name) is not None}
+    mine = {name: preferences[name] for name in _MINE if name in preferences}
     known = {each["index_url"]: each for each in settings["mirrors"] or () if type(each) is dict}
     if "mirrors" in mine:
         mine["mirrors"] = [known.get(url, url) for url in mine["mirrors"]]

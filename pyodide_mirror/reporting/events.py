@@ -18,7 +18,7 @@ EventKind = Literal[
     "chosen",  # this mirror is used
     "page",  # a project page was read
     "repaired",  # a page, or its promise of metadata, had to be repaired
-    "progress",  # some more bytes of a file are here
+    "progress",  # some more bytes of a file are here, or what a version requires is read
     "file",  # a file was read and verified
     "kept",  # a cached page stands in for one that cannot be read now
     "unpacked",  # a distribution is installed

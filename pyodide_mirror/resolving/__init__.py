@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         VERSIONS,
         Problem,
         Resolver,
+        given_up,
         library_in,
         loaded_library,
     )

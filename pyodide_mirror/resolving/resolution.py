@@ -119,7 +119,7 @@ class Resolver:
             constraints = self.problem.constraints
             raise explained(self.known, self.parents, constraints, error.causes) from None
         except self._library.ResolutionTooDeep:
-            raise _given_up(f"{MOST_ROUNDS:,} choices") from None
+            raise given_up(f"{MOST_ROUNDS:,} choices") from None
         needed: dict[str, Candidate] = {}
         waiting = [*self.problem.roots]
         for need in waiting:
@@ -207,7 +207,7 @@ class Resolver:
     def _count_reading(self) -> None:
         self._read += 1
         if self._read > MOST_READ:
-            raise _given_up(f"{MOST_READ:,} pages and versions")
+            raise given_up(f"{MOST_READ:,} pages and versions")
 
 
 def loaded_library() -> Any:
@@ -247,7 +247,8 @@ async def _together(works: Iterable[Coroutine[Any, Any, None]]) -> None:
         raise
 
 
-def _given_up(after: str) -> ResolutionError:
+def given_up(after: str) -> ResolutionError:
+    """The error of a search that would take too long; ``after``: what it has looked at."""
     return ResolutionError(
         [f"no versions that fit together were found among {after}"],
         hints=["ask for less at once, or for the versions that you want, as in 'demo>=2'"],

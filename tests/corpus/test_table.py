@@ -64,6 +64,15 @@ def test_the_page_counts_and_escapes() -> None:
     assert all(line.count(" | ") == 5 for line in page.splitlines() if line.startswith("| zpkg"))
 
 
+def test_requests_that_conflict_have_a_table_of_their_own() -> None:
+    both = {**row("only ours"), "project": "zdep zpkg<2"}
+    before, after = table.document([row("same"), both], "chromium").split("## Requests")
+    assert "The 1 most used" in before
+    assert "| zpkg | same |" in before
+    assert "zdep" not in before
+    assert r"| zdep zpkg\<2 | only ours |" in after
+
+
 def test_the_list_has_each_package_once() -> None:
     listed = run.names(1000)
     assert len(listed) == len(set(listed)) >= 300

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pyodide_mirror import DigestMismatch, Mirror, MirrorError, ResolutionError, resolving
+from pyodide_mirror import DigestMismatch, Event, Mirror, MirrorError, ResolutionError, resolving
 from pyodide_mirror.installing.choices import Conflicts
 from pyodide_mirror.jupyterlite.site_wheels import MADE, installed_wheel
 from pyodide_mirror.resolving import resolution
@@ -491,7 +491,59 @@ async def test_of_large_wheels_the_end_is_read(world: World, has_parts: bool) ->
     assert asked == {LARGE[0]: 2, LARGE[1]: 1 if has_parts else 2, LARGE[2]: 1}
     size = len(LARGE[0].data)
     parts = {request.headers.get("range") for request in world.web.requests}
-    assert f"bytes={size - 65536}-{size - 1}" in parts
+    assert f"bytes={size - 131072}-{size - 1}" in parts
+
+
+MEMBERS = {f"ztrans_data/{n:05}{'x' * 200}.txt": "" for n in range(900)}
+"""What makes a wheel's directory larger than what is read of its end at first."""
+
+
+async def test_of_wheels_with_large_directories_some_parts_are_read(world: World) -> None:
+    publish(world, needs("zroot", "zcore==1.0", "ztrans"), *CORES)
+    wheels = [
+        make_wheel("ztrans", version, requires=requires, modules=PADDING | MEMBERS)
+        for version, requires in [("1.0", []), ("2.0", ["zcore>=2"]), ("3.0", ["zcore>=2"])]
+    ]
+    world.web.publish(A, *wheels)
+    rows = [entry(A, wheel, core_metadata=None, size=len(wheel.data)) for wheel in wheels]
+    world.web.list_files(A, "ztrans", rows)
+    for wheel in wheels[:2]:
+        world.web.answer(file_url(A, wheel), Answer(body=wheel.data, has_parts=True))
+    await world.install("zroot", mirrors=[A])
+    assert world.installed["ztrans"] == "1.0"
+    url = file_url(A, wheels[1])
+    asked = [request.headers["range"] for request in world.web.requests if request.url == url]
+    size = len(wheels[1].data)
+    assert asked[0] == f"bytes={size - 131072}-{size - 1}"
+    assert len(asked) == 3  # its end, the rest of its directory, and what METADATA is in
+    sent = [int(last) - int(first) + 1 for first, _, last in map(_positions, asked)]
+    assert sum(sent) < size
+
+
+def _positions(part: str) -> tuple[str, str, str]:
+    return part.removeprefix("bytes=").partition("-")
+
+
+async def test_no_more_wheels_are_read_than_a_page_has_room_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # All of many versions want what nobody has; neither metadata nor parts of wheels can be read.
+    wheels = [needs("zbig", "zmissing", version=f"{n}.0") for n in range(1, 40)]
+    publish(world, *wheels)
+    rows = [entry(A, wheel, core_metadata=None, size=len(wheel.data)) for wheel in wheels]
+    world.web.list_files(A, "zbig", rows)
+    room = 10 * len(wheels[0].data)
+    monkeypatch.setattr("pyodide_mirror.installing.version_source._MOST_BYTES", room)
+    events: list[Event] = []
+    with pytest.raises(ResolutionError) as caught:
+        await world.install("zbig", mirrors=[A], on_event=events.append)
+    read = [event.text for event in events if event.kind == "progress"]
+    assert "what zbig 38.0 requires" in read
+    assert f"among {room:,} bytes of wheels, whose index has no metadata files" in str(caught.value)
+    assert "zmissing" in str(caught.value)
+    asked = sum(world.web.asked.count(file_url(A, wheel)) for wheel in wheels)
+    assert 5 <= asked <= 12
+    assert world.folders == []
 
 
 async def test_what_the_end_says_is_compared_with_the_wheel(world: World) -> None:

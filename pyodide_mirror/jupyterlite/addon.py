@@ -45,6 +45,21 @@ _KINDS: Final = {
     "loader": "true, false, or a folder with an unpacked release of Pyodide",
 }
 
+_FLAGS: Final[dict[str, tuple[dict[str, dict[str, object]], str]]] = {
+    "no-pyodide-mirror": (
+        {"PyodideMirrorAddon": {"enabled": False}},
+        "Build the site as if pyodide-mirror was not installed.",
+    ),
+    "pyodide-mirror-locked": (
+        {"PyodideMirrorAddon": {"locked": True}},
+        "Do not let users of the site change the settings of pyodide-mirror.",
+    ),
+    "no-pyodide-mirror-loader": (
+        {"PyodideMirrorAddon": {"loader": False}},
+        "Have kernels load Pyodide as they do without pyodide-mirror.",
+    ),
+}
+
 
 class Mirrors(List):
     """A list; a lone mirror is a list of one, as everywhere else in this package."""
@@ -72,20 +87,7 @@ class PyodideMirrorAddon(BaseAddon):
         "pyodide-mirror-timeout": "PyodideMirrorAddon.timeout",
         "pyodide-mirror-loader": "PyodideMirrorAddon.loader",
     }
-    flags: ClassVar[dict[str, tuple[dict[str, dict[str, object]], str]]] = {
-        "no-pyodide-mirror": (
-            {"PyodideMirrorAddon": {"enabled": False}},
-            "Build the site as if pyodide-mirror was not installed.",
-        ),
-        "pyodide-mirror-locked": (
-            {"PyodideMirrorAddon": {"locked": True}},
-            "Do not let users of the site change the settings of pyodide-mirror.",
-        ),
-        "no-pyodide-mirror-loader": (
-            {"PyodideMirrorAddon": {"loader": False}},
-            "Have kernels load Pyodide as they do without pyodide-mirror.",
-        ),
-    }
+    flags: ClassVar[dict[str, tuple[dict[str, dict[str, object]], str]]] = _FLAGS
 
     enabled = Bool(
         help="Whether the site's kernels get pyodide_mirror. env: JUPYTERLITE_NO_PYODIDE_MIRROR"

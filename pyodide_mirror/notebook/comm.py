@@ -25,7 +25,7 @@ _MINE: Final = ("mirrors", "cdns", "prefer", "timeout", "remember")
 _OPEN: Final[list[MirrorComm]] = []
 
 
-def begin(session: Session, settings: dict[str, Any], preferences: str) -> None:
+def begin(session: Session, settings: dict[str, Any], preferences: str | None) -> None:
     """Configure the new session as the user has set it, or else as the site has.
 
     ``preferences``: those of the page when the kernel was started, as JSON. A comm that is open

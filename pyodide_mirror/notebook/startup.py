@@ -21,16 +21,14 @@ if TYPE_CHECKING:
 
     from pyodide_mirror.runtime import PackageRequest
 
-PREFERENCES = "PYODIDE_MIRROR_PREFERENCES"
-"""The variable of the environment in which a page passes on what its user has set, as JSON."""
-
 
 def prepare(*, locked: bool = False, **settings: Any) -> None:
     """Have the first install configure with these arguments of :func:`.extension.activate`.
 
-    What the user has set in the page comes before them, unless they are ``locked``.
+    What the user has set in the page comes before them, unless they are ``locked``. The front end
+    passes it on in the environment, as JSON.
     """
-    preferences = "" if locked else os.environ.get(PREFERENCES, "")
+    preferences = "" if locked else os.environ.get("PYODIDE_MIRROR_PREFERENCES")
 
     def configure(session: Any) -> None:
         if preferences or f"{__package__}.comm" in sys.modules:
@@ -48,7 +46,6 @@ def prepare(*, locked: bool = False, **settings: Any) -> None:
         MirrorComm(comm, message, settings, locked=locked)
 
     add_comm_target("pyodide_mirror", opened)
-
     if "pyodide_mirror.api.default" in sys.modules:  # something has been installed
         from pyodide_mirror.api import SESSION
 

@@ -165,7 +165,7 @@ def _session() -> Session:
 
 def _merged(settings: dict[str, Any], preferences: dict[str, Any]) -> dict[str, Any]:
     """The site's settings with the user's before them. A mirror of the site stays what it is."""
-    mine = {name: preferences[name] for name in _MINE if name in preferences}
+    mine: dict[str, Any] = {name: preferences[name] for name in _MINE if name in preferences}
     known = {each["index_url"]: each for each in settings["mirrors"] or () if type(each) is dict}
     if "mirrors" in mine:
         mine["mirrors"] = [known.get(url, url) for url in mine["mirrors"]]

@@ -164,8 +164,13 @@ def _session() -> Session:
 
 
 def _merged(settings: dict[str, Any], preferences: dict[str, Any]) -> dict[str, Any]:
-    """The site's settings with the user's before them. A mirror of the site stays what it is."""
-    mine: dict[str, Any] = {name: preferences[name] for name in _MINE if name in preferences}
+    """The site's settings with the user's before them, but for empty lists.
+
+    A mirror of the site stays what it is.
+    """
+    mine: dict[str, Any] = {
+        name: preferences[name] for name in _MINE if preferences.get(name, []) != []
+    }
     known = {each["index_url"]: each for each in settings["mirrors"] or () if type(each) is dict}
     if "mirrors" in mine:
         mine["mirrors"] = [known.get(url, url) for url in mine["mirrors"]]

@@ -1,7 +1,7 @@
 /** The front end's part of pyodide_mirror in JupyterLite: what is in use, and how to change it. */
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from "@jupyterlab/application";
-import { Dialog, ICommandPalette, showDialog, showErrorMessage } from "@jupyterlab/apputils";
+import { ICommandPalette, showErrorMessage } from "@jupyterlab/apputils";
 import { ISettingRegistry } from "@jupyterlab/settingregistry";
 import { IStatusBar } from "@jupyterlab/statusbar";
 import { ITranslator, nullTranslator, type TranslationBundle } from "@jupyterlab/translation";
@@ -54,7 +54,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
   },
 };
 
-/** How the panel comes to be seen: at the side, or where an app has no side, in a dialog. */
+/** How the panel comes to be seen: at the side, or where an app has no side, in front of it. */
 function opener(
   app: JupyterFrontEnd,
   kernels: Kernels,
@@ -72,12 +72,10 @@ function opener(
     }
     if (panel.parent) {
       app.shell.activateById(panel.id);
-      panel.refresh();
-      return;
+    } else {
+      panel.showInFront();
     }
     panel.refresh();
-    const close = Dialog.okButton({ label: trans.__("Close") });
-    await showDialog({ body: panel, buttons: [close], hasClose: true });
   };
 }
 

@@ -15,7 +15,9 @@ export class MirrorPanel extends Widget {
   private _problem = element("p", { role: "alert", class: "pm-problem" });
   private _body = element("div");
   private _dragged = -1;
+  /** What is being done, in words, and whether anything is. */
   private _busy = "";
+  private _working = false;
 
   constructor(
     private _kernels: Kernels,
@@ -34,6 +36,29 @@ export class MirrorPanel extends Widget {
     this.node.tabIndex = -1;
     _kernels.changed.connect(this._show, this);
     this._show();
+  }
+
+  /** Show it in front of an app that has no place for it, until it is closed. */
+  showInFront(): void {
+    if (!this.isAttached) {
+      this.addClass("pm-in-front");
+      const before = document.activeElement;
+      const label = this._trans.__("Close");
+      const button = element("button", { type: "button", class: "pm-button pm-close" }, label);
+      const close = () => {
+        this.dispose();
+        (before instanceof HTMLElement ? before : document.body).focus();
+      };
+      button.addEventListener("click", close);
+      this.node.addEventListener("keydown", (event) => {
+        if (event.key === "Escape") {
+          close();
+        }
+      });
+      this.node.prepend(button);
+      Widget.attach(this, document.body);
+    }
+    this.node.focus();
   }
 
   /** Ask the kernel what there is. */
@@ -57,6 +82,7 @@ export class MirrorPanel extends Widget {
   /** Do something that may fail, and say meanwhile what that is. */
   private async _run(what: string, act: () => Promise<unknown>): Promise<void> {
     this._busy = what;
+    this._working = true;
     this._problem.textContent = "";
     this._show();
     try {
@@ -65,6 +91,7 @@ export class MirrorPanel extends Widget {
       this._problem.textContent = error instanceof Error ? error.message : String(error);
     }
     this._busy = "";
+    this._working = false;
     this._show();
   }
 
@@ -72,27 +99,31 @@ export class MirrorPanel extends Widget {
     if (this.isDisposed) {
       return;
     }
+    this.node.setAttribute("aria-busy", String(this._working));
     const client = this._kernels.client;
     const { title } = summary(client, this._trans);
     const said = this._busy || client?.event?.text || title;
     if (this._summary.textContent !== said) {
       this._summary.textContent = said;
     }
-    const focused = this._focused();
+    const before = this._keys();
+    const place = before.findIndex((each) => each === document.activeElement);
     const there = client?.availability === "there";
     this._body.replaceChildren(
       ...(there ? [this._mirrors(), this._adding(), this._cdns(), this._rest()] : []),
     );
-    if (focused) {
-      this._body.querySelector<HTMLElement>(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+    if (place >= 0) {
+      // What has the focus keeps it; if it is gone, what has taken its place gets it.
+      const key = before[place]?.dataset.key;
+      const after = this._keys();
+      const next = after.find((each) => each.dataset.key === key) ?? after[place] ?? after.at(-1);
+      (next ?? this.node).focus();
     }
   }
 
-  private _focused(): string {
-    const active = document.activeElement;
-    return active instanceof HTMLElement && this._body.contains(active)
-      ? (active.dataset.key ?? "")
-      : "";
+  /** All that the keyboard gets to. */
+  private _keys(): HTMLElement[] {
+    return [...this._body.querySelectorAll<HTMLElement>("[data-key]")];
   }
 
   private _button(
@@ -111,7 +142,7 @@ export class MirrorPanel extends Widget {
       button.setAttribute("aria-label", `${label}: ${options.about}`);
     }
     // It stays in the order of the keyboard while it works, so that the focus stays, too.
-    const off = Boolean(options.disabled || locked || this._busy);
+    const off = Boolean(options.disabled || locked || this._working);
     button.setAttribute("aria-disabled", String(off));
     button.addEventListener("click", () => {
       if (!off) {

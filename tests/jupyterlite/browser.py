@@ -121,7 +121,7 @@ class Page:
         that there is a kernel to run them, not even that it is ready.
         """
         cells = self.run_js(
-            f"""{_UNTIL}
+            f"""{UNTIL}
             const [path, restart] = args;
             const app = await until(() => window.jupyterapp);
             await app.restored;
@@ -152,7 +152,7 @@ class Page:
     def repl_output(self) -> str:
         """Return what the REPL's first cell shows, once it has ended with `END` or an error."""
         outputs, self.first_output_at = self.run_js(
-            f"""{_UNTIL}
+            f"""{UNTIL}
             const end = args[0];
             const app = await until(() => window.jupyterapp);
             await app.restored;
@@ -172,7 +172,7 @@ class Page:
 END: Final = "That was it."
 """What the code of a REPL prints at its end."""
 
-_UNTIL: Final = """
+UNTIL: Final = """
     const until = async (find) => {
         for (;;) {
             const found = find();

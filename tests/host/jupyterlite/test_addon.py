@@ -18,7 +18,7 @@ from pyodide_mirror.page_source import as_pages_get_it
 from tests.jupyterlite import sites
 from tests.jupyterlite.sites import jupyter_lite_without_code as run
 from tests.jupyterlite.sites import write_site_with_wheels as write_site
-from tests.support import provision
+from tests.support import labextension, provision
 from tests.support.wheels import make_wheel
 
 KERNEL = sites.KERNEL
@@ -110,6 +110,7 @@ def assert_nothing_stale(output: Path) -> None:
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output of a site whose owner has set nothing but two mirrors."""
+    labextension.build()
     folder = write_site(tmp_path_factory.mktemp("plain"), addon={"mirrors": [MIRROR, OTHER]})
     return build(folder)
 
@@ -149,6 +150,34 @@ def test_every_wheel_is_what_its_record_says(plain: Path) -> None:
                     assert digest == f"sha256={packed.decode().rstrip('=')}"
                     assert int(size) == len(content)
             assert not any("__pycache__" in name or "INSTALLER" in name for name in names)
+
+
+def test_the_front_end_extension_is_there_with_the_owner_s_values_as_defaults(
+    plain: Path, tmp_path: Path
+) -> None:
+    schema = extension_schema(plain)
+    assert schema["properties"]["mirrors"]["default"] == [MIRROR, OTHER]
+    assert schema["properties"]["timeout"]["default"] == 5.0
+    assert not schema["pyodide-mirror:locked"]
+    config = json.loads((plain / "jupyter-lite.json").read_text())
+    (ours,) = (
+        each
+        for each in config["jupyter-config-data"]["federated_extensions"]
+        if each["name"] == "pyodide-mirror"
+    )
+    assert (plain / "extensions" / "pyodide-mirror" / ours["load"]).is_file()
+    company = {"index_url": f"{OTHER}/", "projects": ["acme-*"]}
+    folder = write_site(tmp_path, addon={"mirrors": [company, MIRROR]})
+    output = build(folder, "--pyodide-mirror-locked")
+    assert extension_schema(output)["properties"]["mirrors"]["default"] == [OTHER, MIRROR]
+    assert extension_schema(output)["pyodide-mirror:locked"]
+    assert told(output)["locked"] is True
+
+
+def extension_schema(output: Path) -> dict[str, Any]:
+    path = "extensions/pyodide-mirror/schemas/pyodide-mirror/plugin.json"
+    found: dict[str, Any] = json.loads((output / path).read_text())
+    return found
 
 
 def test_pip_takes_the_wheels(plain: Path, tmp_path: Path) -> None:

@@ -6,8 +6,15 @@ from pyodide_mirror._lazy import hand_on
 
 if TYPE_CHECKING:
     from .fetch import CURRENT_INSTALL, FetchPatch, InstallSource, ServedPage
-    from .hook import PREPARED, InstallHook, check_options
-    from .index_urls import PYPI_URL, IndexUrls, Prefer, has_default_index_urls
+    from .hook import PREPARED, RUN_INSTEAD, InstallHook, check_options
+    from .index_urls import (
+        PYPI_URL,
+        IndexUrls,
+        Prefer,
+        current_index_urls,
+        has_default_index_urls,
+        tell_index_urls,
+    )
     from .lockfile import (
         LockedPackage,
         default_constraints,
@@ -18,6 +25,7 @@ if TYPE_CHECKING:
         provided_elsewhere,
         read_wheel,
         site_files,
+        site_is_alone,
         uninstall,
         without_distribution,
     )

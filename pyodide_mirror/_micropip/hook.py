@@ -24,6 +24,11 @@ _UNDER: ContextVar[Callable[..., Awaitable[None]] | None] = ContextVar("_UNDER",
 _INSIDE: ContextVar[bool] = ContextVar("_INSIDE", default=False)
 """Whether micropip's own install runs here, on our behalf."""
 
+RUN_INSTEAD: ContextVar[Callable[[dict[str, Any]], Awaitable[None]] | None] = ContextVar(
+    "RUN_INSTEAD", default=None
+)
+"""What runs here in the place of a hook's ``run``."""
+
 
 class InstallHook:
     """Puts our install in the place of ``micropip.install``, where users and ``%pip`` look it up.
@@ -53,7 +58,7 @@ class InstallHook:
             bound = inspect.signature(original).bind(*arguments, **options)
             under = _UNDER.set(original)
             try:
-                await self.run(bound.arguments)
+                await (RUN_INSTEAD.get() or self.run)(bound.arguments)
             finally:
                 _UNDER.reset(under)
 

@@ -18,8 +18,18 @@ Prefer = Literal["lockfile", "index"]
 
 def has_default_index_urls() -> bool:
     """Whether nobody has told micropip where to look."""
+    return current_index_urls() == list(package_index.DEFAULT_INDEX_URLS)
+
+
+def current_index_urls() -> list[str]:
+    """Where micropip looks projects up now."""
     manager: Any = micropip.set_index_urls.__self__  # type: ignore[attr-defined]
-    return list(manager.index_urls) == list(package_index.DEFAULT_INDEX_URLS)
+    return list(manager.index_urls)
+
+
+def tell_index_urls(urls: list[str]) -> None:
+    """Let micropip look projects up there, as its user has told it."""
+    micropip.set_index_urls(urls)
 
 
 class IndexUrls:
@@ -91,5 +101,4 @@ class IndexUrls:
 
     @staticmethod
     def _current() -> tuple[list[str], list[str]]:
-        manager: Any = micropip.set_index_urls.__self__  # type: ignore[attr-defined]
-        return list(manager.index_urls), list(package_index.DEFAULT_INDEX_URLS)
+        return current_index_urls(), list(package_index.DEFAULT_INDEX_URLS)

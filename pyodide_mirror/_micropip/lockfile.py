@@ -69,15 +69,25 @@ def site_files(project: str, *, used: bool = True) -> list[File]:
 
     ``used``: none where micropip does not ask piplite now. These wheels come before all others.
     """
-    query: Any = package_index.query_package
     piplite = sys.modules.get("piplite.piplite")
-    if used and query.__module__ != "piplite.piplite":
+    if used and not _asks_piplite():
         return []
     for url, index in getattr(piplite, "_PIPLITE_INDICES", {}).items():
         releases = index.get(project, {}).get("releases", {}).values()
         if releases:
             return [_site_file(url, each) for release in releases for each in release]
     return []
+
+
+def site_is_alone() -> bool:
+    """Whether micropip asks piplite now, and the owner of the site wants nobody else asked."""
+    piplite = sys.modules.get("piplite.piplite")
+    return _asks_piplite() and bool(getattr(piplite, "_PIPLITE_DISABLE_PYPI", False))
+
+
+def _asks_piplite() -> bool:
+    query: Any = package_index.query_package
+    return bool(query.__module__ == "piplite.piplite")
 
 
 def _site_file(index_url: str, entry: Mapping[str, Any]) -> File:

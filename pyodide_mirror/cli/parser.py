@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from pyodide_mirror import __version__
 
-from . import check, edge, loader, serve
+from . import bundle, check, edge, loader, lock, serve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +61,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (check, serve, edge, loader):
+    for command in (check, serve, edge, loader, lock, bundle):
         command.add_parser(commands)
     return parser

@@ -6,7 +6,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from pyodide_mirror.model import check_cdn
-from pyodide_mirror.server import DEFAULT_CACHE_SIZE, DEFAULT_TIMEOUT, UPSTREAMS_VARIABLE
+from pyodide_mirror.server import (
+    DEFAULT_CACHE_SIZE,
+    DEFAULT_TIMEOUT,
+    PAGE_TTL,
+    UPSTREAMS_VARIABLE,
+    check_page_ttl,
+)
 
 from .options import argument, network, port, seconds, size
 
@@ -35,9 +41,28 @@ def add_parser(commands: Any) -> None:
         metavar="SIZE",
         help="limit of the cache, like 500M (default: 2G)",
     )
+    serve.add_argument(
+        "--page-ttl",
+        type=argument(_page_ttl),
+        default=PAGE_TTL,
+        metavar="SECONDS",
+        help="after which an upstream is asked again for a page, or earlier if it says so"
+        " (default: %(default)g)",
+    )
     _add_address_options(serve)
+    _add_tls_options(serve)
     _add_client_options(serve)
+    _add_login_options(serve)
+    _add_name_options(serve)
     serve.set_defaults(run=_serve, error=serve.error)
+
+
+def _page_ttl(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a number of seconds") from None
+    return check_page_ttl(number)
 
 
 def _add_address_options(serve: argparse.ArgumentParser) -> None:
@@ -56,6 +81,17 @@ def _add_address_options(serve: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_tls_options(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument(
+        "--certfile",
+        metavar="FILE",
+        help="serve by https, with this certificate and those between it and its authority (PEM)",
+    )
+    serve.add_argument(
+        "--keyfile", metavar="FILE", help="its private key (default: in the same file)"
+    )
+
+
 def _add_client_options(serve: argparse.ArgumentParser) -> None:
     serve.add_argument(
         "--allow-origin",
@@ -69,6 +105,36 @@ def _add_client_options(serve: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="a host name of this server, or * for any, may be repeated (default: IP addresses,"
         " loopback names, and those of --host and --public-url)",
+    )
+
+
+def _add_login_options(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument(
+        "--auth",
+        metavar="FILE",
+        help="htpasswd file (`htpasswd -B`): only its users, and tokens that may, can read",
+    )
+    serve.add_argument(
+        "--token-file",
+        metavar="FILE",
+        help="file of tokens, with lines like `read TOKEN` or `read,upload TOKEN`; if one may read,"
+        " reading needs a login",
+    )
+
+
+def _add_name_options(serve: argparse.ArgumentParser) -> None:
+    for name, text in (
+        ("only-local", "projects that no upstream is ever asked for, like 'acme-*'"),
+        ("allow", "what may be taken from upstreams, like numpy or 'numpy>=2' (default: all)"),
+        ("deny", "what is not served, wherever it is from, like 'numpy<2'"),
+    ):
+        serve.add_argument(
+            f"--{name}", action="append", metavar="PATTERN", help=f"{text}, may be repeated"
+        )
+    serve.add_argument(
+        "--rules",
+        metavar="FILE",
+        help="file of such patterns, with lines like `deny numpy<2`; read again when it changes",
     )
 
 

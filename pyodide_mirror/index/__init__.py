@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         metadata_url,
     )
     from .requirements import applicable, requirement_name, requirements_of, specifier_of
+    from .requirements_file import Line, parse_requirements_file
     from .selection import (
         SMALL_WHEEL,
         best_wheel,

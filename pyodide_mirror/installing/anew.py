@@ -38,20 +38,25 @@ async def plan_anew(
     request: InstallRequest,
     conflicts: Conflicts,
     hidden: Callable[[str], bool],
-    error: Exception,
+    error: Exception | None,
 ) -> Plan:
     """Versions that fit together, where those that micropip chose do not; ``error`` says why.
+
+    Without an ``error``, micropip has not chosen yet, because it upgrades nothing.
 
     ``hidden``: packages of Pyodide's lock file that are not to be taken. Raises ResolutionError,
     or an error about what cannot be read.
     """
+    failover.choices.end()
+    failover.prefetcher = None
     while True:
         try:
             resolver = await _resolver(failover, request, conflicts, hidden)
             chosen = await resolver.resolve()
             break
         except _NoLibraryError as fault:
-            refusal = conflicts.explained(error)
+            missing = IncompleteInstall([resolving.LIBRARY])
+            refusal = missing if error is None else conflicts.explained(error)
             refusal.add_note(str(fault))
             raise refusal from error
         except ResolutionError as fault:
@@ -60,7 +65,10 @@ async def plan_anew(
             if not (pages.ask_all_anew() or pages.retry_without(fault.projects)):
                 raise _refusal(fault, error) from error
         except OSError as fault:
-            raise failover.faults.fatal or error from fault
+            raise failover.faults.fatal or error or fault from fault
+    if request.newest is not None:
+        new = {name for name, each in chosen.items() if each.origin != "installed"}
+        return _plan(chosen)._replace(replaced=sorted(new & conflicts.known.keys()))
     before = {name: _version(file.filename) for name, file in failover.choices.files.items()}
     said = resolving.differences(resolver.known, resolver.problem.roots, chosen, before)
     for text in said or ["the same versions do fit together"]:
@@ -68,11 +76,11 @@ async def plan_anew(
     return _plan(chosen)
 
 
-def _refusal(fault: ResolutionError, error: Exception) -> Exception:
+def _refusal(fault: ResolutionError, error: Exception | None) -> Exception:
     """What to raise where nothing fits, or the search was given up; ``error`` began it."""
     if isinstance(error, IncompleteInstall):
         return error
-    if fault.projects:
+    if fault.projects or error is None:
         return fault
     first = str(error).partition("\n")[0]
     return ResolutionError([*fault.chains, f"micropip's own choice: {first}"], (), fault.hints)

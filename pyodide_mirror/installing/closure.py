@@ -153,8 +153,12 @@ def closure(
 
 
 def reached(requirements: Iterable[str], *, deps: bool = True) -> set[str]:
-    """The normalized names of what these requirements are met with, and what that requires."""
-    return set(closure(requirements, deps=deps).found)
+    """The normalized names of what these requirements are met with, and what that requires.
+
+    What Pyodide's build has left out is not required.
+    """
+    found = closure(requirements, deps=deps)
+    return found.found.keys() - {gap.name for gap in found.gaps() if gap.lenient}
 
 
 class Want(NamedTuple):

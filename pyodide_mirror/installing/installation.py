@@ -103,8 +103,13 @@ class Installation:
             self._failover.stop()
 
     async def _run_till_it_fits(self) -> tuple[Installed, ...]:
-        plan = self._request.plan
+        plan, error, anew = self._request.plan, None, self._request.newest is not None
         while True:
+            if anew:
+                from .anew import plan_anew  # few installs need it
+
+                what = self._failover, self._request, self._conflicts, self._is_hidden
+                plan = await plan_anew(*what, error)
             try:
                 sources = self._failover.sources
                 with self._ledgers.open(sources, self._faults, self._check) as ledger:
@@ -112,13 +117,7 @@ class Installation:
             except _UnfitError as unfit:
                 if self._request.plan is not None:
                     raise unfit.error from None
-                from .anew import plan_anew  # few installs need it
-
-                self._choices.end()
-                self._failover.prefetcher = None
-                plan = await plan_anew(
-                    self._failover, self._request, self._conflicts, self._is_hidden, unfit.error
-                )
+                error, anew = unfit.error, True
 
     async def _run(self, ledger: Ledger, plan: Plan | None) -> tuple[Installed, ...]:
         """Install, and say what was added."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pyodide_mirror.probing import ProbeDownloads
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from pyodide_mirror.reporting import EventLog
     from pyodide_mirror.storage import Cache
@@ -16,12 +16,17 @@ if TYPE_CHECKING:
     from .deferred import DeferredMirrors
     from .failover import Failover
 
+INSTALLERS: Final = frozenset({"micropip", "pyodide-mirror"})
+"""What installs: it is there before, and is not replaced meanwhile."""
+
 
 class InstallRequest:
     """What was asked of one install.
 
     ``options``: micropip's. ``verify``, ``cache``: as ``install`` has them. ``downloads``: what its
     probes have fetched. ``plan``: what a lock file has, and nothing else will do.
+    ``newest``: the projects, by normalized name, of which the newest version is wanted, whatever is
+    installed; None where nothing is to be upgraded. ``anew``: nothing that is installed will do.
     """
 
     def __init__(
@@ -40,6 +45,8 @@ class InstallRequest:
         self.cache = cache
         self.downloads = ProbeDownloads()
         self.plan: Plan | None = None
+        self.newest: Collection[str] | None = None
+        self.anew = False
 
     def failover(self, mirrors: DeferredMirrors, cache: Cache) -> Failover:
         """What this install reads: through these mirrors, and the cache before them."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from contextlib import suppress
 from hashlib import sha256
 from importlib.metadata import Distribution
@@ -16,6 +15,7 @@ from pyodide_mirror._micropip import (
     locked_packages,
     read_wheel,
     site_files,
+    site_is_alone,
 )
 from pyodide_mirror.errors import ResolutionError
 from pyodide_mirror.index import (
@@ -34,6 +34,7 @@ from pyodide_mirror.resolving import Candidate, Facts, facts_of, given_up
 from .choices import ServedFile
 from .closure import Found
 from .failover import usable_files
+from .request import INSTALLERS
 
 if TYPE_CHECKING:
     import io
@@ -49,15 +50,14 @@ if TYPE_CHECKING:
 
 
 _MOST_BYTES: Final = 50_000_000
-"""Of wheels that are read as a whole to choose among their versions."""
+"""Of wheels, and of their parts, that are read to choose among versions."""
 
 
 class VersionSource:
     """See :class:`~pyodide_mirror.resolving.Source`: the candidates of one install.
 
-    ``known``: what is installed; with ``reinstall=True`` another version may take its place.
-    ``hidden``: the packages of Pyodide's lock file that are not to be taken. ``direct``: projects
-    that are wanted as a certain wheel, whatever is installed.
+    ``known``: what is installed. ``hidden``: the packages of Pyodide's lock file that are not to be
+    taken. ``direct``: projects that are wanted as a certain wheel, whatever is installed.
     """
 
     def __init__(
@@ -72,7 +72,9 @@ class VersionSource:
         self._known = known
         self._locked = {n: p for n, p in locked_packages().items() if not hidden(n)}
         self._direct = direct
-        self._replaceable = bool(request.options.get("reinstall"))
+        self._newest = {*(request.newest or ())} - INSTALLERS
+        self._anew = request.anew
+        self._replaceable = request.newest is not None or bool(request.options.get("reinstall"))
         self._credentials: str | None = request.options.get("credentials")
         self._tell = request.events.add
         self._lockfile_first = has_default_index_urls()
@@ -83,25 +85,35 @@ class VersionSource:
         """See Source: what is installed, and what Pyodide's lock file has, if that comes first."""
         if name in self._direct:
             return [], True
-        found = []
-        item = self._known.get(name)
-        if item is not None:
-            with suppress(_packaging.version.InvalidVersion):
-                version = _packaging.version.Version(item.version)
-                found.append(Candidate(name, version, "installed"))
-            if not self._replaceable:
-                return found, True
+        if name in self._newest:
+            return [], False  # nothing is preferred to that
+        found = self._of_installed(name)
+        if name in self._known and not (self._replaceable and name not in INSTALLERS):
+            return found, True
+        if self._anew:
+            found = []
         if self._lockfile_first:
             found += self._of_lockfile(name)
         return found, False
 
     async def listed(self, name: str) -> tuple[list[Candidate], list[str]]:
         """See Source: what the first mirror that has the project lists."""
-        last = [] if self._lockfile_first else self._of_lockfile(name)
+        if name not in self._newest:
+            return await self._of_index(
+                name, [] if self._lockfile_first else self._of_lockfile(name)
+            )
+        found, left_out = await self._of_index(name, self._of_lockfile(name))
+        # Of the same version, what is there needs no file.
+        there = [] if self._anew else self._of_installed(name)
+        return sorted([*there, *found], key=lambda each: each.version, reverse=True), left_out
+
+    async def _of_index(
+        self, name: str, last: list[Candidate]
+    ) -> tuple[list[Candidate], list[str]]:
         files = [file for file in site_files(name) if suits_this_python(file.requires_python)]
         if files:
             return [Candidate(name, v, "index", file=f) for v, f in wheels_by_version(files)], []
-        served = await self._failover.pages.first(name)
+        served = None if site_is_alone() else await self._failover.pages.first(name)
         if served is None:
             return last, ["no mirror has it"]
         ranked, page = served
@@ -128,7 +140,7 @@ class VersionSource:
     async def facts(self, candidate: Candidate) -> Facts:
         """See Source."""
         if candidate.origin == "installed":
-            return self._of_installed(candidate.name)
+            return self._facts_of_installed(candidate.name)
         if candidate.origin == "lockfile":
             return Facts(self._locked[candidate.name].depends, lenient=True)
         if candidate.origin == "url":
@@ -158,8 +170,13 @@ class VersionSource:
             if not fault:
                 return metadata
         if file.size is not None and file.size > SMALL_WHEEL:
-            with suppress(ValueError):  # the host sends no parts, or something else
+            try:
                 found = await self._by_parts(served)
+            except ResolutionError:
+                raise
+            except ValueError:  # the host sends no parts, or something else
+                pass
+            else:
                 failover.choices.unverified[file.url] = found
                 return found
         return metadata_of(await self._whole(served), file.filename)
@@ -170,17 +187,24 @@ class VersionSource:
         async def read(wheel: io.BytesIO) -> bytes:
             return metadata_of(wheel, file.filename)
 
-        part = functools.partial(self._failover.client.part_of, mirror, file)
+        async def part(wanted: str) -> tuple[int, int, bytes]:
+            found = await self._failover.client.part_of(mirror, file, wanted)
+            self._count(len(found[2]))
+            return found
+
         return await metadata_by_parts(file.size, part, read)
 
     async def _whole(self, served: ServedFile) -> bytes:
         """A wheel; what is not chosen was read for nothing, and a page has little memory."""
-        self._read += served.file.size or 0
+        self._count(served.file.size or 0)
+        data = (await self._failover.delivery(served)).data
+        self._count(0 if served.file.size else len(data))
+        return data
+
+    def _count(self, size: int) -> None:
+        self._read += size
         if self._read > _MOST_BYTES:
             raise given_up(f"{_MOST_BYTES:,} bytes of wheels, whose index has no metadata files")
-        data = (await self._failover.delivery(served)).data
-        self._read += 0 if served.file.size else len(data)
-        return data
 
     def _of_lockfile(self, name: str) -> list[Candidate]:
         package: LockedPackage | None = self._locked.get(name)
@@ -192,7 +216,17 @@ class VersionSource:
             return []
         return [Candidate(name, version, "lockfile")]
 
-    def _of_installed(self, name: str) -> Facts:
+    def _of_installed(self, name: str) -> list[Candidate]:
+        item = self._known.get(name)
+        if item is None:
+            return []
+        try:
+            version = _packaging.version.Version(item.version)
+        except _packaging.version.InvalidVersion:
+            return []
+        return [Candidate(name, version, "installed")]
+
+    def _facts_of_installed(self, name: str) -> Facts:
         found = Found.of(Distribution.at(self._known[name].folder))
         extras = frozenset(map(normalize, found.values("provides-extra")))
         lines = [line for line in found.values("requires-dist") if not self._is_broken(line)]

@@ -22,6 +22,7 @@ from pyodide_mirror.api import check_canary, check_cdns, check_choice, check_tim
 from pyodide_mirror.model import Mirror
 from pyodide_mirror.probing import DEFAULT_CANARY
 
+from .site_bundle import bundled_lock
 from .site_config import SiteConfig
 from .site_extension import SiteExtension
 from .site_index import SiteIndex
@@ -43,6 +44,7 @@ _KINDS: Final = {
     "prefer": "'lockfile' or 'index'",
     "timeout": "a number of seconds",
     "loader": "true, false, or a folder with an unpacked release of Pyodide",
+    "bundle": "a folder that `pyodide-mirror bundle` has written",
 }
 
 _FLAGS: Final[dict[str, tuple[dict[str, dict[str, object]], str]]] = {
@@ -86,6 +88,7 @@ class PyodideMirrorAddon(BaseAddon):
         "pyodide-mirror-prefer": "PyodideMirrorAddon.prefer",
         "pyodide-mirror-timeout": "PyodideMirrorAddon.timeout",
         "pyodide-mirror-loader": "PyodideMirrorAddon.loader",
+        "pyodide-mirror-bundle": "PyodideMirrorAddon.bundle",
     }
     flags: ClassVar[dict[str, tuple[dict[str, dict[str, object]], str]]] = _FLAGS
 
@@ -124,6 +127,11 @@ class PyodideMirrorAddon(BaseAddon):
         " said: where the site takes Pyodide from a CDN, and its small files can be read now. Or a"
         " folder with an unpacked release, to take them from."
         " env: JUPYTERLITE_NO_PYODIDE_MIRROR_LOADER",
+    ).tag(config=True)
+
+    bundle = Unicode(
+        help="A folder that `pyodide-mirror bundle` has written: kernels have Pyodide, its packages"
+        " and all that they install from a copy in the site, and ask no other host."
     ).tag(config=True)
 
     _misfit = ""
@@ -207,13 +215,8 @@ class PyodideMirrorAddon(BaseAddon):
         if self._misfit:
             raise ValueError(f"PyodideMirrorAddon.{self._misfit}.")
         self._arguments()
-        lock = self.manager._addons.get(_LOCK_ADDON)  # noqa: SLF001  # that add-on does so, too
-        if getattr(lock, "enabled", False):
-            raise ValueError(
-                "PyodideMirrorAddon and PyodideLockAddon cannot both work on a site, because that"
-                " one rewrites the list of packages that this one adds to: build without"
-                " --pyodide-lock, or with --no-pyodide-mirror."
-            )
+        bundled_lock(self)
+        _refuse_lock_addon(self.manager)
         _comm()
 
     def _arguments(self) -> dict[str, Any]:
@@ -255,7 +258,7 @@ class PyodideMirrorAddon(BaseAddon):
                 " take it from disable_addons, or build with --no-pyodide-mirror."
             )
         cdns = check_cdns(self._arguments()["cdns"]) or ()
-        settings = LoaderSettings(self.loader, cdns, self.timeout)
+        settings = LoaderSettings(self.loader, cdns, self.timeout, self.bundle)
         self._has_loader = SiteLoader(self).build(settings)
         wheels = self._loaded()
         for project, make in _NEEDED.items():
@@ -269,7 +272,7 @@ class PyodideMirrorAddon(BaseAddon):
     def _post_build(self) -> None:
         config = SiteConfig(self)
         config.load_wheels(self._loaded() if config.has_kernel() else ())
-        config.use_loader(wanted=self._has_loader)
+        config.use_loader(wanted=self._has_loader, in_bundle=bool(self.bundle))
 
     def _check_site(self) -> None:
         config = SiteConfig(self)
@@ -293,7 +296,17 @@ class PyodideMirrorAddon(BaseAddon):
     @cached_property
     def _python(self) -> str:
         """The tag of the kernels' Python; each hook of a build must have the same."""
-        return SiteConfig(self).python()
+        return SiteConfig(self).python(bundled_lock(self))
+
+
+def _refuse_lock_addon(manager: Any) -> None:
+    lock = manager._addons.get(_LOCK_ADDON)  # noqa: SLF001  # that add-on does so, too
+    if getattr(lock, "enabled", False):
+        raise ValueError(
+            "PyodideMirrorAddon and PyodideLockAddon cannot both work on a site, because that"
+            " one rewrites the list of packages that this one adds to: build without"
+            " --pyodide-lock, or with --no-pyodide-mirror."
+        )
 
 
 def _separated(given: list[Any]) -> Iterator[str | Mapping[str, Any]]:

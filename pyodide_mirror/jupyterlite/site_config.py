@@ -32,7 +32,8 @@ _PYODIDE: Final = "static/pyodide"
 """The folder of a site's own Pyodide, below its source and its output."""
 LOADER: Final = "static/pyodide-mirror"
 """The loader's folder, below a site's output."""
-_LOADER_URL: Final = f"./{LOADER}/pyodide.mjs"
+_LOADER_URLS: Final = (f"./{LOADER}/pyodide.mjs", f"./{LOADER}/pyodide/pyodide.mjs")
+"""The loader's module: alone, and in a bundle."""
 _OWN_PYODIDE: Final = re.compile(rf"\./{_PYODIDE}/pyodide\.m?js")
 
 
@@ -48,8 +49,13 @@ class SiteConfig:
         """Whether the site has a Pyodide kernel."""
         return (self._output / _WORKER_FOLDER).is_dir()
 
-    def python(self) -> str:
-        """The tag of the kernels' Python, like ``cp314``; "" where it cannot be known now."""
+    def python(self, lock: Path | None = None) -> str:
+        """The tag of the kernels' Python, like ``cp314``; "" where it cannot be known now.
+
+        ``lock``: the lock file of their Pyodide, where that is known.
+        """
+        if lock is not None:
+            return _python_of(lock)
         other = self.other_pyodide()
         if other == _PYODIDE:
             return _python_of(self._source / _PYODIDE / "pyodide-lock.json")
@@ -89,23 +95,21 @@ class SiteConfig:
         ]
         for path in [*sources, *self._files()]:
             named = (self._settings(path).get(_URL), self._options(path).get(_INDEX))
-            yield from (str(url) for url in named if url and url != _LOADER_URL)
+            yield from (str(url) for url in named if url and url not in _LOADER_URLS)
 
     def has_loader(self) -> bool:
         """Whether kernels take Pyodide from the loader's folder."""
-        return self._settings(self._output / JUPYTERLITE_JSON).get(_URL) == _LOADER_URL
+        return self._settings(self._output / JUPYTERLITE_JSON).get(_URL) in _LOADER_URLS
 
-    def use_loader(self, *, wanted: bool) -> None:
+    def use_loader(self, *, wanted: bool, in_bundle: bool = False) -> None:
         """Have kernels take Pyodide from the loader's folder, or no longer."""
-        if wanted == self.has_loader():
-            return
         path = self._output / JUPYTERLITE_JSON
         settings = self._settings(path)
-        if wanted:
-            settings[_URL] = _LOADER_URL
-        else:
-            del settings[_URL]
-        self._write(path, settings)
+        url = _LOADER_URLS[in_bundle] if wanted else None
+        if settings.get(_URL) == url or not (wanted or self.has_loader()):
+            return
+        settings.pop(_URL, None)
+        self._write(path, {**settings, **({_URL: url} if url else {})})
 
     def loaded_wheels(self) -> set[str]:
         """The file names of our wheels among the packages that kernels load first."""

@@ -6,8 +6,9 @@ import shutil
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pyodide_mirror.cdns import CDNS
-from pyodide_mirror.loader import LoaderError, LocalFolder, core_files, write_loader
+from pyodide_mirror.loader import MODULE, LoaderError, LocalFolder, core_files, write_loader
 
+from .site_bundle import PYODIDE, copy_bundle
 from .site_config import LOADER, SiteConfig
 
 if TYPE_CHECKING:
@@ -27,11 +28,13 @@ class LoaderSettings(NamedTuple):
 
     ``asked``: whether, or a folder with an unpacked release; None: where it can be.
     ``cdns``: what kernels ask; those that are known when there are none. ``timeout``: seconds.
+    ``bundle``: a folder with Pyodide and all else, which is put into the site; "" for none.
     """
 
     asked: bool | str | None
     cdns: Sequence[CDN]
     timeout: float
+    bundle: str = ""
 
 
 class SiteLoader:
@@ -44,8 +47,10 @@ class SiteLoader:
 
     def is_there(self) -> bool:
         """Whether an earlier build, or this one, has written it."""
-        module = self._folder / "pyodide.mjs"
-        return module.is_file() and b"pyodide-mirror" in module.read_bytes().partition(b"\n")[0]
+        return any(
+            module.is_file() and b"pyodide-mirror" in module.read_bytes().partition(b"\n")[0]
+            for module in (self._folder / MODULE, self._folder / PYODIDE / MODULE)
+        )
 
     def remove(self) -> None:
         """Remove it, but nothing that somebody else has put there."""
@@ -59,6 +64,9 @@ class SiteLoader:
         network can be still.
         """
         self.remove()
+        if settings.bundle:
+            self._copy(self._addon.manager.lite_dir / settings.bundle)
+            return True
         try:
             version = self._version(asked=bool(settings.asked))
             if settings.asked is False or not version:
@@ -74,6 +82,16 @@ class SiteLoader:
             )
             return False
         return True
+
+    def _copy(self, bundle: Path) -> None:
+        try:
+            self._version(asked=True)
+            copy_bundle(bundle, self._folder)
+        except (ValueError, LoaderError, OSError) as error:
+            self.remove()
+            raise ValueError(f"PyodideMirrorAddon.bundle: {error}.") from error
+        for path in (self._folder, *self._folder.rglob("*")):
+            self._addon.maybe_timestamp(path)
 
     def check(self, *, wanted: bool) -> None:
         """ValueError unless kernels load Pyodide from it as they are to."""

@@ -23,7 +23,7 @@ from pyodide_mirror.own_wheels import (
 )
 
 from .core import LOCK, CoreFile, core_files
-from .sources import LoaderError, LocalFolder, Source, fetch_core
+from .sources import LoaderError, LocalFolder, Source, fetch_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -60,6 +60,7 @@ def write_loader(  # noqa: PLR0913  # each is a setting of its own
     sources: Sequence[Source],
     *,
     mirrors: Sequence[Mirror] = (),
+    index: str = "",
     lock: str | Path | None = None,
     timeout: float = 5.0,
     force: bool = False,
@@ -69,7 +70,8 @@ def write_loader(  # noqa: PLR0913  # each is a setting of its own
 
     ``sources``: where Pyodide's files come from, in order. Pages ask the CDNs among them; where all
     are folders, there is nothing to ask, and all that pages need is put into the new folder.
-    ``mirrors``: for the Python in the page. ``lock``: a lock file in place of the release's.
+    ``mirrors``: for the Python in the page. ``index``: in place of them an index beside the folder,
+    by its relative URL, which starts with ``../``. ``lock``: a lock file in place of the release's.
     ``timeout``: seconds until a CDN's first byte, and from each byte to the next, here and in
     pages. ``force``: also write into a folder that holds other things. ``package``: whether Python
     gets our package, with micropip's ``install`` replaced by ours, from the folder; without it the
@@ -86,7 +88,7 @@ def write_loader(  # noqa: PLR0913  # each is a setting of its own
     _check_target(target, force=force)
     cdns = tuple(each for each in sources if isinstance(each, CDN))
     wanted = _wanted(core, whole=not cdns, lock=own_lock is None)
-    contents = asyncio.run(fetch_core(wanted, sources, version, timeout))
+    contents = asyncio.run(fetch_files(wanted, sources, version, timeout))
     if own_lock is None:
         packages = [*_packages(contents[LOCK], LOCK)]
     contents = {**contents, LOCK: own_lock or contents[LOCK]}
@@ -101,7 +103,8 @@ def write_loader(  # noqa: PLR0913  # each is a setting of its own
             "local": local,
         }
         wheel = _wheel(version) if package else None
-        files = _modules(core, contents, settings, [each.index_url for each in mirrors], wheel)
+        indexes = [index] if index else [each.index_url for each in mirrors]
+        files = _modules(core, contents, settings, indexes, wheel)
         for name, content in files.items():
             Path(scratch, name).write_bytes(content)
         names = _move(Path(scratch), target)
@@ -189,7 +192,7 @@ def _modules(
     script = next(name for name in _SCRIPTS if name in core)
     more = {
         "wheel": wheel
-        and {"name": wheel[0], "integrity": _integrity(wheel[1]), "size": len(wheel[1])},
+        and {"name": wheel[0], "integrity": integrity(wheel[1]), "size": len(wheel[1])},
         "start": _start(),
         "mirrors": mirrors,
     }
@@ -244,7 +247,8 @@ def _source(name: str) -> str:
     return resources(__package__).joinpath(name).read_text("utf-8")
 
 
-def _integrity(content: bytes) -> str:
+def integrity(content: bytes) -> str:
+    """The digest of a file's content, as Subresource Integrity writes it."""
     return _sri(hashlib.sha256(content).digest())
 
 

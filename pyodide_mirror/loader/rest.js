@@ -77,7 +77,10 @@ export async function prepare(pyodide, load, order) {
 	pyodide.runPython(FIXED.start, { globals });
 	const start = globals.get("prepare");
 	const unpack = (extractDir) => pyodide.unpackArchive(bytes, "wheel", { extractDir });
-	start(bytes ? unpack : undefined, order().join(" "), FIXED.mirrors.join(" "));
+	// A folder that asks no CDN is the place of its packages, for Python as well.
+	const cdns = order().length || load.here.startsWith("file:") ? order() : [load.here];
+	const mirrors = FIXED.mirrors.map((url) => url.replace(/^\.\.\//, new URL("..", load.here).href));
+	start(bytes ? unpack : undefined, cdns.join(" "), mirrors.join(" "));
 	start.destroy();
 	globals.destroy();
 	return pyodide;

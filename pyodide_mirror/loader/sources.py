@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -14,14 +14,25 @@ from pyodide_mirror.transport import CorsTransport, Failure, PageFacts, Request,
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .core import CoreFile
-
 _MAX_BYTES: Final = 2**26
 """The most that is read of a core file whose size is not known: four times the largest."""
 
 
 class LoaderError(Exception):
     """The folder cannot be written; the text says why, and what to do."""
+
+
+class Fitting(Protocol):
+    """A file that is known by its name and digest."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    def fits(self, content: bytes) -> bool:
+        """Whether this is its content."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +60,10 @@ def source(text: str) -> Source:
     return LocalFolder(path)
 
 
-async def fetch_core(
-    files: Sequence[CoreFile], sources: Sequence[Source], version: str, timeout: float
+async def fetch_files(
+    files: Sequence[Fitting], sources: Sequence[Source], version: str, timeout: float
 ) -> dict[str, bytes]:
-    """The content of core files by name, each from the first source that has it.
+    """The content of files by name, each from the first source that has it.
 
     That one is asked first for the next file: another may have cost a time-out.
 
@@ -77,7 +88,7 @@ async def fetch_core(
     return found
 
 
-async def _read(place: Source, file: CoreFile, version: str, timeout: float) -> bytes | str:
+async def _read(place: Source, file: Fitting, version: str, timeout: float) -> bytes | str:
     """The file's content, or what is wrong with it."""
     if isinstance(place, LocalFolder):
         try:

@@ -6,6 +6,6 @@ from pyodide_mirror._lazy import hand_on
 
 if TYPE_CHECKING:
     from .reading import LockedRequest, choose, read_lock
-    from .writing import lock_of
+    from .writing import INSTALLERS, TOOL, lock_of
 
 __getattr__, __dir__, __all__ = hand_on(__name__)

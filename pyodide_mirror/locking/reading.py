@@ -17,6 +17,7 @@ from pyodide_mirror._micropip import can_put_back, locked_entry
 from pyodide_mirror.errors import MirrorError
 from pyodide_mirror.index import FileCollector, digests, wheels_by_version
 from pyodide_mirror.installing import (
+    INSTALLERS,
     NOWHERE,
     InstallRequest,
     NoFileError,
@@ -37,7 +38,7 @@ from pyodide_mirror.model import (
 from pyodide_mirror.probing import refuse_url
 from pyodide_mirror.transport import Request, Response, send
 
-from .writing import INSTALLERS, TOOL
+from .writing import TOOL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from pyodide_mirror import _packaging, cdns, runtime
 from pyodide_mirror._micropip import correct_loaded, locked_entry, uninstall, without_distribution
 from pyodide_mirror.errors import MirrorError
-from pyodide_mirror.installing import NOWHERE, installed
+from pyodide_mirror.installing import INSTALLERS, NOWHERE, installed
 from pyodide_mirror.model import PLACEHOLDER, normalize, origin, printable, split_http_url
 from pyodide_mirror.reporting import Installed
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from pyodide_mirror.installing import InstalledDistribution
 
-INSTALLERS: Final = frozenset({"micropip", "pyodide-mirror"})
-"""What installs is not locked: it is there before a lock file is read."""
 TOOL: Final = "pyodide-mirror"
 
 

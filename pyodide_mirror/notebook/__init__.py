@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         show_mirrors,
         unload_ipython_extension,
     )
+    from .pip_magic import pip
     from .startup import prepare, prepare_page
 
 __getattr__, __dir__, __all__ = hand_on(__name__)

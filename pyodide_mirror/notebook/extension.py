@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pyodide_mirror.model import Mirror, printable
 from pyodide_mirror.probing import DEFAULT_CANARY
 
-from .ipython import add_magic, remove_magic
+from .ipython import add_magics, remove_magics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -62,13 +62,13 @@ def activate(  # noqa: PLR0913  # the settings of a site, each by its name
         remember=remember,
         on_configured=_tell,
     )
-    add_magic(show_mirrors)
+    add_magics(show_mirrors)
 
 
 def deactivate(session: Session) -> None:
     """Leave micropip as it was, as :func:`pyodide_mirror.reset` does, and take ``%mirror`` away."""
     session.reset()
-    remove_magic()
+    remove_magics()
 
 
 def show_mirrors(line: str) -> Report | None:

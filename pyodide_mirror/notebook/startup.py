@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pyodide_mirror._micropip import PREPARED, InstallHook
 from pyodide_mirror.runtime import PackageHook
 
-from .ipython import add_comm_target, add_magic
+from .ipython import add_comm_target, add_magics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,7 @@ def prepare(*, locked: bool = False, **settings: Any) -> None:
     packages.default = _first_request
     packages.install()
     _prepare(packages, configure)
-    add_magic(_magic)
+    add_magics(_magic)
 
 
 def prepare_page() -> None:

@@ -122,7 +122,8 @@ def fault_of(file: LockedFile, answer: Response) -> Finding | None:
         return Finding(Reason.UNREACHABLE, Failure.cut_off(len(answer.content)).detail)
     if bytes(answer.content).lstrip()[:1] == b"<":
         return Finding(Reason.NOT_AN_INDEX, "an HTML page instead of the file")
-    return Finding(Reason.HASH_MISMATCH, "its SHA-256 is not that of the lock file")
+    what = f"the SHA-256 of {file.base_name} is not that of the lock file"
+    return Finding(Reason.HASH_MISMATCH, what)
 
 
 class CDNCheck(NamedTuple):

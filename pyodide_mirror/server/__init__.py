@@ -11,7 +11,17 @@ from pyodide_mirror._lazy import hand_on
 
 if TYPE_CHECKING:
     from .build import create_app
+    from .content_negotiation import MediaType
+    from .disk import Disk
+    from .freshness import PAGE_TTL
+    from .pages import html_page, project_list
     from .run import run_server
-    from .settings import DEFAULT_CACHE_SIZE, DEFAULT_TIMEOUT, UPSTREAMS_VARIABLE
+    from .settings import (
+        DEFAULT_CACHE_SIZE,
+        DEFAULT_TIMEOUT,
+        UPSTREAMS_VARIABLE,
+        check_page_ttl,
+        check_public_url,
+    )
 
 __getattr__, __dir__, __all__ = hand_on(__name__)

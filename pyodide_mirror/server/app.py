@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import re
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -25,10 +26,12 @@ from pyodide_mirror.model import is_project_name, normalize
 from . import files, landing
 from .content_negotiation import MediaType, is_unchanged, requested
 from .cors import error_response
+from .freshness import wants_anew
+from .login import HAS_LOGIN
 from .own_wheel import PROJECT, OwnWheel
 from .packed import Packer, can_be_packed
 from .pages import Rendered, Rendering, project_list
-from .source import Missing, UnreadableError
+from .source import DeniedError, Missing, UnreadableError, parse_filename
 from .upstream_client import UpstreamError
 
 if TYPE_CHECKING:
@@ -44,9 +47,10 @@ if TYPE_CHECKING:
     from .settings import Settings
     from .source import InMemory, Stored
 
+_log = logging.getLogger("pyodide_mirror.server")
 PREFIXES: Final = ("/simple", "/pypi/simple")
 """The second one is that of the well-known Cloudflare snippet."""
-_A_MINUTE: Final = "public, max-age=60"
+_BRIEFLY: Final = "public, max-age={}"
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 _ASK_AGAIN: Final = "no-cache"
 _UNCACHED: Final = {"cache-control": "no-store"}
@@ -79,12 +83,14 @@ class App:
         self.own_wheel = own_wheel
         self.settings = settings
         self._rendering = Rendering()
+        self._briefly = _BRIEFLY.format(int(min(60, settings.page_ttl)))
 
     def build(self) -> Starlette:
         """The ASGI application, without CORS."""
         routes = [
             _route("/", self.landing),
             _route("/healthz", self.health),
+            Route("/cache/{project}", self.forget, methods=["DELETE"]),
             _route("/files/{digest}/{project}/{filename}", self.file),
             _route("/pyodide/v{version}/full/", self.release),
             _route("/pyodide/v{version}/full/{filename}", self.release_file),
@@ -127,11 +133,16 @@ class App:
         if normalize(name) != name:
             return self._moved(request, f"{_prefix(request)}/{normalize(name)}/")
         media_type = _media_type(request)
-        found = await self.repository.find(name)
+        found = await self.repository.find(name, anew=wants_anew(request.headers))
         rendered = await self._rendering.page(found.page, media_type, self._base(request))
         # What is put into the folder must be seen at once, also in place of an upstream's page.
         may_change = any(not source.immutable for source in self.repository.local)
-        return _rendered(request, media_type, rendered, _ASK_AGAIN if may_change else _A_MINUTE)
+        return _rendered(request, media_type, rendered, _ASK_AGAIN if may_change else self._briefly)
+
+    async def forget(self, request: Request) -> Response:
+        """Forget what upstreams said of a project, so that they are asked at the next request."""
+        await self.repository.forget(normalize(_project(request)))
+        return Response(status_code=204, headers=_UNCACHED)
 
     async def with_slash(self, request: Request) -> Response:
         """A redirect, because URLs of pages end in a slash (PEP 503)."""
@@ -162,6 +173,7 @@ class App:
     async def release_file(self, request: Request) -> Response:
         """A file of a release of Pyodide."""
         version, filename = request.path_params["version"], request.path_params["filename"]
+        self._check_package(filename)
 
         async def find() -> _Found:
             found = await self.releases.find(version, filename)
@@ -201,7 +213,12 @@ class App:
         return HTMLResponse(body, headers=headers)
 
     async def health(self, request: Request) -> Response:
-        """That the server works, and what was last wrong with each upstream."""
+        """That the server works, and what was last wrong with each upstream.
+
+        Who needs a login, and has none, learns the first only.
+        """
+        if not request.scope.get(HAS_LOGIN, True):
+            return JSONResponse({"status": "ok"}, headers=_UNCACHED)
         upstreams = [
             {"index_url": each.name, "problem": each.problem} for each in self.repository.upstreams
         ]
@@ -218,6 +235,14 @@ class App:
         }
         return JSONResponse(document, headers=_UNCACHED)
 
+    def _check_package(self, filename: str) -> None:
+        """Raise DeniedError for a package that is denied, though Pyodide's release has it."""
+        parsed = parse_filename(filename)
+        rules = self.repository.rules.now()
+        problem = parsed and rules.against_file(parsed[0], filename, from_upstream=False)
+        if problem:
+            raise DeniedError(problem)
+
     # --- shared ---------------------------------------------------------------------------------
 
     def _base(self, request: Request) -> str:
@@ -230,7 +255,7 @@ class App:
 
     def _moved(self, request: Request, path: str) -> Response:
         query = f"?{request.url.query}" if request.url.query else ""
-        headers = {"cache-control": _A_MINUTE}
+        headers = {"cache-control": self._briefly}
         return RedirectResponse(f"{self._base(request)}{path}{query}", 301, headers)
 
 
@@ -305,6 +330,11 @@ async def _missing(_: Request, error: Exception) -> Response:
     return error_response(404, str(error))
 
 
+async def _denied(_: Request, error: Exception) -> Response:
+    _log.warning("%s", error)
+    return error_response(403, str(error))
+
+
 async def _broken(_: Request, error: Exception) -> Response:
     late = isinstance(error, UpstreamError) and error.timed_out
     return error_response(504 if late else 502, f"no usable answer from upstream: {error}")
@@ -328,6 +358,7 @@ async def _failed(_: Request, __: Exception) -> Response:
 _ERRORS: Final = {
     HTTPException: _http_error,
     Missing: _missing,
+    DeniedError: _denied,
     UpstreamError: _broken,
     UnreadableError: _unreadable,
     Exception: _failed,

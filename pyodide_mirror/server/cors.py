@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _METHODS: Final = "GET, HEAD, OPTIONS"
 _EXPOSED: Final = (
     "Accept-Ranges, Content-Length, Content-Range, Date, ETag, Last-Modified, Retry-After,"
-    " Server-Timing, Content-Encoding"
+    " Server-Timing, Content-Encoding, WWW-Authenticate"
 )
 _USUAL_HEADERS: Final = "Accept, Authorization, Cache-Control, If-None-Match, If-Range, Range"
 _HEADER_NAMES: Final = re.compile(r"[A-Za-z0-9-]{1,64}(\s*,\s*[A-Za-z0-9-]{1,64}){0,50}")
@@ -37,11 +37,20 @@ class CORSMiddleware:
     """Adds CORS headers; answers preflights, and what is not allowed: methods and hosts.
 
     ``allow_origins``: origins that may read, or ``("*",)`` for all. ``hosts``: the names that are
-    answered to.
+    answered to. ``has_logins``: pages of origins that are named may also use the login that the
+    browser itself has stored (``credentials: "include"``).
     """
 
-    def __init__(self, app: ASGIApp, allow_origins: Sequence[str], hosts: AllowedHosts) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        allow_origins: Sequence[str],
+        hosts: AllowedHosts,
+        *,
+        has_logins: bool = False,
+    ) -> None:
         self._app = app
+        self._has_logins = has_logins
         self._all = "*" in allow_origins
         self._origins = frozenset(allow_origins)
         self._hosts = hosts
@@ -72,13 +81,19 @@ class CORSMiddleware:
             return error_response(*refusal)
         if scope["method"] == "OPTIONS":
             return self._preflight(asked)
-        if scope["method"] not in {"GET", "HEAD"}:
+        if scope["method"] not in {"GET", "HEAD"} and not self._may_change(scope):
             return error_response(405, _READ_ONLY, {"allow": _METHODS})
         return self._app
 
+    def _may_change(self, scope: Scope) -> bool:
+        """Whether the application looks who asks for a change; it is the cache's only."""
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        return self._has_logins and scope["method"] == "DELETE" and path.startswith("/cache/")
+
     def around(self, app: ASGIApp) -> CORSMiddleware:
         """The same middleware around another application."""
-        return CORSMiddleware(app, ("*",) if self._all else tuple(self._origins), self._hosts)
+        origins = ("*",) if self._all else tuple(self._origins)
+        return CORSMiddleware(app, origins, self._hosts, has_logins=self._has_logins)
 
     def _may_read(self, asked: Headers) -> bool:
         return self._all or asked.get("origin", "") in self._origins
@@ -96,19 +111,18 @@ class CORSMiddleware:
         if self._may_read(asked):
             headers["access-control-allow-origin"] = asked["origin"]
             headers["timing-allow-origin"] = asked["origin"]
+            if self._has_logins:
+                headers["access-control-allow-credentials"] = "true"
 
     def _preflight(self, asked: Headers) -> Response:
         """Allow the headers that are asked for (Fetch standard, section 4.8)."""
-        wanted = asked.get("access-control-request-headers", "")
-        headers = {
-            "allow": _METHODS,
-            "access-control-allow-methods": _METHODS,
+        headers = {"allow": _METHODS, "access-control-max-age": _A_DAY}
+        if self._may_read(asked):
+            headers["access-control-allow-methods"] = _METHODS
             # A star does not cover Authorization.
-            "access-control-allow-headers": wanted
-            if _HEADER_NAMES.fullmatch(wanted)
-            else _USUAL_HEADERS,
-            "access-control-max-age": _A_DAY,
-        }
+            wanted = asked.get("access-control-request-headers", "")
+            allowed = wanted if _HEADER_NAMES.fullmatch(wanted) else _USUAL_HEADERS
+            headers["access-control-allow-headers"] = allowed
         # It opens this network to a page from outside, even to one that may read nothing.
         is_private = asked.get("access-control-request-private-network") == "true"
         if is_private and self._may_read(asked):

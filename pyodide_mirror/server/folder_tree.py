@@ -18,6 +18,7 @@ SETTLED: Final = 2.0
 are that coarse."""
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!~-]{0,254}")
 """File names as in pages of upstreams: not hidden, and safe in any path."""
+_LOCK: Final = "pyodide-lock.json"
 _ARCHIVES: Final = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz", ".egg")
 _Stamp = tuple[int, int, int, int]
 
@@ -137,10 +138,11 @@ def _listed(path: str, before: _Listed | None, now: float, *, may_be_gone: bool)
 
 
 def _list(path: str, old: _Listed) -> _Listed:
-    files, folders = {}, []
+    files, folders, of_pyodide = {}, [], False
     with os.scandir(path) as entries:
         for entry in entries:
             name = entry.name
+            of_pyodide = of_pyodide or name == _LOCK
             if name.startswith("."):
                 continue
             if _is_folder(entry, old):
@@ -149,6 +151,8 @@ def _list(path: str, old: _Listed) -> _Listed:
                 files[name] = old.files[name]
             elif (project := _project(name)) or name.endswith(_ARCHIVES):
                 files[name] = project
+    if of_pyodide:  # Pyodide's own archives are no distributions
+        files = {name: project for name, project in files.items() if project}
     return _Listed(files=dict(sorted(files.items())), folders=tuple(sorted(folders)))
 
 

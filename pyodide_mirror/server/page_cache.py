@@ -38,6 +38,8 @@ class CachedPage:
     page: ProjectPage | None
     fetched: float
     etag: str = ""
+    lifetime: float | None = None
+    """Seconds for which the upstream said that it is fresh."""
 
 
 class PageCache:
@@ -109,8 +111,19 @@ class PageCache:
         if cached.page is not None:
             await asyncio.to_thread(self._write, project, cached, cached.page)
 
+    async def remove(self, project: str) -> CachedPage | None:
+        """Forget a page, in memory and on disk; returns what it was, if there was one."""
+        cached = self._pages.get(project) or await self.load(project)
+        before = self._pages.pop(project, None)
+        if before is not None:
+            self._weight -= _weight(before)
+        self._shown.pop(project, None)
+        await asyncio.to_thread(self._disk.remove, self._key(project))
+        return cached
+
     def _write(self, project: str, cached: CachedPage, page: ProjectPage) -> None:
-        head = json.dumps({"etag": cached.etag, "fetched": cached.fetched}).encode()
+        told = {"etag": cached.etag, "fetched": cached.fetched, "lifetime": cached.lifetime}
+        head = json.dumps(told).encode()
         put_with_checksum(self._disk, self._key(project), head + b"\n" + to_json(page))
 
     def _key(self, project: str) -> str:
@@ -133,7 +146,9 @@ def _read(path: Path, project: str) -> CachedPage | None:
             page = parse_page(body, JSON_TYPE, _NO_HOST, project)
         except EmptyPageError as error:
             page = error.page
-        return CachedPage(page, float(fields["fetched"]), str(fields["etag"]))
+        told = fields.get("lifetime")
+        lifetime = None if told is None else float(told)
+        return CachedPage(page, float(fields["fetched"]), str(fields["etag"]), lifetime)
     except (OSError, ValueError, KeyError, TypeError, PageError) as error:
         _log.warning("the cached page of %s cannot be read (%s)", project, type(error).__name__)
         return None

@@ -130,7 +130,7 @@ def file_path(file: File, project: str) -> str:
 
 def _body(page: ProjectPage, media_type: MediaType, base: str) -> bytes:
     shown = replace(page, files=tuple(_local(file, page.name, base) for file in page.files))
-    return to_json(shown) if media_type is MediaType.JSON else _html_page(shown)
+    return to_json(shown) if media_type is MediaType.JSON else html_page(shown)
 
 
 def _placed(template: bytes, media_type: MediaType, base: str) -> Rendered:
@@ -147,7 +147,8 @@ def _weight(rendered: Rendered) -> int:
     return len(rendered.body) + len(rendered.packed)
 
 
-def _html_page(page: ProjectPage) -> bytes:
+def html_page(page: ProjectPage) -> bytes:
+    """A project page with the URLs of its files as they are (PEP 503)."""
     told = {"repository-version": "1.4" if page.status else "1.0"}
     if page.status:  # PEP 792
         told["project-status"] = page.status

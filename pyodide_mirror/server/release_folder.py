@@ -1,4 +1,4 @@
-"""A folder with a release of Pyodide: GitHub's archive, or npm's package, unpacked."""
+"""A folder with a release of Pyodide: GitHub's archive, npm's package, or one of our loader."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pyodide_mirror.loader import LOCK
+from pyodide_mirror.loader import LOCK, MODULE
 from pyodide_mirror.transport import OnceMap
 
 from .folder_files import Stamp, digest_of, stamps_of
@@ -48,6 +48,8 @@ class ReleaseFolder:
         self._lock = self._first_lock()
         self.version = self._find_version()
         self.name = f"Pyodide {self.version} in the folder {self.path.name or self.path}"
+        # In a folder of our loader, Pyodide's own module has another name.
+        self._own_module = f"pyodide-{self.version}.mjs"
         self._disk = disk
         self._lock_stamp: Stamp | None = None
         self._known: dict[str, tuple[Stamp, FolderFile]] = {}
@@ -70,6 +72,8 @@ class ReleaseFolder:
 
     async def file(self, name: str) -> FolderFile | None:
         """A file by its plain name; None when there is none that can be read."""
+        if name == MODULE and not isinstance(self._stamp(self._own_module), str):
+            name = self._own_module
         stamp = self._stamp(name)
         if isinstance(stamp, str):
             return None
@@ -118,7 +122,8 @@ class ReleaseFolder:
 
     def _find_version(self) -> str:
         """The version that Pyodide's own module says, or else npm's description."""
-        for name, pattern in (("pyodide.mjs", f'="({_VERSION})"'), ("package.json", _NAMED)):
+        places = ((MODULE, f'="({_VERSION})"'), (MODULE, _NAMED), ("package.json", _NAMED))
+        for name, pattern in places:
             said = set(re.findall(pattern, _text(self.path / name)))
             if len(said) == 1:
                 return str(said.pop())

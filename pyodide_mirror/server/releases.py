@@ -77,6 +77,13 @@ class Releases:
         """A file of a release; raises Missing, UnreadableError or UpstreamError."""
         return await self._release(version).find(filename)
 
+    async def is_published(self, version: str) -> bool:
+        """Whether this release is known, and is what Pyodide's authors have published.
+
+        Raises Missing and UnreadableError.
+        """
+        return await self._release(version).is_published()
+
     async def close(self) -> None:
         """Close the connections."""
         for folder in self.folders.values():
@@ -143,6 +150,11 @@ class Release:
                 f"{self._folder.name}: {name} is not what it must be (SHA-256 differs)"
             )
         return _found(file, await self._fetch(file, canary), released)
+
+    async def is_published(self) -> bool:
+        """Whether its lock file is the published one; raises Missing and UnreadableError."""
+        own = None if self._folder is None else await self._folder.lock()
+        return own is None or own.sha256 == self._core_digest(LOCK)
 
     def close(self) -> None:
         """Read no lock file any more."""

@@ -23,9 +23,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from .build import build_app
 from .cors import CORSMiddleware
 from .settings import make
+from .tls import OVERHEARD, may_be_overheard, tls_context
 
 if TYPE_CHECKING:
     import argparse
+    import ssl
     from collections.abc import Iterator, Sequence
 
     from starlette.types import ASGIApp
@@ -69,7 +71,15 @@ def run_server(given: argparse.Namespace) -> int:
             timeout=given.timeout,
             cdns=[] if given.offline else given.cdn,
             pyodide=given.pyodide or (),
+            auth=given.auth,
+            token_file=given.token_file,
+            page_ttl=given.page_ttl,
+            only_local=given.only_local or (),
+            allow=given.allow or (),
+            deny=given.deny or (),
+            rules=given.rules,
         )
+        tls = tls_context(given.certfile, given.keyfile)
         app = build_app(settings)
         listening = listen(given.host, given.port)
     except (ValueError, OSError) as error:
@@ -77,10 +87,13 @@ def run_server(given: argparse.Namespace) -> int:
         return 2
     if given.offline and given.folder is None and not given.pyodide:
         print(_NOTHING, file=sys.stderr)
+    url = _shown(settings.public_url, listening, "http" if tls is None else "https")
+    if (settings.auth or settings.token_file) and may_be_overheard(url, listening.getsockname()[0]):
+        print(OVERHEARD, file=sys.stderr)
     _raise_file_limit()
-    config = server_config(app, _logging(), given.trusted_proxy or ())
+    config = server_config(app, _logging(), given.trusted_proxy or (), tls)
     with listening:
-        _Server(config, _shown(settings.public_url, listening)).run(sockets=[listening])
+        _Server(config, url).run(sockets=[listening])
     return 0
 
 
@@ -88,14 +101,16 @@ def server_config(
     app: ASGIApp,
     log_config: dict[str, Any] | None = None,
     trusted_proxies: Sequence[str] = (),
+    tls: ssl.SSLContext | None = None,
 ) -> uvicorn.Config:
     """The configuration of uvicorn for the application.
 
     ``log_config``: None leaves Python's logging as it is. ``trusted_proxies``: addresses and
     networks; if a request comes from there, X-Forwarded-For has the client's address, and
     X-Forwarded-Proto the scheme. From others these headers mean nothing: anybody can send them.
+    ``tls``: what :func:`tls_context` returned.
     """
-    return uvicorn.Config(
+    config = uvicorn.Config(
         app,
         http=_Protocol,
         ws="none",
@@ -106,6 +121,11 @@ def server_config(
         proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=list(trusted_proxies),
     )
+    if tls is not None:
+        # uvicorn's own context has the ciphers of TLS 1.0, whatever the version.
+        config.load()
+        config.ssl = tls
+    return config
 
 
 class _Server(uvicorn.Server):
@@ -215,7 +235,8 @@ class _Protocol(HttpToolsProtocol):
         else:
             self.transport.write(_refusal(status, sentence, self.app))
             # If it were closed now, with input unread, the answer might never reach the client.
-            self.transport.write_eof()
+            if self.transport.can_write_eof():  # TLS has no half-closed connections
+                self.transport.write_eof()
             self._wait(_LINGER)
 
     def _wait(self, seconds: float) -> None:
@@ -317,12 +338,12 @@ def _raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def _shown(public_url: str, listening: socket.socket) -> str:
+def _shown(public_url: str, listening: socket.socket, scheme: str) -> str:
     if public_url:
         return public_url
     host, port = listening.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"http://{host}:{port}"
+    return f"{scheme}://{host}:{port}"
 
 
 class _LogHandler(logging.StreamHandler[TextIO]):

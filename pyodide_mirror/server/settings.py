@@ -6,11 +6,12 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypedDict, Unpack
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from pyodide_mirror.api import check_timeout
 from pyodide_mirror.cdns import CDNS
+from pyodide_mirror.loader import LOCK
 from pyodide_mirror.mirrors import PYPI_URL
 from pyodide_mirror.model import (
     CDN,
@@ -22,7 +23,9 @@ from pyodide_mirror.model import (
     split_http_url,
 )
 
+from .freshness import PAGE_TTL
 from .hosts import check_host
+from .rules import Rules, make_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,45 +53,94 @@ class Settings:
     timeout: float
     cdns: tuple[CDN, ...]
     pyodide: tuple[Path, ...]
+    auth: Path | None
+    token_file: Path | None
+    page_ttl: float
+    rules: Rules
+    rules_file: Path | None
 
 
-def make(
-    folder: str | os.PathLike[str] | None = None,
-    *,
-    upstreams: Iterable[str] | None = None,
-    cache: str | os.PathLike[str] | None = None,
-    cache_size: int = DEFAULT_CACHE_SIZE,
-    allow_origins: Iterable[str] = ("*",),
-    allow_hosts: Iterable[str] = (),
-    public_url: str = "",
-    timeout: float = DEFAULT_TIMEOUT,
-    cdns: Iterable[str | CDN] | None = None,
-    pyodide: Iterable[str | os.PathLike[str]] = (),
-) -> Settings:
+class Given(TypedDict, total=False):
+    """The arguments of ``create_app`` besides the folder; what is left out has its default."""
+
+    upstreams: Iterable[str] | None
+    cache: str | os.PathLike[str] | None
+    cache_size: int
+    allow_origins: Iterable[str]
+    allow_hosts: Iterable[str]
+    public_url: str
+    timeout: float
+    cdns: Iterable[str | CDN] | None
+    pyodide: Iterable[str | os.PathLike[str]]
+    auth: str | os.PathLike[str] | None
+    token_file: str | os.PathLike[str] | None
+    page_ttl: float
+    only_local: Iterable[str]
+    allow: Iterable[str]
+    deny: Iterable[str]
+    rules: str | os.PathLike[str] | None
+
+
+def make(folder: str | os.PathLike[str] | None = None, **given: Unpack[Given]) -> Settings:
     """Check the arguments of ``create_app``; TypeError or ValueError names what is wrong."""
     logins: dict[str, tuple[str, str]] = {}
-    chosen = _checked_upstreams(upstreams, logins)
+    chosen = _checked_upstreams(given.get("upstreams"), logins)
+    cache_size = given.get("cache_size", DEFAULT_CACHE_SIZE)
     if isinstance(cache_size, bool) or not isinstance(cache_size, int) or cache_size < 0:
         raise ValueError(f"cache_size must be a number of bytes, not {cache_size!r}")
-    if isinstance(allow_origins, str):
-        raise TypeError("allow_origins must be several origins, not one string")
-    if isinstance(allow_hosts, str):
-        raise TypeError("allow_hosts must be several hosts, not one string")
+    public_url = given.get("public_url")
     url = check_public_url(public_url) if public_url else ""
-    hosts = [check_host(each) for each in allow_hosts]
+    hosts = [check_host(each) for each in _several(given.get("allow_hosts", ()), "allow_hosts")]
+    origins = _several(given.get("allow_origins", ("*",)), "allow_origins")
     return Settings(
-        folder=None if folder is None else Path(folder),
+        folder=_path(folder),
         upstreams=tuple(dict.fromkeys(chosen)),
         logins=logins,
-        cache=None if cache is None else Path(cache),
+        cache=_path(given.get("cache")),
         cache_size=cache_size,
-        allow_origins=tuple(_check_allowed(each) for each in allow_origins),
+        allow_origins=tuple(_check_allowed(each) for each in origins),
         allow_hosts=(*hosts, *_host_of(url)),
         public_url=url,
-        timeout=check_timeout(timeout),
-        cdns=_checked_cdns(cdns, default=CDNS if chosen else ()),
-        pyodide=_folders(pyodide),
+        timeout=check_timeout(given.get("timeout", DEFAULT_TIMEOUT)),
+        cdns=_checked_cdns(given.get("cdns"), default=CDNS if chosen else ()),
+        pyodide=_folders(given.get("pyodide", ())) or _bundled(folder),
+        auth=_path(given.get("auth")),
+        token_file=_path(given.get("token_file")),
+        page_ttl=check_page_ttl(given.get("page_ttl", PAGE_TTL)),
+        rules=_rules(given),
+        rules_file=_path(given.get("rules")),
     )
+
+
+def check_page_ttl(seconds: float) -> float:
+    """The most seconds for which a page is fresh; ValueError says what is wrong."""
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not is_number or not 0 <= seconds < float("inf"):
+        raise ValueError(f"page_ttl must be a number of seconds, 0 or more, not {seconds!r}")
+    return float(seconds)
+
+
+def _rules(given: Given) -> Rules:
+    return make_rules(
+        {
+            "only_local": given.get("only_local", ()),
+            "allow": given.get("allow", ()),
+            "deny": given.get("deny", ()),
+        }
+    )
+
+
+def _path(given: str | os.PathLike[str] | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
+_KINDS: Final = {"allow_origins": "origins", "allow_hosts": "hosts"}
+
+
+def _several(given: Iterable[str], name: str) -> Iterable[str]:
+    if isinstance(given, str):
+        raise TypeError(f"{name} must be several {_KINDS[name]}, not one string")
+    return given
 
 
 def _checked_upstreams(
@@ -114,6 +166,14 @@ def _folders(given: Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
     if isinstance(given, str | os.PathLike):
         raise TypeError("pyodide must be several folders, not one")
     return tuple(dict.fromkeys(map(Path, given)))
+
+
+def _bundled(folder: str | os.PathLike[str] | None) -> tuple[Path, ...]:
+    """The release of Pyodide in what ``pyodide-mirror bundle`` has written."""
+    if folder is None or not Path(folder, "SHA256SUMS").is_file():
+        return ()
+    place = Path(folder, "pyodide")
+    return (place,) if (place / LOCK).is_file() else ()
 
 
 def check_upstream(url: str) -> str:

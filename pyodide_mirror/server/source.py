@@ -34,6 +34,10 @@ class Missing(LookupError):
     """Something that no source has; the text says what."""
 
 
+class DeniedError(Exception):
+    """Something that this server must not serve; the text says what and by which rule."""
+
+
 class UnreadableError(Exception):
     """A source on this machine has something that cannot be read now; the text says what and why.
 

@@ -1,7 +1,7 @@
 """Another package index as a source, in whatever form it serves its pages.
 
-A page is asked for again when it is older than `FRESH` seconds, with its ETag if it has one. While
-the upstream is broken, what is cached is still served.
+A page is asked for again when it is no longer fresh, with its ETag if it has one. While the
+upstream is broken, what is cached is still served.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pyodide_mirror.transport import TRANSIENT, OnceMap
 
 from .body import TooLargeError, receive, unpacked
 from .download import Download, Downloads, Place
+from .freshness import ASK_EVERY, PAGE_TTL, fresh_for, lifetime
 from .metadata import CoreMetadata
 from .page_cache import CachedPage, PageCache
 from .source import Stored, file_key, shown_name, with_versions
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("pyodide_mirror.server")
 
-FRESH: Final = 600.0
-"""Seconds for which a page counts as fresh: PyPI's own pages ask caches for the same."""
 FRESH_MISSING: Final = 60.0
 """Seconds for which an upstream is not asked again for a project that it does not have."""
 REST: Final = 30.0
@@ -76,12 +75,14 @@ class _Body:
     content_type: str
     url: str
     etag: str
+    lifetime: float | None
 
 
 class Upstream:
     """A :class:`~pyodide_mirror.server.source.Source` over an index URL.
 
-    ``clock``: seconds since 1970, as :func:`time.time` returns them.
+    ``page_ttl``: the most seconds for which a page counts as fresh. ``clock``: seconds since 1970,
+    as :func:`time.time` returns them.
     """
 
     immutable = True
@@ -92,6 +93,7 @@ class Upstream:
         downloads: Downloads,
         *,
         limits: Limits = _USUAL_LIMITS,
+        page_ttl: float = PAGE_TTL,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.client = client
@@ -100,6 +102,7 @@ class Upstream:
         """What was wrong the last time, for people."""
         self._downloads = downloads
         self._limits = limits
+        self._page_ttl = page_ttl
         self._clock = clock
         self._pages = PageCache(client.index_url, downloads.disk, limits.files_in_memory)
         self._page_requests: OnceMap[str, CachedPage] = OnceMap()
@@ -112,19 +115,35 @@ class Upstream:
         """Whether it did not answer in time a moment ago."""
         return 0 <= self._clock() - self._hung_at < REST
 
-    async def page(self, project: str) -> ProjectPage | None:
-        """See Source. A cached page is served when the upstream gives no answer."""
+    async def page(self, project: str, *, anew: bool = False) -> ProjectPage | None:
+        """See Source. A cached page is served when the upstream gives no answer.
+
+        ``anew``: the upstream is asked, unless it has just been asked.
+        """
         if project in self._pages:
             cached = self._pages[project]
         else:
             cached = await self._page_requests.get(project, lambda: self._load_or_ask(project))
         age = self._clock() - cached.fetched
         # An age below zero: the clock was wrong, and has been set.
-        if not 0 <= age <= (FRESH_MISSING if cached.page is None else FRESH):
+        if not 0 <= age <= (min(ASK_EVERY, self._page_ttl) if anew else self._fresh_for(cached)):
             cached = await self._renewed(project, cached)
         if cached.page is None:
             return None
         return self._pages.shown(cached.page, self._metadata.changes, self._metadata.in_page)
+
+    async def forget(self, project: str) -> None:
+        """Ask for a project's page at the next request, and for its files that have no digest."""
+        self._page_requests.forget(project)
+        cached = await self._pages.remove(project)
+        for file in cached.page.files if cached and cached.page else ():
+            if not file.sha256:
+                await asyncio.to_thread(self._downloads.disk.remove, file_key(file))
+
+    def _fresh_for(self, cached: CachedPage) -> float:
+        if cached.page is None:
+            return min(FRESH_MISSING, self._page_ttl)
+        return fresh_for(self._page_ttl, cached.lifetime)
 
     async def projects(self) -> Iterable[str]:
         """See Source: the projects that were asked for."""
@@ -221,7 +240,7 @@ class Upstream:
             headers["if-none-match"] = cached.etag
         async with self.client.get(f"{self.client.index_url}/{project}/", headers) as answer:
             if answer.status == 304 and cached is not None:
-                return replace(cached, fetched=self._clock())
+                return replace(cached, fetched=self._clock(), lifetime=lifetime(answer.headers))
             if answer.status in {404, 410}:
                 return CachedPage(None, self._clock())
             if answer.status != 200:
@@ -233,6 +252,7 @@ class Upstream:
                 answer.headers.get("content-type", ""),
                 str(answer.url),
                 answer.headers.get("etag", "")[:200],
+                lifetime(answer.headers),
             )
 
     async def _content(self, answer: aiohttp.ClientResponse, slots: AsyncExitStack) -> bytes:
@@ -257,7 +277,8 @@ class Upstream:
     def _parsed(self, fetched: CachedPage | _Body, project: str) -> CachedPage:
         if isinstance(fetched, CachedPage):
             return fetched
-        return CachedPage(_parse(fetched, project), self._clock(), fetched.etag)
+        page = _parse(fetched, project)
+        return CachedPage(page, self._clock(), fetched.etag, fetched.lifetime)
 
     def _note(self, error: UpstreamError) -> None:
         self.problem = error.detail

@@ -1,15 +1,20 @@
 """Lock files are written in one browser, and installed from in another one, with other hosts."""
 
+import hashlib
+import io
 import tomllib
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pyodide_mirror import cli
 from tests.browser.test_cdns import run
-from tests.support import provision
+from tests.support import lock_place, provision, pylock_makers
 from tests.support.engines import Engine
 from tests.support.small_index import SmallIndex
 from tests.support.wheels import Wheel, make_wheel
@@ -122,21 +127,22 @@ def test_what_one_browser_has_installed_another_one_installs(
         assert made["traces"] == []
         frozen = {each["name"]: each for each in tomllib.loads(made["frozen"])["packages"]}
         assert {name: frozen[name] for name in NAMES} == packages
-        index.paths.clear()
 
         lock = ("application/toml", made["text"].encode())
         place = f"http://{LOOPBACK}:{serve({'/pylock.toml': lock}).port}/pylock.toml"
-        another = stack.enter_context(CDNZoo())
-        names = {"SOURCE": place, "MIRROR": other.url, "CDN": another.url("good")}
-        found = inside(start_engine("firefox"), READ, other.url, **names)
-        assert found["error"] == ""
-        assert found["digests"] == made["digests"]
-        assert len(made["digests"]) == len(NAMES) + 1
-        assert sorted(index.paths) == sorted(f"/files/{each.filename}" for each in (ROOT, DEP))
-        assert other.paths == []
-        assert {wheel.filename for wheel in (ARRAYS, FRAMES, LIBRARY)} <= {
-            *another.start("good").asked
-        }
+        for reader in ("firefox", "webkit"):
+            index.paths.clear()
+            another = stack.enter_context(CDNZoo())
+            names = {"SOURCE": place, "MIRROR": other.url, "CDN": another.url("good")}
+            found = inside(start_engine(reader), READ, other.url, **names)
+            assert found["error"] == ""
+            assert found["digests"] == made["digests"]
+            assert len(made["digests"]) == len(NAMES) + 1
+            assert sorted(index.paths) == sorted(f"/files/{each.filename}" for each in (ROOT, DEP))
+            assert other.paths == []
+            assert {wheel.filename for wheel in (ARRAYS, FRAMES, LIBRARY)} <= {
+                *another.start("good").asked
+            }
 
         # One bit is another one.
         broken = DEP.data[:-1] + bytes([DEP.data[-1] ^ 1])
@@ -145,6 +151,88 @@ def test_what_one_browser_has_installed_another_one_installs(
         found = inside(page, READ, other.url, **names)
         assert found["there"] == []
         assert found["error"].startswith(f"DigestMismatch: {DEP.filename}: ")
+
+
+# --- made elsewhere ------------------------------------------------------------------------------
+
+ADD = """
+LOCKED["zoo-wasm"] = WASM
+BEFORE["zoo-wasm"] = lock()["zoo-wasm"]
+"""
+
+
+@pytest.mark.driver_timeout(120)
+def test_what_the_command_has_locked_a_page_installs(
+    page: Engine,
+    serve: Callable[[dict[str, tuple[str, bytes]]], Server],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with ExitStack() as stack:
+        iniconfig = make_wheel("iniconfig", "1.0")
+        index, other = (
+            stack.enter_context(SmallIndex(*lock_place.INDEX, iniconfig)) for _ in range(2)
+        )
+        asked = ("zoo-app", "zoo-capped<2", "--mirror", index.url)
+        done = cli.main(["lock", *asked, *lock_place.places(tmp_path, [lock_place.WASM])])
+        shown = capsys.readouterr()
+        assert done == 0, shown.err
+        index.paths.clear()
+
+        wasm = lock_place.WASM
+        zoo = stack.enter_context(CDNZoo(packages={wasm.filename: wasm.data}))
+        # From this machine, because a lock file of another host leads to no host of this one.
+        lock = ("application/toml", shown.out.encode())
+        place = f"http://{LOOPBACK}:{serve({'/pylock.toml': lock}).port}/pylock.toml"
+        names = {"SOURCE": place, "MIRROR": other.url, "WASM": entry(wasm)}
+        damaged = {**names, "CDN": zoo.url("wrong-bytes")}
+        found = inside(page, ADD + READ, other.url, **damaged)
+        assert found["there"] == []
+        assert "hash-mismatch" in found["error"]
+        assert any(wheel.filename in found["error"] for wheel in (ARRAYS, FRAMES, LIBRARY, wasm))
+        found = inside(page, ADD + READ, other.url, **{**names, "CDN": zoo.url("good")})
+        assert found["error"] == ""
+        wheels = {f"{each.name}-{each.version}": each for each in lock_place.INDEX}
+        pure = [wheels["-".join(each)] for each in lock_place.PURE.items()]
+        assert found["digests"] == modules([*pure, *lock_place.LOCKED.values(), LIBRARY])
+        assert other.paths == []
+        assert set(index.paths) == {f"/files/{wheel.filename}" for wheel in pure}
+
+
+def modules(wheels: Iterable[Wheel]) -> dict[str, str]:
+    """The digests of the modules of wheels."""
+    found = {}
+    for wheel in wheels:
+        name = f"{wheel.name.replace('-', '_')}.py"
+        with zipfile.ZipFile(io.BytesIO(wheel.data)) as opened:
+            found[name] = hashlib.sha256(opened.read(name)).hexdigest()
+    return found
+
+
+OTHERS = """
+found = []
+for text in TEXTS:
+    report = await pyodide_mirror.install_pylock(text, mirrors=MIRROR)
+    found.append({one.name: one.sha256 for one in report.installed})
+    micropip.uninstall([*found[-1]])
+    await pyodide_mirror.clear_cache()
+RESULT(found)
+"""
+
+
+def test_lock_files_of_pip_uv_and_pdm_are_installed(page: Engine, tmp_path: Path) -> None:
+    with SmallIndex(*pylock_makers.WHEELS) as index:
+        texts = []
+        for make in pylock_makers.MAKERS:
+            folder = tmp_path / make.__name__
+            folder.mkdir()
+            make(folder, index)
+            texts.append((folder / "pylock.toml").read_text())
+        index.paths.clear()
+        found = inside(page, OTHERS, index.url, TEXTS=texts, MIRROR=index.url)
+        wanted = (pylock_makers.ROOT, pylock_makers.ZDEP)
+        assert found == [{wheel.name: wheel.sha256 for wheel in wanted}] * len(texts)
+        assert sorted(index.paths) == sorted(f"/files/{each.filename}" for each in wanted * 4)
 
 
 # --- an index in a bucket, which has no index documents -------------------------------------------

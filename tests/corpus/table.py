@@ -151,7 +151,7 @@ def _conflicts(rows: Sequence[Row]) -> str:
     head = f"""
 ## Requests that conflict
 
-Several requirements at once, of which the newest versions do not fit together: {_told(rows)}. Where
+Several requirements at once, whose newest versions often do not fit: {_told(rows)}. Where
 something else has no wheel for Pyodide, we take an older version that does without it; pip, which
 runs on a desktop, has that wheel. Plain micropip takes yanked files, pip and we do not. See
 [how versions are chosen anew](how.md#when-versions-conflict).

@@ -24,6 +24,7 @@ from tests.docs.programs import ANSWERS, stand_ins
 from tests.docs.tables import Block
 from tests.support import provision
 from tests.support.own_server import serving
+from tests.support.pages import authority
 from tests.support.wheels import make_wheel
 from tests.zoo.cdns import CDNZoo
 from tests.zoo.server import ClosedPort
@@ -135,7 +136,7 @@ class Shell:
     """A folder in which the shell blocks of one document are run, one after the other."""
 
     def __init__(self, folder: Path, place: Ground) -> None:
-        """Prepare the folder: ``wheels/`` to be served, ``srv/``, and the programs."""
+        """Prepare the folder: ``wheels/`` and ``srv/``, a certificate, and the programs."""
         folder.mkdir()
         self.folder = folder
         self._place = place
@@ -145,6 +146,9 @@ class Shell:
             served.mkdir(parents=True)
             _put(PRIVATE, served)
         (folder / "var" / "cache").mkdir(parents=True)
+        certificate = authority().issue_cert("packages.example")
+        certificate.cert_chain_pems[0].write_to_path(folder / "fullchain.pem")
+        certificate.private_key_pem.write_to_path(folder / "privkey.pem")
 
     def run(self, block: Block) -> None:
         """Run a block with Bash; RuntimeError when it fails, or does not print what it says."""

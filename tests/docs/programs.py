@@ -3,8 +3,9 @@
     python -m tests.docs.programs PROGRAM ARGUMENTS
 
 `stand_ins` writes one for each into a folder that comes first in PATH. They are the real programs,
-with three differences: a server gets a free port and is ended as soon as it serves; nox only has to
-know the sessions; JupyterLite's sites lack the code of its apps.
+with five differences: a server gets a free port and is ended as soon as it serves; nox only has to
+know the sessions; JupyterLite's sites lack the code of its apps; lock files are made with the
+Pyodide of the tests; htpasswd asks for no password.
 """
 
 import ast
@@ -100,6 +101,11 @@ def _nox(arguments: Sequence[str]) -> int:
 
 def _pyodide_mirror(arguments: Sequence[str]) -> int:
     command = [sys.executable, "-m", "pyodide_mirror", *arguments]
+    if arguments[:1] == ["lock"] or (arguments[:1] == ["bundle"] and "--check" not in arguments):
+        from tests.support.lock_place import places
+
+        command += places(Path.cwd())
+        Path("cache", "pyodide").symlink_to(".")  # where a bundle's cache has it
     if arguments[:1] != ["serve"]:
         return subprocess.run(command, check=False).returncode
     if "--cache" not in arguments:
@@ -160,7 +166,20 @@ def _jupyter(arguments: Sequence[str]) -> int:
     return done.returncode
 
 
+def _htpasswd(arguments: Sequence[str]) -> int:
+    """Write the file of one user that Apache's program writes, without asking for a password."""
+    import bcrypt
+
+    *options, file, user = arguments
+    if options != ["-cB", "-C", "10"]:
+        return 1
+    hashed = bcrypt.hashpw(b"any", bcrypt.gensalt(10)).decode()
+    Path(file).write_text(f"{user}:{hashed}\n")
+    return 0
+
+
 PROGRAMS: dict[str, Callable[[Sequence[str]], int]] = {
+    "htpasswd": _htpasswd,
     "jupyter": _jupyter,
     "nox": _nox,
     "pip": _pip,

@@ -251,7 +251,7 @@ PARTS = (
     Part("docs/cdns.md", "cdns", cdns),
     *(
         Part("docs/command.md", f"help-{command}", lambda command=command: usage(command))  # type: ignore[misc]
-        for command in ("check", "serve", "edge", "loader")
+        for command in ("check", "serve", "edge", "loader", "lock", "bundle")
     ),
 )
 

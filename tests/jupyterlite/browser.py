@@ -114,15 +114,18 @@ class Page:
             raise RuntimeError(answer["error"])
         return answer.get("result")
 
-    def run_notebook(self, path: str, *, restart: bool = False) -> list[str]:
+    def run_notebook(
+        self, path: str, *, restart: bool = False, one_by_one: bool = False
+    ) -> list[str]:
         """Run all cells of the notebook that Lab or Notebook shows, and return what each shows.
 
         With ``restart`` its kernel is restarted before. The first time nothing is waited for but
-        that there is a kernel to run them, not even that it is ready.
+        that there is a kernel to run them, not even that it is ready. Without ``one_by_one``, a
+        cell that fails is the last one.
         """
         cells = self.run_js(
             f"""{UNTIL}
-            const [path, restart] = args;
+            const [path, restart, oneByOne] = args;
             const app = await until(() => window.jupyterapp);
             await app.restored;
             const panel = await until(() =>
@@ -131,10 +134,15 @@ class Page:
             app.shell.activateById(panel.id);
             const kernel = await until(() => panel.sessionContext.session?.kernel);
             if (restart) await kernel.restart();
-            await app.commands.execute("notebook:run-all-cells");
+            if (!oneByOne) await app.commands.execute("notebook:run-all-cells");
+            for (let place = 0; oneByOne && place < panel.content.widgets.length; place++) {{
+                panel.content.activeCellIndex = place;
+                await app.commands.execute("notebook:run-cell");
+            }}
             return panel.content.model.toJSON().cells.map((cell) => cell.outputs);""",
             path,
             restart,
+            one_by_one,
         )
         return [_text(outputs) for outputs in cells]
 

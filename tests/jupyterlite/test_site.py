@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from pyodide_mirror.bundling import read_lock_file, write_bundle
 from tests.jupyterlite import sites
 from tests.jupyterlite.browser import END, Browser, Page, address
+from tests.support import bundles
 from tests.support.compiled import compiled
 from tests.support.pages import PageServer
 from tests.support.wheels import make_wheel
@@ -132,6 +134,26 @@ def loading_site(root: Path, zoo: Zoo, cdns: CDNZoo, dist: Path) -> str:
     }
     cells = [NOT_YET, NUMBERS, "%pip install zoo-root", USE, LOADER]
     folder = sites.write_site(root / "loads", addon=addon, notebooks={"loads.ipynb": cells})
+    ours = str(sites.package_for(dist))
+    return f"/{sites.built(folder, PYTHONPATH=ours).relative_to(root)}"
+
+
+@pytest.fixture(scope="module")
+def bundled_site(root: Path, dist: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A site with a bundle: of what kernels need, and of a package with what that needs."""
+    top, version = tmp_path_factory.mktemp("bundled"), sites.CURRENT.pyodide
+    release = bundles.make_release(top / "release", dist)
+    lock = json.loads((release / "pyodide-lock.json").read_text())
+    needed = [entry for name, entry in lock["packages"].items() if not name.startswith("zoo-")]
+    entries = [bundles.lock_entry_of(release, entry) for entry in needed]
+    first = bundles.write_lock(top / "kernel" / "pylock.toml", (), packages=entries)
+    second = bundles.write_lock(top / "more" / "pylock.toml")
+    settings = bundles.settings(release, top / "cache", pyodide=version)
+    with bundles.known_release(release, version):
+        write_bundle(top / "bundle", [*map(read_lock_file, (first, second))], settings)
+    addon = {"bundle": str(top / "bundle")}
+    cells = ["%pip install zoo-tree", f"import zoo_tree, zoo_leaf\nprint('{SEEN}')", NUMBERS]
+    folder = sites.write_site(root / "bundled", addon=addon, notebooks={"bundled.ipynb": cells})
     ours = str(sites.package_for(dist))
     return f"/{sites.built(folder, PYTHONPATH=ours).relative_to(root)}"
 
@@ -280,6 +302,18 @@ def test_kernels_start_and_install_when_the_first_three_cdns_are_dead(
             assert seen == SEEN
             assert loaded == "Loaded by CompiledFinder"
     assert {"pyodide.asm.wasm", ARRAYS.filename} <= {*cdns.start("good").asked}
+
+
+@pytest.mark.nightly
+def test_kernels_start_and_install_from_a_bundle_in_the_site(
+    browser: Browser, server: PageServer, bundled_site: str
+) -> None:
+    url = address(server.base_url() + bundled_site, "notebooks", path="bundled.ipynb")
+    with browser.open(url) as page:
+        told_first, seen, numbers = (text.strip() for text in page.run_notebook("bundled.ipynb"))
+    assert f"{server.port}" in told_first
+    assert seen == SEEN
+    assert numbers == "The value is zoo-arrays 1.0"
 
 
 @pytest.mark.nightly

@@ -103,7 +103,9 @@ async def ask(
         if message["type"] == "http.response.start":
             answer.status = message["status"]
             for name, value in message["headers"]:
-                answer.headers[name.decode()] = value.decode()
+                before = answer.headers.get(name.decode())  # RFC 9110, section 5.3
+                joined = f"{before}, {value.decode()}" if before else value.decode()
+                answer.headers[name.decode()] = joined
         else:
             pieces.append(message.get("body", b""))
             answer.complete = not message.get("more_body", False)

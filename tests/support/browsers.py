@@ -1,4 +1,4 @@
-"""Find the browsers the tests drive, and install them where that is one command.
+"""Find the browsers the tests drive, and nginx, and install them where that is one command.
 
 Run ``python -m tests.support.browsers`` to be told what is missing, and with ``--install`` as root
 on Debian (or a system made from it) to have it installed.
@@ -58,11 +58,14 @@ MINI_BROWSER = Program(
     hidden="lib/*/webkit2gtk-4.*/MiniBrowser",
 )
 XVFB = Program(label="Xvfb", commands=("Xvfb",), package="xvfb")
+# No browser, but a server whose files they load.
+NGINX = Program(label="nginx", commands=("nginx", "/usr/sbin/nginx"), package="nginx-light")
 
 PROGRAMS = {
     "chromium": (CHROMIUM, CHROMEDRIVER),
     "firefox": (FIREFOX,),
     "webkit": (WEBKIT_DRIVER, MINI_BROWSER, XVFB),
+    "nginx": (NGINX,),
 }
 
 

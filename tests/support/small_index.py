@@ -10,7 +10,10 @@ from tests.support.upstreams import part_of
 from tests.support.wheels import Wheel
 from tests.zoo.server import Request, Response, Server
 
-_CORS = (("access-control-allow-origin", "*"),)
+_CORS = (
+    ("access-control-allow-origin", "*"),
+    ("access-control-allow-headers", "authorization"),
+)
 _JSON = ("content-type", "application/vnd.pypi.simple.v1+json")
 
 

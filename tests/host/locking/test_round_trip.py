@@ -94,6 +94,14 @@ async def test_what_was_there_before_and_is_required_is_in_it(world: World) -> N
     assert packages(freeze(exclude=["Zother", "zdep"])).keys() == {"zpkg", "zlocked"}
 
 
+async def test_what_pyodide_has_left_out_of_its_build_is_not_in_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trimmed = make_wheel("zlocked", "1.0", requires=["zleft"])
+    monkeypatch.setitem(LOCKFILE, "zlocked", trimmed)
+    assert packages(await made(world)).keys() == ALL.keys()
+
+
 async def test_an_install_of_micropip_alone_can_be_frozen(world: World) -> None:
     publish(world)
     await world.plain("zpkg", mirror=A)

@@ -18,13 +18,14 @@ from pyodide_mirror.rebuilt import rebuilt_wheel
 from pyodide_mirror.server import build, create_app
 from pyodide_mirror.server.own_wheel import PROJECT, OwnWheel
 from pyodide_mirror.server.repository import Repository
+from pyodide_mirror.server.rules import CurrentRules
 from pyodide_mirror.server.source import LocalSource
 from pyodide_mirror.server.upstream import Upstream
 from tests.support.own_server import Serving, clean_environment, serving
 from tests.support.wheels import make_wheel
 
 DEPENDENCIES = ("micropip", "packaging")
-EXTRA = ("aiohttp", "httptools", "platformdirs", "starlette", "uvicorn", "uvloop")
+EXTRA = ("aiohttp", "bcrypt", "httptools", "platformdirs", "starlette", "uvicorn", "uvloop")
 """The dependencies of the extra ``serve``."""
 WHOLE = whole_wheel()[0]
 
@@ -156,9 +157,14 @@ async def test_one_with_upstreams_leaves_it_to_them(
     made: list[list[str]] = []
 
     class Watched(Repository):
-        def __init__(self, local: Sequence[LocalSource], others: Sequence[Upstream]) -> None:
+        def __init__(
+            self,
+            local: Sequence[LocalSource],
+            others: Sequence[Upstream],
+            rules: CurrentRules | None = None,
+        ) -> None:
             made.append([name for source in local for name in asyncio.run(source.projects())])
-            super().__init__(local, others)
+            super().__init__(local, others, rules)
 
     monkeypatch.setattr(build, "Repository", Watched)
     await asyncio.to_thread(create_app, upstreams=upstreams)

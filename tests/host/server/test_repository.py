@@ -74,7 +74,7 @@ class FakeUpstream(Upstream):
     def rests(self) -> bool:
         return self.hung
 
-    async def page(self, project: str) -> ProjectPage | None:
+    async def page(self, project: str, *, anew: bool = False) -> ProjectPage | None:
         self.asked.append(project)
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -125,7 +125,7 @@ async def test_a_folder_that_cannot_say_is_an_error_and_nobody_else_is_asked(
     downloads: Downloads,
 ) -> None:
     class Unreadable(FakeFolder):
-        async def page(self, project: str) -> ProjectPage | None:
+        async def page(self, project: str, *, anew: bool = False) -> ProjectPage | None:
             raise UnreadableError("folder wheels: it cannot be read now")
 
     upstream = FakeUpstream("a", downloads, page(file()))

@@ -119,6 +119,15 @@ def test_what_is_wrong_is_told_in_a_line(
         (["--pyodide", str(tmp_path)], r"has no pyodide-lock\.json, so it is no unpacked release"),
         (["--trusted-proxy", "nginx"], "'nginx' is no IP address or network like 10.0.0.0/8"),
         (["--trusted-proxy", "*"], "is no IP address or network"),
+        (["--auth", "/nowhere"], "the file of users '/nowhere' cannot be read: No such file"),
+        (["--token-file", __file__], "the file of tokens '.*': line 1 does not begin with `read`"),
+        (["--certfile", __file__], "--certfile '.*' must have a certificate"),
+        (["--deny", "numpy<"], "'numpy<': '<' are no versions like <2"),
+        (["--only-local", "numpy<2"], "'numpy<2': only-local is for whole projects"),
+        (
+            ["--rules", __file__],
+            "the file of rules '.*': line 1: it does not begin with only-local",
+        ),
         (["--no-such-option"], "unrecognized arguments"),
     ]:
         known = ["--cache", str(tmp_path)] if "--cache" not in arguments else []

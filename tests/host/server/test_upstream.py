@@ -11,7 +11,8 @@ import pytest
 from aiohttp import web
 
 from pyodide_mirror.server import upstream as upstream_module
-from pyodide_mirror.server.upstream import FRESH, FRESH_MISSING, REST
+from pyodide_mirror.server.freshness import PAGE_TTL as FRESH
+from pyodide_mirror.server.upstream import FRESH_MISSING, REST
 from pyodide_mirror.server.upstream_client import UpstreamError
 from tests.support.asgi import JSON_TYPE, WHEEL, Index, document, entry, origin
 from tests.support.upstream_world import HASTY, TIMEOUT, World, a_world, opened

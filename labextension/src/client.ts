@@ -79,7 +79,7 @@ export class MirrorClient {
 
   /** Have the kernel use these settings, unless it does; with a mirror, that one if it works. */
   async use(settings: IPreferences, mirror?: string): Promise<void> {
-    const wanted = JSON.stringify(settings);
+    const wanted = canonical(settings);
     if (mirror === undefined && wanted === this._used) {
       return;
     }
@@ -105,7 +105,7 @@ export class MirrorClient {
       }
     };
     const settings = this._preferences();
-    this._used = JSON.stringify(settings);
+    this._used = canonical(settings);
     comm.open({ version: VERSION, settings: settings as Record<string, never> });
   }
 
@@ -178,4 +178,13 @@ export class MirrorClient {
       waiting?.reject(new Error(answer.error));
     }
   }
+}
+
+/** The same text for the same settings, in whatever order. */
+function canonical(settings: IPreferences): string {
+  return JSON.stringify(
+    Object.entries(settings)
+      .filter(([, value]) => value !== undefined)
+      .sort(),
+  );
 }

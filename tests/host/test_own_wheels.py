@@ -288,7 +288,7 @@ def test_the_metadata_of_the_one_for_pages_is_what_a_browser_needs() -> None:
 def test_the_whole_one_has_the_commands_and_extras_of_what_is_installed() -> None:
     files = contents(WHEELS["whole"])
     assert set(described(files, "METADATA").get_all("Provides-Extra") or []) == {
-        *("jupyterlite", "serve")
+        *("bundle", "jupyterlite", "serve")
     }
     info = f"pyodide_mirror-{__version__}.dist-info"
     entry_points = files[f"{info}/entry_points.txt"].decode()

@@ -107,7 +107,7 @@ def test_our_server_over_a_bundle_is_a_whole_index_with_pyodide(
 ) -> None:
     with serving_here(folder=bundle) as server:
         index = ["--index-url", f"{server.url}/simple/"]
-        assert install("pip", tmp_path, *index, "zoo-tree") == {*NAMES}
+        assert install("uv", tmp_path, *index, "zoo-tree") == {*NAMES}
         base = f"{server.url}/pyodide/v{bundles.VERSION}/full/"
         pyodide = {path.name: path for path in (bundle / "pyodide").iterdir()}
         for name in ("pyodide.asm.wasm", "pyodide-lock.json", LIBRARY.filename):

@@ -187,7 +187,7 @@ def test_pip_takes_the_wheels(plain: Path, tmp_path: Path) -> None:
     sites.pip_install(Path(sys.executable), *options, *its_python, *found)
     assert (tmp_path / "comm" / "__init__.py").is_file()
     assert (tmp_path / "etc" / "ipython" / "startup" / "00-pyodide-mirror.py").is_file()
-    assert (tmp_path / "pyodide_mirror" / "runtime" / "reader.py").is_file()
+    assert (tmp_path / "pyodide_mirror" / "browser" / "fast.js").is_file()
     assert not (tmp_path / "pyodide_mirror" / "jupyterlite").exists()
 
 
@@ -382,7 +382,7 @@ def test_an_editable_install_builds_a_site_that_has_the_package(tmp_path: Path) 
     (ours,) = (output / "pypi").glob("pyodide_mirror-*.whl")
     assert f"-{version('pyodide-mirror')}-" in ours.name
     with zipfile.ZipFile(ours) as archive:
-        path = "runtime/reader.py"
+        path = "browser/fast.js"
         source = (provision.ROOT / "pyodide_mirror" / path).read_bytes()
         assert archive.read(f"pyodide_mirror/{path}") == as_pages_get_it(path, source)
 

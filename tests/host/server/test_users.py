@@ -16,7 +16,8 @@ from pyodide_mirror.server.users import REMEMBERED, Users, read_users
 from pyodide_mirror.server.watched import WatchedFile
 from tests.support.logins import HASHED, PASSWORD, USER
 
-OTHER = bcrypt.hashpw(b"other", bcrypt.gensalt(4)).decode()
+OTHER = "$2b$04$zy7RMKDDr0P0vcX9xFy9/uibmjUvZg9V2J0ojEjlzcjDnCWwouP1G"
+"""Of the password `other`; one that is made anew each time would be in the tests' names."""
 
 
 class Clock:

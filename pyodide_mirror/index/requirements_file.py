@@ -104,6 +104,8 @@ def _parsed(line: str, where: str) -> Iterator[Line]:
         if requirement:
             yield Line(where, requirement, hashes=tuple(_hash(*each) for each in options))
             return
+        if [name for name, _ in options].count("--index-url") > 1:
+            raise ValueError("--index-url is given twice")
         for name, value in options:
             if name == _HASH:
                 raise ValueError("--hash stands behind no requirement")

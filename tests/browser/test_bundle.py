@@ -114,9 +114,7 @@ def plainly(page: Engine, code: str, index: str, pages: str) -> str:
     return found
 
 
-@pytest.mark.parametrize(
-    "host", on_hosts(**{"http.server": "chromium", "bucket": "firefox webkit"})
-)
+@pytest.mark.parametrize("host", on_hosts(**{"http.server": "chromium", "bucket": "firefox"}))
 def test_the_page_of_a_bundle_and_plain_micropip_and_ours_install(
     page: Engine, host: str, bundle: Path, tmp_path: Path
 ) -> None:

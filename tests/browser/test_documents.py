@@ -36,6 +36,7 @@ async def run_blocks(texts: list[str], mirror: str) -> list[str]:
     """
     import importlib
     import os
+    import shlex
     import sys
     import types
     from importlib.metadata import distributions
@@ -59,7 +60,7 @@ async def run_blocks(texts: list[str], mirror: str) -> list[str]:
 
     async def magic(name: str, line: str) -> object:
         if name == "pip":
-            verb, *requirements = line.split()
+            verb, *requirements = shlex.split(line)
             assert verb == "install"
             return await micropip.install(requirements)  # what piplite's own comes to
         if name == "load_ext":

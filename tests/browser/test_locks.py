@@ -59,6 +59,10 @@ def serve() -> Iterator[Callable[[dict[str, tuple[str, bytes]]], Server]]:
 
 
 WRITE = """
+# Another test may have had it, and micropip's uninstall forgets a name only as the wheel spells it.
+sys.modules.pop("tomli_w", None)
+if hasattr(pyodide_js.loadedPackages, "tomli-w"):
+    delattr(pyodide_js.loadedPackages, "tomli-w")
 js_entry = to_js(WRITER, dict_converter=js.Object.fromEntries)
 setattr(js_packages(), "tomli-w", js_entry)
 _lockfile_packages()["tomli-w"] = WRITER

@@ -65,7 +65,7 @@ def test_every_block_is_run_or_says_why_not() -> None:
 
 def test_hardly_any_block_is_not_run() -> None:
     counts = Counter(kind(block) for block in blocks())
-    assert counts[NOT_RUN] <= 12
+    assert counts[NOT_RUN] <= 14
     assert counts[BROWSER] + counts[SHELL] > 40
 
 

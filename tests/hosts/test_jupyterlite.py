@@ -1,6 +1,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.hosts.stage import USABLE, browsing, mirrors, prepare
 from tests.jupyterlite import sites
 from tests.jupyterlite.browser import address
@@ -15,6 +17,7 @@ CHART = """
 """
 
 
+@pytest.mark.nightly
 def test_the_notebook_of_a_jupyterlite_site_installs_from_a_mirror_that_works(
     tmp_path: Path,
 ) -> None:

@@ -53,15 +53,6 @@ def extra() -> Iterator[SmallIndex]:
         yield extra
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The browser of all tests, which asks this machine alone."""
-    browser = Browser()
-    with browser:
-        yield browser
-    browser.check_requests()
-
-
 def files(index: SmallIndex) -> str:
     """A cell that writes files."""
     texts = {
@@ -183,6 +174,7 @@ def test_each_option_on_a_site_with_the_add_on(
     check(cells, shown)
 
 
+@pytest.mark.nightly
 def test_one_cell_on_a_site_of_others_gives_pip_mirror_and_progress(
     browser: Browser, tmp_path: Path, index: SmallIndex
 ) -> None:

@@ -31,6 +31,8 @@ def world(
     monkeypatch.setattr(inside, "_TOOLS", str(resolver.parent))
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(resolution, "_LOADED", [])
+    for name in [name for name in sys.modules if name.partition(".")[0] == "resolvelib"]:
+        monkeypatch.delitem(sys.modules, name)  # which comes back in the end
     with world_in(tmp_path_factory.mktemp("site"), "0.11.1") as opened:
         opened.pyodide.manage_packages()
         opened.web.publish(A, make_wheel("iniconfig", "1.0"))

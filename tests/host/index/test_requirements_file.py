@@ -3,7 +3,7 @@
 import os
 from unittest.mock import patch
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pip._internal.req import req_file
 
@@ -46,7 +46,8 @@ def by_pip(text: str) -> set[tuple[str, ...]]:
     return set(found)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, derandomize=True)
+@example("-i ${A}- -i ${A}")
 @given(st.lists(PIECES, max_size=12).map("".join))
 def test_what_pip_takes_is_the_same(text: str) -> None:
     names = {"--requirement": "-r", "--constraint": "-c", "--index-url": "-i"}

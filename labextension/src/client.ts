@@ -1,6 +1,7 @@
 /** The front end's side of the comm with one kernel. */
 
 import type { Kernel, KernelMessage } from "@jupyterlab/services";
+import type { TranslationBundle } from "@jupyterlab/translation";
 import { type ISignal, Signal } from "@lumino/signaling";
 
 import {
@@ -43,6 +44,7 @@ export class MirrorClient {
   constructor(
     readonly kernel: Kernel.IKernelConnection,
     private _preferences: () => IPreferences,
+    private _trans: TranslationBundle,
   ) {
     kernel.statusChanged.connect(this._onStatus, this);
     kernel.iopubMessage.connect(this._onMessage, this);
@@ -67,7 +69,7 @@ export class MirrorClient {
   request(request: IRequest): Promise<IAnswer> {
     const comm = this._comm;
     if (!comm || this.availability !== "there") {
-      return Promise.reject(new Error("This kernel does not answer."));
+      return Promise.reject(new Error(this._trans.__("This kernel does not answer.")));
     }
     this._lastId += 1;
     const id = this._lastId;
@@ -140,7 +142,7 @@ export class MirrorClient {
     this._comm = null;
     this.event = null;
     for (const { reject } of this._waiting.values()) {
-      reject(new Error("The kernel has ended."));
+      reject(new Error(this._trans.__("The kernel has ended.")));
     }
     this._waiting.clear();
   }

@@ -38,9 +38,11 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const trans = (translator ?? nullTranslator).load("pyodide_mirror");
     const preferences = new Preferences();
     registry
-      ? preferences.follow(registry).catch((error) => console.warn(`${NAME}: no settings:`, error))
+      ? preferences
+          .follow(registry, trans)
+          .catch((error) => console.warn(`${NAME}: no settings:`, error))
       : undefined;
-    const kernels = new Kernels(app, preferences);
+    const kernels = new Kernels(app, preferences, trans);
     const actions = new Actions(kernels, preferences, trans);
     const open = opener(app, kernels, actions, trans);
     const button = () => new StatusButton(kernels, trans, () => void open());

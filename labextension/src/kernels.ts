@@ -2,6 +2,7 @@
 
 import type { JupyterFrontEnd } from "@jupyterlab/application";
 import type { ISessionContext } from "@jupyterlab/apputils";
+import type { TranslationBundle } from "@jupyterlab/translation";
 import { type ISignal, Signal } from "@lumino/signaling";
 
 import { MirrorClient } from "./client";
@@ -21,6 +22,7 @@ export class Kernels {
   constructor(
     private _app: JupyterFrontEnd,
     private _preferences: Preferences,
+    private _trans: TranslationBundle,
   ) {
     const { shell, serviceManager } = _app;
     shell.currentChanged?.connect(this._look, this);
@@ -62,7 +64,7 @@ export class Kernels {
       return;
     }
     this.client?.dispose();
-    this.client = kernel && new MirrorClient(kernel, () => this._preferences.all);
+    this.client = kernel && new MirrorClient(kernel, () => this._preferences.all, this._trans);
     this.client?.changed.connect(() => this._changed.emit());
     this._changed.emit();
   }

@@ -8,7 +8,8 @@ import type { Actions } from "./actions";
 import { element } from "./element";
 import type { Kernels } from "./kernels";
 import type { ICDNOutcome, IMirror, IOutcome } from "./protocol";
-import { bytes, health, summary } from "./status";
+import { health, summary } from "./status";
+import { advice, bytes, meanings } from "./words";
 
 export class MirrorPanel extends Widget {
   private _summary = element("p", { role: "status", class: "pm-summary" });
@@ -102,7 +103,8 @@ export class MirrorPanel extends Widget {
     this.node.setAttribute("aria-busy", String(this._working));
     const client = this._kernels.client;
     const { title } = summary(client, this._trans);
-    const said = this._busy || client?.event?.text || title;
+    const event = client?.event?.kind === "progress" ? null : client?.event;
+    const said = this._busy || event?.text || title;
     if (this._summary.textContent !== said) {
       this._summary.textContent = said;
     }
@@ -206,9 +208,14 @@ export class MirrorPanel extends Widget {
       return [];
     }
     const seen = `${outcome.detail} (${Math.round(outcome.elapsed_ms)} ms)`;
-    const details = [element("div", { class: "pm-detail" }, seen)];
+    const details = [element("div", { class: "pm-detail", lang: "en" }, seen)];
+    const meaning = meanings(outcome, this._trans);
+    if (meaning) {
+      details.unshift(element("div", { class: "pm-meaning" }, meaning));
+    }
     if (outcome.support !== "full") {
-      details.push(element("div", { class: "pm-hint" }, this._trans.__(outcome.hint)));
+      const hint = advice(outcome.hint, this._trans);
+      details.push(element("div", { class: "pm-hint" }, hint));
     }
     return details;
   }
@@ -321,7 +328,7 @@ export class MirrorPanel extends Widget {
     const actions = this._actions;
     const cache = this._kernels.client?.cache;
     const size = cache
-      ? trans.__("Cache: %1 in %2 files", bytes(cache.bytes), String(cache.files))
+      ? trans._n("Cache: %2 in %1 file", "Cache: %2 in %1 files", cache.files, bytes(cache.bytes))
       : "";
     return element(
       "div",

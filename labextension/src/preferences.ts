@@ -2,9 +2,11 @@
 
 import { PageConfig } from "@jupyterlab/coreutils";
 import type { ISettingRegistry } from "@jupyterlab/settingregistry";
+import type { TranslationBundle } from "@jupyterlab/translation";
 import { type ISignal, Signal } from "@lumino/signaling";
 
 import type { IPreferences } from "./protocol";
+import { translated } from "./words";
 
 const KERNEL = "@jupyterlite/pyodide-kernel-extension:kernel";
 const PLUGIN = "pyodide-mirror:plugin";
@@ -89,7 +91,13 @@ export class Preferences {
     return this._changed;
   }
 
-  async follow(registry: ISettingRegistry): Promise<void> {
+  async follow(registry: ISettingRegistry, trans: TranslationBundle): Promise<void> {
+    // No server translates the schema here, and the editor of settings asks JupyterLab's words only.
+    const fetch = (plugin: ISettingRegistry.IPlugin) => ({
+      ...plugin,
+      schema: translated(plugin.schema, trans),
+    });
+    registry.transform(PLUGIN, { fetch });
     this._settings = await registry.load(PLUGIN);
     this._settings.changed.connect(this._take, this);
     this._take();

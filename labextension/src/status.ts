@@ -5,6 +5,7 @@ import { Widget } from "@lumino/widgets";
 
 import type { MirrorClient } from "./client";
 import type { Kernels } from "./kernels";
+import { bytes } from "./words";
 
 /** `good`, `fair` (repaired), `bad` (none works), `idle` (nothing chosen), `off` (no answer). */
 export type Health = "good" | "fair" | "bad" | "idle" | "off";
@@ -32,7 +33,9 @@ export function summary(client: MirrorClient | null, trans: TranslationBundle): 
   const best = report?.outcomes.find((each) => each.mirror.index_url === report.chosen);
   if (event?.kind === "progress") {
     const label = bytes(event.size ?? 0, event.total);
-    return { health: best ? health(best.support) : "idle", label, title: event.text };
+    const file = event.url.slice(event.url.lastIndexOf("/") + 1);
+    const title = file ? trans.__("Reading %1", decoded(file)) : event.text;
+    return { health: best ? health(best.support) : "idle", label, title };
   }
   if (best) {
     const title = trans.__("Packages come from %1 (%2)", best.mirror.name, best.reason);
@@ -50,11 +53,13 @@ export function health(support: string): Health {
   return support === "full" ? "good" : support === "repaired" ? "fair" : "bad";
 }
 
-/** Bytes for people, like "1.2 of 3.4 MB". */
-export function bytes(size: number, total: number | null = null): string {
-  const [unit, name] = (total ?? size) < 1e6 ? [1e3, "kB"] : [1e6, "MB"];
-  const part = (value: number) => (value / unit).toFixed(unit === 1e3 ? 0 : 1);
-  return total ? `${part(size)} / ${part(total)} ${name}` : `${part(size)} ${name}`;
+/** The name of a file in a URL, as people write it. */
+function decoded(file: string): string {
+  try {
+    return decodeURIComponent(file);
+  } catch {
+    return file;
+  }
 }
 
 /** A button with a dot in the colour of the mirror's state. */

@@ -15,6 +15,8 @@ from jupyterlite_core.constants import (
     LAB_EXTENSIONS,
 )
 
+from .site_translations import FOLDER
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -67,7 +69,7 @@ class SiteExtension:
             )
             return
         with as_file(built) as folder:
-            shutil.copytree(folder, self._folder)
+            shutil.copytree(folder, self._folder, ignore=shutil.ignore_patterns(FOLDER))
         path = self._folder / _SCHEMA
         schema = json.loads(path.read_bytes())
         for name, described in schema["properties"].items():

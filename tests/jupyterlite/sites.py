@@ -91,6 +91,26 @@ def download(project: str) -> Path:
     return made(CACHE / "jupyterlite" / f"wheel-{project}", make)
 
 
+def language_packs() -> Path:
+    """Return a folder with JupyterLab in Chinese and Spanish, and what JupyterLite reads them with.
+
+    It is for ``PYTHONPATH``: who builds a site has them in the environment.
+    """
+
+    def install(folder: Path) -> None:
+        packs = [f"jupyterlab-language-pack-{language}" for language in ("zh-CN", "es-ES")]
+        reader = ["jupyterlab-server", "babel", "json5", "requests", "urllib3", "certifi"]
+        options = ["--no-deps", "--no-compile", "--target", str(folder)]
+        pip_install(environment(), *options, *packs, *reader, "charset-normalizer")
+
+    return made(CACHE / "jupyterlite" / "language-packs", install)
+
+
+def in_languages() -> dict[str, str]:
+    """Return the environment in which a build has the language packs beside our package."""
+    return {"PYTHONPATH": os.pathsep.join([str(package()), str(language_packs())])}
+
+
 def package() -> Path:
     """Return a folder with our package as pip installs the wheel of the tree."""
     wheel = provision.project_wheel()

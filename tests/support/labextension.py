@@ -15,9 +15,9 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support import provision
+from tests.support import catalogs, provision
+from tests.support.catalogs import SOURCE
 
-SOURCE: Final = provision.ROOT / "labextension"
 BUILT: Final = provision.ROOT / "pyodide_mirror" / "jupyterlite" / "labextension"
 _IGNORED: Final = shutil.ignore_patterns("node_modules", "lib", "built", "package-lock.json")
 _COMPILER: Final = "node_modules/typescript/bin/tsc"
@@ -62,6 +62,7 @@ def _build(target: Path) -> None:
         builder = str(folder / _BUILDER)
         provision.run([node, builder, "--core-path", str(folder / "core"), str(folder)])
         shutil.copytree(folder / "built", target, dirs_exist_ok=True)
+        catalogs.compile_into(target / "locale")
 
 
 def _tools() -> Path:
@@ -88,7 +89,7 @@ def _package() -> dict[str, Any]:
 
 
 def _digest() -> str:
-    digest = hashlib.sha256(Path(__file__).read_bytes())
+    digest = hashlib.sha256(Path(__file__).read_bytes() + Path(catalogs.__file__).read_bytes())
     for path, content in _contents(SOURCE).items():
         if path.partition("/")[0] not in {"node_modules", "lib", "built"}:
             digest.update(f"{path}\0{len(content)}\0".encode() + content)

@@ -180,6 +180,30 @@ def extension_schema(output: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.nightly
+def test_a_site_in_other_languages_has_our_texts_in_them_until_it_is_switched_off(
+    tmp_path: Path,
+) -> None:
+    labextension.build()
+    folder = write_site(tmp_path, addon={"mirrors": [MIRROR]})
+    output = build(folder, environ=sites.in_languages())
+    assert not (output / "extensions" / "pyodide-mirror" / "locale").exists()
+    texts = {"zh_CN": "软件包镜像", "es_ES": "Espejos de paquetes"}
+    for language, expected in texts.items():
+        data = json.loads((output / "api" / "translations" / f"{language}.json").read_text())[
+            "data"
+        ]
+        assert data["pyodide_mirror"]["Package mirrors"] == [expected]
+        languages = {each[""]["language"] for each in data.values()}
+        assert languages == {language.replace("_", "-")}
+    output = build(folder, "--no-pyodide-mirror", environ=sites.in_languages())
+    for language in texts:
+        written = (output / "api" / "translations" / f"{language}.json").read_text()
+        data = json.loads(written)
+        assert "pyodide_mirror" not in data["data"]
+        assert json.dumps(data, sort_keys=True, indent=2) == written
+
+
 def test_pip_takes_the_wheels(plain: Path, tmp_path: Path) -> None:
     found = [str(path) for path in (plain / "pypi").glob("*.whl")]
     options = ["--no-deps", "--no-index", "--target", str(tmp_path)]

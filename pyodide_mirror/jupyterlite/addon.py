@@ -27,7 +27,6 @@ from .site_config import SiteConfig
 from .site_extension import SiteExtension
 from .site_index import SiteIndex
 from .site_loader import LoaderSettings, SiteLoader
-from .site_translations import SiteTranslations
 from .site_wheels import MADE, installed_wheel, own_wheel, site_wheel
 
 if TYPE_CHECKING:
@@ -244,18 +243,14 @@ class PyodideMirrorAddon(BaseAddon):
         SiteConfig(self).load_wheels(())
         SiteConfig(self).use_loader(wanted=False)
         SiteLoader(self).remove()
-        self._remove_extension()
-
-    def _remove_extension(self) -> None:
         SiteExtension(self).remove()
-        SiteTranslations(self).remove()
 
     def _build(self) -> None:
         if not SiteConfig(self).has_kernel():
             self.log.warning("[pyodide-mirror] this site has no Pyodide kernel: nothing to do")
             SiteIndex(self).put({})
             SiteLoader(self).remove()
-            self._remove_extension()
+            SiteExtension(self).remove()
             return
         if _PIPLITE_ADDON not in self.manager._addons:  # noqa: SLF001  # nothing else names them
             raise ValueError(
@@ -278,7 +273,7 @@ class PyodideMirrorAddon(BaseAddon):
         config = SiteConfig(self)
         config.load_wheels(self._loaded() if config.has_kernel() else ())
         if config.has_kernel():
-            SiteTranslations(self).put()
+            SiteExtension(self).translate()
         config.use_loader(wanted=self._has_loader, in_bundle=bool(self.bundle))
 
     def _check_site(self) -> None:

@@ -15,7 +15,7 @@ from jupyterlite_core.constants import (
     LAB_EXTENSIONS,
 )
 
-from .site_translations import FOLDER
+from .site_translations import FOLDER, SiteTranslations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +42,8 @@ class SiteExtension:
         self._config: Path = addon.manager.output_dir / JUPYTERLITE_JSON
 
     def remove(self) -> None:
-        """Remove it, and its name from the site's configuration."""
+        """Remove it with its texts, and its name from the site's configuration."""
+        SiteTranslations(self._addon).remove()
         shutil.rmtree(self._folder, ignore_errors=True)
         if not self._config.exists():
             return
@@ -54,6 +55,10 @@ class SiteExtension:
             config[FEDERATED_EXTENSIONS] = kept
             self._config.write_text(json.dumps(whole, **JSON_FMT), encoding="utf-8")
             self._addon.maybe_timestamp(self._config)
+
+    def translate(self) -> None:
+        """Have its texts in the site's languages, once JupyterLite has written these."""
+        SiteTranslations(self._addon).put()
 
     def put(self, settings: Mapping[str, Any], *, locked: bool) -> None:
         """Have it there, with the owner's settings as the defaults of the user's.

@@ -2,7 +2,7 @@
 
     %load_ext pyodide_mirror
 
-A site's kernels do the same at their start, through ``startup.py``.
+A site's kernels do the same at their start, through ``kernel.py``.
 """
 
 from __future__ import annotations

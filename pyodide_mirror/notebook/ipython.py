@@ -30,13 +30,6 @@ def remove_magics() -> None:
         _replace(found, "_with_pip", *_OWN)
 
 
-def add_comm_target(name: str, opened: Callable[[Any, Any], None]) -> None:
-    """Have a function called with each comm of that name that a front end opens here."""
-    comm = sys.modules.get("comm")  # a kernel that has comms has loaded it
-    if comm is not None:
-        comm.get_comm_manager().register_target(name, opened)
-
-
 def shell() -> Any:
     """IPython's shell, if this is one; nothing is imported to find out."""
     module = sys.modules.get("IPython")

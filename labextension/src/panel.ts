@@ -1,6 +1,7 @@
 /** The panel "Package mirrors": verdicts, what to do about them, and the user's own order. */
 
 import type { TranslationBundle } from "@jupyterlab/translation";
+import { LabIcon } from "@jupyterlab/ui-components";
 import { Widget } from "@lumino/widgets";
 
 import "../style/panel.css";
@@ -10,6 +11,14 @@ import type { Kernels } from "./kernels";
 import type { ICDNOutcome, IMirror, IOutcome } from "./protocol";
 import { health, summary } from "./status";
 import { advice, bytes, meanings } from "./words";
+
+const CUBE =
+  "M12 2 3 7v10l9 5 9-5V7zm0 2.3 6.1 3.4L12 11.1 5.9 7.7zM5 9.4l6 3.4v6.8l-6-3.4zm8 10.2v-6.8l6-3.4v6.8z";
+const ICON = new LabIcon({
+  name: "pyodide-mirror:package",
+  svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24">
+    <path class="jp-icon3 jp-icon-selectable" fill="#616161" fill-rule="evenodd" d="${CUBE}"/></svg>`,
+});
 
 export class MirrorPanel extends Widget {
   private _summary = element("p", { role: "status", class: "pm-summary" });
@@ -28,12 +37,14 @@ export class MirrorPanel extends Widget {
     super();
     this.id = "pyodide-mirror-panel";
     this.addClass("pm-panel");
-    this.title.caption = this.title.label = _trans.__("Package mirrors");
+    const name = _trans.__("Package mirrors");
+    this.title.caption = name;
+    this.title.icon = ICON;
     this.title.closable = true;
-    const heading = element("h2", {}, this.title.label);
+    const heading = element("h2", {}, name);
     this.node.append(heading, this._summary, this._problem, this._body);
     this.node.setAttribute("role", "region");
-    this.node.setAttribute("aria-label", this.title.label);
+    this.node.setAttribute("aria-label", name);
     this.node.tabIndex = -1;
     _kernels.changed.connect(this._show, this);
     this._show();
@@ -132,14 +143,23 @@ export class MirrorPanel extends Widget {
     key: string,
     label: string,
     act: () => Promise<unknown>,
-    options: { about?: string; busy?: string; disabled?: boolean; changes?: boolean } = {},
+    options: {
+      about?: string;
+      sign?: string;
+      busy?: string;
+      disabled?: boolean;
+      changes?: boolean;
+    } = {},
   ): HTMLElement {
     const locked = options.changes && this._kernels.client?.locked;
     const button = element(
       "button",
       { type: "button", "data-key": key, class: "pm-button" },
-      label,
+      options.sign ?? label,
     );
+    if (options.sign) {
+      button.title = label;
+    }
     if (options.about) {
       button.setAttribute("aria-label", `${label}: ${options.about}`);
     }
@@ -200,7 +220,8 @@ export class MirrorPanel extends Widget {
     dot.dataset.health = outcome ? health(outcome.support) : "idle";
     const used = inUse ? [element("span", { class: "pm-mark" }, this._trans.__("in use"))] : [];
     const heading = element("strong", { title: url }, name);
-    return element("div", { class: "pm-title" }, dot, heading, ` ${verdict} `, ...used);
+    const said = element("span", { class: "pm-verdict" }, verdict);
+    return element("div", { class: "pm-title" }, dot, heading, said, ...used);
   }
 
   private _details(outcome: IOutcome | ICDNOutcome | undefined): HTMLElement[] {
@@ -236,11 +257,13 @@ export class MirrorPanel extends Widget {
       }),
       this._button(`up ${url}`, trans.__("Up"), move(place - 1), {
         about: name,
+        sign: "↑",
         disabled: place === 0,
         changes,
       }),
       this._button(`down ${url}`, trans.__("Down"), move(place + 1), {
         about: name,
+        sign: "↓",
         disabled: place === all.length - 1,
         changes,
       }),
@@ -248,7 +271,7 @@ export class MirrorPanel extends Widget {
         `remove ${url}`,
         trans.__("Remove"),
         () => this._actions.reorder(all.filter((each) => each.index_url !== url)),
-        { about: name, disabled: all.length === 1, changes },
+        { about: name, sign: "×", disabled: all.length === 1, changes },
       ),
     );
   }
@@ -352,7 +375,7 @@ export class MirrorPanel extends Widget {
       element(
         "div",
         { class: "pm-row" },
-        element("span", {}, size),
+        element("span", { class: "pm-size" }, size),
         this._button("clear", trans.__("Clear cache"), () => actions.clearCache()),
       ),
     );

@@ -41,7 +41,8 @@ export function summary(client: MirrorClient | null, trans: TranslationBundle): 
     const title = trans.__("Packages come from %1 (%2)", best.mirror.name, best.reason);
     return { health: health(best.support), label: best.mirror.name, title };
   }
-  if (report?.outcomes.length) {
+  const seen = report?.outcomes ?? [];
+  if (seen.length && !report?.pending.length && seen.every((each) => each.support === "none")) {
     const title = trans.__("No mirror works from here");
     return { health: "bad", label: trans.__("No mirror"), title };
   }

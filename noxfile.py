@@ -142,9 +142,13 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def screenshots(session: nox.Session) -> None:
-    """Take pictures of the demonstration: three engines, two widths, light and dark."""
+    """Take pictures of the demonstration, for `docs` of JupyterLite's panel; light and dark.
+
+    Of the demonstration in three engines, or those after ``--``, at two widths.
+    """
     install(session, "test")
     ground(session)
+    session.run("python", "-m", "tests.jupyterlite.pictures")
     session.run("python", "-m", "demo.screenshots", *session.posargs)
 
 

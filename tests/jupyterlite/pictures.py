@@ -31,7 +31,11 @@ NOTEBOOK: Final = "install.ipynb"
 _SIZE: Final = {"width": 1000, "height": 800, "deviceScaleFactor": 1, "mobile": False}
 _FONTS: Final = "'Noto Sans', 'Noto Sans CJK SC', sans-serif"
 _LIGHT, _DARK = "JupyterLab Light", "JupyterLab Dark"
-_PICTURES: Final = (("en", _LIGHT, "light"), ("en", _DARK, "dark"), ("zh_CN", _LIGHT, "zh"))
+_PICTURES: Final = (
+    ("en", _LIGHT, "light", ("panel", "status")),
+    ("en", _DARK, "dark", ("panel", "status")),
+    ("zh_CN", _LIGHT, "zh", ("panel",)),
+)
 _SPEAK: Final = """
     const app = await until(() => window.jupyterapp);
     await app.restored;
@@ -51,7 +55,7 @@ _SHOW: Final = """
         const { x, y } = document.querySelector(selector).getBoundingClientRect();
         return { x, y, width: innerWidth - x, height: innerHeight - y, scale: 1 };
     };
-    return [boxOf(".pm-panel"), boxOf(".pm-status")];"""
+    return { panel: boxOf(".pm-panel"), status: boxOf(".pm-status") };"""
 
 
 @contextmanager
@@ -79,16 +83,17 @@ def take(folder: Path) -> Iterator[Path]:
     """Write all pictures into a folder."""
     with site() as output, PageServer(output) as server, Browser() as browser:
         url = address(server.base_url(), "lab", path=NOTEBOOK)
-        for language, theme, name in _PICTURES:
+        for language, theme, name, parts in _PICTURES:
             with browser.open(url) as page:
                 speak(page, language)
             with browser.open(url) as page:
                 page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", _SIZE)
                 page.run_notebook(NOTEBOOK)
                 boxes = page.run_js(UNTIL + _SHOW, theme, _FONTS)
-                for what, box in zip(("panel", "status"), boxes, strict=True):
-                    shot = page.driver.execute_cdp_cmd("Page.captureScreenshot", {"clip": box})
-                    path = folder / f"jupyterlite-{what}-{name}.png"
+                for part in parts:
+                    clip = {"clip": boxes[part]}
+                    shot = page.driver.execute_cdp_cmd("Page.captureScreenshot", clip)
+                    path = folder / f"jupyterlite-{part}-{name}.png"
                     path.write_bytes(with_palette(base64.b64decode(shot["data"])))
                     yield path
 

@@ -6,6 +6,7 @@ import { Widget } from "@lumino/widgets";
 
 import "../style/panel.css";
 import type { Actions } from "./actions";
+import type { MirrorClient } from "./client";
 import { element } from "./element";
 import type { Kernels } from "./kernels";
 import type { ICDNOutcome, IMirror, IOutcome } from "./protocol";
@@ -25,6 +26,8 @@ export class MirrorPanel extends Widget {
   private _problem = element("p", { role: "alert", class: "pm-problem" });
   private _body = element("div");
   private _dragged = -1;
+  /** The kernel that was asked what there is. */
+  private _asked: MirrorClient | null = null;
   /** What is being done, in words, and whether anything is. */
   private _busy = "";
   private _working = false;
@@ -75,6 +78,7 @@ export class MirrorPanel extends Widget {
 
   /** Ask the kernel what there is. */
   refresh(): void {
+    this._asked = this._kernels.client;
     void this._run("", () => this._actions.list());
   }
 
@@ -122,6 +126,11 @@ export class MirrorPanel extends Widget {
     const before = this._keys();
     const place = before.findIndex((each) => each === document.activeElement);
     const there = client?.availability === "there";
+    if (!there) {
+      this._asked = null;
+    } else if (client !== this._asked && this.isVisible) {
+      this.refresh(); // another kernel, or one that was restarted
+    }
     this._body.replaceChildren(
       ...(there ? [this._mirrors(), this._adding(), this._cdns(), this._rest()] : []),
     );

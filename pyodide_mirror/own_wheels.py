@@ -56,6 +56,7 @@ _HOST_ONLY: Final = frozenset(
         *(
             "jupyterlite",
             "loader",
+            "model/addresses.py",
             "server",
             "transport/cors.py",
             "transport/cpython.py",

@@ -3,8 +3,8 @@
     python -m tests.benchmarks.jupyterlite [--rounds 7]
 
 Two sites are built, alike but for the add-on and its front-end extension, and opened in turns, each
-time in a new browser. Machines are noisy: what counts is the ratio of neighbours in one run, not the
-milliseconds. One round shows only that it works.
+time in a new browser. Machines are noisy: what counts is the ratio of neighbours in one run, not
+the milliseconds. One round shows only that it works.
 """
 
 import argparse

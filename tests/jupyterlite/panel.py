@@ -131,8 +131,8 @@ class Panel:
         )
         return found
 
-    def set_field(self, name: str, value: str) -> str:
-        """Type a value into a field of the editor; return what it says of it."""
+    def set_field(self, name: str, value: str, said: str = "") -> None:
+        """Type a value into a field of the editor, and wait until the editor says that of it."""
         self.run_js(
             """const field = document.querySelector(
                 `[id="jp-SettingsEditor-pyodide-mirror:plugin_${args[0]}"]`);
@@ -141,9 +141,9 @@ class Panel:
             name,
         )
         self.page.press(value, Keys.TAB)
-        said: str = self.run_js(
-            """await new Promise((resolve) => setTimeout(resolve, 300));
-            return [...document.querySelectorAll(".jp-SettingsEditor .validationErrors")]
-                .map(({ innerText }) => innerText).join(" ");"""
+        self.run_js(
+            """const said = () => [...document.querySelectorAll(".validationErrors")]
+                .map(({ innerText }) => innerText).join("").trim();
+            await until(() => args[0] ? said().includes(args[0]) : !said());""",
+            said,
         )
-        return said

@@ -80,22 +80,27 @@ class FirefoxPage(Page):
 
     def press(self, *keys: str) -> None:
         """Press and release keys, one after the other, wherever the focus is."""
-        actions = [{"type": kind, "value": key} for key in keys for kind in ("keyDown", "keyUp")]
-        self._perform({"type": "key", "id": "keys", "actions": actions})
+        actions = [
+            {"type": kind, "value": key} for key in "".join(keys) for kind in ("keyDown", "keyUp")
+        ]
+        source = {"type": "key", "id": "keys", "actions": actions}
+        self.command("input.performActions", actions=[source])
 
     def resize(self, width: int, height: int) -> None:
         """Give the tab another size, in pixels."""
         self.command("browsingContext.setViewport", viewport={"width": width, "height": height})
 
     def drag(self, start: Point, end: Point) -> None:
-        """Move the mouse from one point of the page to another with its button down."""
-        middle = ((start[0] + end[0]) // 2, (start[1] + end[1]) // 2)
-        down, up = ({"type": f"pointer{what}", "button": 0} for what in ("Down", "Up"))
-        to = [
-            {"type": "pointerMove", "x": x, "y": y, "duration": 100}
-            for x, y in (start, middle, end, (end[0] + 1, end[1] + 1))
-        ]
-        self._perform({"type": "pointer", "id": "mouse", "actions": [to[0], down, *to[1:], up]})
-
-    def _perform(self, source: dict[str, Any]) -> None:
-        self.command("input.performActions", actions=[source])
+        """Tell the page of a drag: without a screen, Firefox begins none by the mouse."""
+        self.run_js(
+            """const [start, end] = args;
+            const dataTransfer = new DataTransfer();
+            for (const [kind, [x, y]] of [
+                ["dragstart", start], ["dragover", end], ["drop", end], ["dragend", start],
+            ]) {
+                const options = { bubbles: true, cancelable: true, dataTransfer };
+                document.elementFromPoint(x, y).dispatchEvent(new DragEvent(kind, options));
+            }""",
+            start,
+            end,
+        )

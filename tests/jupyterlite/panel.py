@@ -103,6 +103,8 @@ class Panel:
         for _ in range(at_most):
             if self.focused() == key:
                 return
+            if self.run_js('return !!document.activeElement.closest(".cm-editor")'):
+                self.page.press(Keys.ESCAPE)  # Tab indents in an editor
             self.page.press(Keys.TAB)
         raise AssertionError(f"{key} has not got the focus by {at_most} times Tab")
 

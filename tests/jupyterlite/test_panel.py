@@ -187,7 +187,13 @@ def test_the_keyboard_gets_to_all_of_it(
     with browser.open(url_of(server.base_url() + site, app)) as page:
         panel = Panel(page)
         install(page, app)
-        panel.run_js("document.activeElement.blur();")
+        # As on a page that has just been opened.
+        panel.run_js(
+            """const first = document.createElement("span");
+            first.tabIndex = -1;
+            document.body.prepend(first);
+            first.focus();"""
+        )
         panel.tab_to("status", at_most=120)
         page.press(Keys.ENTER)
         panel.wait('document.querySelector(".pm-panel .pm-item")')
@@ -246,24 +252,30 @@ def test_a_console_has_its_notebook_s_kernel_and_one_that_does_not_answer_is_sai
         install(page, "lab")
         title = panel.run_js(
             """const { shell, commands } = window.jupyterapp;
-            const { path } = [...shell.widgets("main")].find((each) => each.context).context;
-            const { kernel } = shell.currentWidget.sessionContext.session;
-            await commands.execute("console:create", { path, kernelPreference: kernel });
-            await until(() => shell.currentWidget.console?.sessionContext.session?.kernel);
-            return document.querySelector(".pm-status button").title;"""
+            const notebook = [...shell.widgets("main")].find((each) => each.context);
+            const { kernel } = notebook.sessionContext.session;
+            await commands.execute("console:create",
+                { path: notebook.context.path, kernelPreference: { id: kernel.id } });
+            const console = await until(() => [...shell.widgets("main")].find(
+                (each) => each.console && each.sessionContext.session?.kernel));
+            if (console.sessionContext.session.kernel.handleComms) throw new Error("it is alone");
+            shell.activateById(console.id);
+            await until(() => shell.currentWidget === console);
+            const said = () => document.querySelector(".pm-status button").title;
+            await until(() => !said().includes("No kernel has answered"));
+            const title = said();
+            console.dispose();
+            return title;"""
         )
         assert title == f"Packages come from {host(zoo, 'relative-urls')} (relative-urls)"
         for targets in ("pop('pyodide_mirror')", "__setitem__('pyodide_mirror', print)"):
             panel.run_js(
                 """const { shell, commands } = window.jupyterapp;
-                const { context, sessionContext } = [...shell.widgets("main")]
-                    .find((each) => each.context);
-                await sessionContext.session.kernel.requestExecute({ code: args[0] }).done;
-                shell.currentWidget.console && shell.currentWidget.dispose();
-                const { path } = context;
-                await commands.execute("docmanager:open", { path });
-                shell.currentWidget.dispose();
-                await until(() => !document.querySelector(".jp-NotebookPanel"));
+                const notebook = [...shell.widgets("main")].find((each) => each.context);
+                const { path } = notebook.context;
+                const { kernel } = notebook.sessionContext.session;
+                await kernel.requestExecute({ code: args[0] }).done;
+                notebook.dispose();
                 await commands.execute("docmanager:open", { path });
                 const said = () => document.querySelector(".pm-status button").title;
                 await until(() => said().includes("has no pyodide_mirror"));""",

@@ -12,6 +12,9 @@ name is one content everywhere, and no cache has anything stale under it.
 A page compiles all the Python that it imports, with each load anew. Where its Python is known, a
 third wheel saves that: it has the code of the modules that a first install needs, compiled by that
 Python, in one file (:func:`compile_modules`), from which :mod:`pyodide_mirror._imports` loads them.
+
+Of either there is another one for a JupyterLite site that is built with the add-on, which has some
+modules more.
 """
 
 from __future__ import annotations
@@ -56,6 +59,7 @@ _HOST_ONLY: Final = frozenset(
         *(
             "jupyterlite",
             "loader",
+            "model/addresses.py",
             "server",
             "transport/cors.py",
             "transport/cpython.py",

@@ -1,5 +1,6 @@
 /** What users can do: each asks the kernel, and keeps in the browser what it takes. */
 
+import { Clipboard, Notification } from "@jupyterlab/apputils";
 import type { TranslationBundle } from "@jupyterlab/translation";
 
 import type { MirrorClient } from "./client";
@@ -17,7 +18,7 @@ export class Actions {
     _preferences.changed.connect(() => {
       const client = _kernels.client;
       if (client?.availability === "there" && !client.locked) {
-        client.use(_preferences.all).catch((error: Error) => console.warn(error.message));
+        client.use(_preferences.all).catch((error: Error) => Notification.error(error.message));
       }
     });
   }
@@ -60,7 +61,8 @@ export class Actions {
   async copyReport(): Promise<void> {
     const client = this._client();
     await client.request({ do: "list" });
-    await navigator.clipboard.writeText(client.text);
+    // Pages on plain http have no clipboard of that name, but for those of this very machine.
+    await (navigator.clipboard?.writeText(client.text) ?? Clipboard.copyToSystem(client.text));
   }
 
   private async _use(patch: IPreferences, mirror?: string): Promise<void> {

@@ -132,7 +132,10 @@ export class MirrorClient {
     const parent = message.parent_header as { msg_type?: string };
     const content = message.content as { execution_state?: string };
     const isIdle = message.header.msg_type === "status" && content.execution_state === "idle";
-    if (isIdle && parent.msg_type === "execute_request" && this.event) {
+    if (isIdle && parent.msg_type === "comm_open" && this.availability === "unknown") {
+      this.availability = "none"; // ours would have answered, and others may not even refuse
+      this._changed.emit();
+    } else if (isIdle && parent.msg_type === "execute_request" && this.event) {
       this.event = null;
       this._changed.emit();
     }

@@ -2,6 +2,7 @@
 
 import type { JupyterFrontEnd } from "@jupyterlab/application";
 import type { ISessionContext } from "@jupyterlab/apputils";
+import type { Kernel } from "@jupyterlab/services";
 import type { TranslationBundle } from "@jupyterlab/translation";
 import { type ISignal, Signal } from "@lumino/signaling";
 
@@ -58,8 +59,18 @@ export class Kernels {
     return all.find((each) => each.sessionContext?.session)?.sessionContext ?? null;
   }
 
+  /** Of several connections to a kernel, as of a notebook and its console, one has the comms. */
+  private _withComms(kernel: Kernel.IKernelConnection | null): Kernel.IKernelConnection | null {
+    if (!kernel || kernel.handleComms) {
+      return kernel;
+    }
+    const all = [...this._app.shell.widgets("main")] as IWithSession[];
+    const others = all.map((each) => each.sessionContext?.session?.kernel);
+    return others.find((each) => each?.id === kernel.id && each.handleComms) ?? kernel;
+  }
+
   private _connect(): void {
-    const kernel = this._context?.session?.kernel ?? null;
+    const kernel = this._withComms(this._context?.session?.kernel ?? null);
     if (kernel === (this.client?.kernel ?? null)) {
       return;
     }

@@ -53,19 +53,15 @@ function pluginSettings(): Record<string, Json> {
   return JSON.parse(PageConfig.getOption("litePluginSettings") || "{}");
 }
 
-/** What the site's owner has set. */
-export function ownersSettings(): Json {
-  return pluginSettings()[PLUGIN] ?? {};
-}
-
 /**
  * Hand what is kept to all kernels of the page, before any of them starts.
  *
  * To be called while this module loads: the kernel's extension reads the page's configuration once.
+ * Kernels whose settings the owner has locked do not look at it.
  */
 export function configurePage(): void {
   const preferences = kept();
-  if (!Object.keys(preferences).length || ownersSettings().locked) {
+  if (!Object.keys(preferences).length) {
     return;
   }
   const settings = pluginSettings();

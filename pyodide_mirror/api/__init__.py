@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .default import SESSION, cache_info, clear_cache, configure, install, probe, reset, status
     from .host import CPythonHost
     from .locks import freeze, install_pylock
-    from .pip import pip_install
+    from .pip import pip_install, read_text
     from .session import Session
 
 __getattr__, __dir__, __all__ = hand_on(__name__)

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 _NAME: Final = "pyodide-mirror"
 _SCHEMA: Final = f"schemas/{_NAME}/plugin.json"
-_LOCKED: Final = f"{_NAME}:locked"
-"""The key in the schema by which the front end knows that the owner's values are locked."""
 
 
 class SiteExtension:
@@ -63,6 +61,8 @@ class SiteExtension:
     def put(self, settings: Mapping[str, Any], *, locked: bool) -> None:
         """Have it there, with the owner's settings as the defaults of the user's.
 
+        Those that are ``locked`` cannot be edited; it is the kernels that do not take other ones.
+
         In a checkout of the sources, in which it is not built, the site does without.
         """
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -79,7 +79,7 @@ class SiteExtension:
         schema = json.loads(path.read_bytes())
         for name, described in schema["properties"].items():
             described["default"] = _plain(settings.get(name), described["default"])
-        schema[_LOCKED] = locked
+            described["readOnly"] = locked
         path.write_text(json.dumps(schema, indent=2), encoding="utf-8")
         self._addon.maybe_timestamp(self._folder)
 

@@ -46,8 +46,15 @@ HOST_ONLY = (
     "edge/",
     "jupyterlite/",
 )
-HOST_ONLY += ("loader/", "page_source.py", "py.typed", "rebuilt.py", "server/")
-HOST_ONLY += ("transport/cors.py", "transport/cpython.py", "runtime/published.py")
+HOST_ONLY += (
+    "loader/",
+    "model/addresses.py",
+    "page_source.py",
+    "py.typed",
+    "rebuilt.py",
+    "server/",
+)
+HOST_ONLY += ("server/", "transport/cors.py", "transport/cpython.py", "runtime/published.py")
 SITE_ONLY = ("api/choosing.py", "notebook/comm.py", "notebook/kernel.py")
 MAX_PAGE_BYTES = 139_000
 """18,000 of them read packages of Pyodide from CDNs, 12,000 resolve versions, 9,000 are for lock

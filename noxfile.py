@@ -11,6 +11,9 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.default_venv_backend = "uv|virtualenv"  # the quicker one, where it is there
 nox.options.sessions = ["tests"]
 
+# Tests start hundreds of Pythons: each would compile all that it imports anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 PROJECT = nox.project.load_toml("pyproject.toml")
 ENGINES = (
     "chromium",
@@ -192,6 +195,14 @@ def peers(session: nox.Session) -> None:
     """Run the table of HTTP checks against our mirrors and against other servers."""
     install(session, "test")
     session.run("python", "-m", "tests.conformance.peers", *session.posargs)
+
+
+@nox.session
+def features(session: nox.Session) -> None:
+    """Look at what our server and other servers can do; ``-- --write`` renews the table."""
+    install(session, "test")
+    ground(session)
+    session.run("python", "-m", "tests.conformance.features", *session.posargs)
 
 
 @nox.session

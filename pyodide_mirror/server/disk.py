@@ -26,6 +26,8 @@ except ModuleNotFoundError:  # Windows has no such locks
 else:
     _HAS_LOCKS = True
 
+from .counts import FORGETS, Counts
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -51,16 +53,22 @@ class Disk:
     """
 
     def __init__(
-        self, folder: Path, max_bytes: int, *, clock: Callable[[], float] = time.time
+        self,
+        folder: Path,
+        max_bytes: int,
+        *,
+        clock: Callable[[], float] = time.time,
+        counts: Counts = FORGETS,
     ) -> None:
         """Open the folder, or make it; raises OSError when that fails."""
+        self.counts = counts
         self.folder = folder
         self.max_bytes = max_bytes
         self._clock = clock
         self._unfinished = folder / _UNFINISHED
         try:
             self._unfinished.mkdir(parents=True, exist_ok=True)
-            self._remove_orphans()
+            remove_orphans(self._unfinished, clock)
         except OSError as error:
             raise OSError(f"the cache folder {str(folder)!r} cannot be used: {error}") from error
         self._entries: OrderedDict[str, int] = OrderedDict()
@@ -75,6 +83,11 @@ class Disk:
         """Guards what is known of the entries: files are read and written in threads, too."""
         self._look()
         self.make_room()
+
+    @property
+    def count(self) -> int:
+        """How many entries there are."""
+        return len(self._entries)
 
     def get(self, key: str) -> Path | None:
         """The file of an entry, which now counts as just used; None when there is none."""
@@ -198,6 +211,7 @@ class Disk:
             elif self._clock() - status.st_mtime >= GRACE:
                 path.unlink()
                 self._drop(key)
+                self.counts.evicted(status.st_size)
         except FileNotFoundError:
             self._drop(key)
         except PermissionError:
@@ -218,12 +232,14 @@ class Disk:
                 if status.st_mtime >= self._used.get(key, 0.0):
                     self._note(key, status)
 
-    def _remove_orphans(self) -> None:
-        for path in self._unfinished.iterdir():
-            with contextlib.suppress(OSError), path.open("rb") as file:
-                _lock(file)  # raises when the process that writes it is alive
-                if _HAS_LOCKS or self._clock() - path.stat().st_mtime > _FORGOTTEN:
-                    path.unlink()
+
+def remove_orphans(folder: Path, clock: Callable[[], float] = time.time) -> None:
+    """Remove the files of :func:`locked_file` in a folder whose processes ended without that."""
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            _lock(file)  # raises when the process that writes it is alive
+            if _HAS_LOCKS or clock() - path.stat().st_mtime > _FORGOTTEN:
+                path.unlink()
 
 
 def _lock(file: IO[bytes]) -> None:
@@ -231,7 +247,7 @@ def _lock(file: IO[bytes]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _locked_file(folder: Path) -> tuple[Path, IO[bytes]]:
+def locked_file(folder: Path) -> tuple[Path, IO[bytes]]:
     """A new file, locked for as long as the process that writes it lives."""
     while True:
         handle, name = tempfile.mkstemp(dir=folder)
@@ -254,7 +270,7 @@ class Unfinished:
     """
 
     def __init__(self, disk: Disk, folder: Path) -> None:
-        self.path, self.file = _locked_file(folder)
+        self.path, self.file = locked_file(folder)
         self._disk = disk
         self._size = 0
         self._kept = False

@@ -27,6 +27,11 @@ export class Kernels {
   ) {
     const { shell, serviceManager } = _app;
     shell.currentChanged?.connect(this._look, this);
+    // JupyterLab's tells of what is opened and closed, whatever has the focus.
+    (shell as { layoutModified?: ISignal<unknown, void> }).layoutModified?.connect(
+      this._look,
+      this,
+    );
     serviceManager.sessions.runningChanged.connect(this._look, this);
     void _app.restored.then(() => this._look());
   }
@@ -52,11 +57,13 @@ export class Kernels {
     if (current?.sessionContext) {
       return current.sessionContext;
     }
-    if (this._context && !this._context.isDisposed) {
+    if (this._context?.session && !this._context.isDisposed) {
       return this._context;
     }
-    const all = [...shell.widgets("main")] as IWithSession[];
-    return all.find((each) => each.sessionContext?.session)?.sessionContext ?? null;
+    const all = ([...shell.widgets("main")] as IWithSession[]).flatMap(
+      (each) => each.sessionContext ?? [],
+    );
+    return all.find((each) => each.session) ?? all[0] ?? null;
   }
 
   /** Of several connections to a kernel, as of a notebook and its console, one has the comms. */

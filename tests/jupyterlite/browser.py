@@ -121,6 +121,10 @@ class Page:
         for key in keys:
             ActionChains(self.driver).send_keys(key).perform()
 
+    def take_focus(self) -> None:
+        """Have the page behave as one in front, to which keys and clicks go."""
+        self.driver.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})
+
     def resize(self, width: int, height: int) -> None:
         """Give the window another size, in pixels."""
         self.driver.set_window_size(width, height)

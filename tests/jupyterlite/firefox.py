@@ -86,6 +86,9 @@ class FirefoxPage(Page):
         source = {"type": "key", "id": "keys", "actions": actions}
         self.command("input.performActions", actions=[source])
 
+    def take_focus(self) -> None:
+        """Do nothing: each page of Firefox without a screen is in front."""
+
     def resize(self, width: int, height: int) -> None:
         """Give the tab another size, in pixels."""
         self.command("browsingContext.setViewport", viewport={"width": width, "height": height})

@@ -248,6 +248,7 @@ def test_a_console_has_its_notebook_s_kernel_and_one_that_does_not_answer_is_sai
 ) -> None:
     """Whether it refuses the comm, or does nothing with it."""
     with browser.open(url_of(server.base_url() + site, "lab")) as page:
+        page.take_focus()
         panel = Panel(page)
         install(page, "lab")
         title = panel.run_js(

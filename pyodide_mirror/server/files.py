@@ -16,6 +16,7 @@ from .content_negotiation import is_unchanged
 from .download import Download
 from .source import InMemory, Stored
 from .upstream_client import UpstreamError
+from .zero_copy import ZERO_COPY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,10 @@ _NO_WAIT: Final = getattr(os, "RWF_NOWAIT", 0)
 """Read only what needs no disk; only Linux can say so."""
 _PIECE: Final = 256 * 1024
 """Bytes sent at a time; a megabyte would cost little less, and slow clients hold each piece."""
+
+
+_WORTH_IT: Final = 64 * 1024
+"""Bytes from which on the kernel copies them, if the server can have it do so."""
 
 
 class _Head(TypedDict):
@@ -83,6 +88,11 @@ class _FromDisk(Response):
             head = {"type": "http.response.start", "status": self.status_code}
             await send({**head, "headers": self.raw_headers})
             at, end = self._start, self._start if scope["method"] == "HEAD" else self._end
+            if end - at >= _WORTH_IT and ZERO_COPY in scope.get("extensions", {}):
+                # A server that cannot complete it closes the connection.
+                part = {"file": self._opened, "offset": at, "count": end - at}
+                await send({"type": ZERO_COPY, **part})
+                return
             while at < end and not left.done():
                 piece = await _read(self._opened, at, min(_PIECE, end - at))
                 if not piece:  # a client discards an answer that is never completed

@@ -76,7 +76,7 @@ class Disk:
 
     def get(self, key: str) -> Path | None:
         """The file of an entry, which now counts as just used; None when there is none."""
-        path = self._place(key)
+        path = self.place(key)
         with self._lock:
             try:
                 self._enter(key, path)
@@ -118,19 +118,19 @@ class Disk:
     def is_entry(self, key: str, opened: IO[bytes]) -> bool:
         """Whether an open file is the one that has the key."""
         try:
-            return os.path.samestat(self._place(key).stat(), os.fstat(opened.fileno()))
+            return os.path.samestat(self.place(key).stat(), os.fstat(opened.fileno()))
         except FileNotFoundError:
             return False
 
     def remove(self, key: str) -> None:
         """Remove an entry that is not what it should be."""
         with self._lock:
-            self._place(key).unlink(missing_ok=True)
+            self.place(key).unlink(missing_ok=True)
             self._drop(key)
 
     def adopt(self, file: Path, key: str) -> Path:
         """Make a finished file an entry, and make room for it."""
-        path = self._place(key)
+        path = self.place(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._lock:
             file.replace(path)
@@ -180,7 +180,8 @@ class Disk:
                     return
                 self._remove_unless_used(key)
 
-    def _place(self, key: str) -> Path:
+    def place(self, key: str) -> Path:
+        """Where the entry of a key is, if there is one."""
         if not _KEY.fullmatch(key):
             raise ValueError(f"{key!r} is not a key")
         word, _, digest = key.partition("-")
@@ -202,7 +203,7 @@ class Disk:
         self.checked.discard(key)
 
     def _remove_unless_used(self, key: str) -> None:
-        path = self._place(key)
+        path = self.place(key)
         try:
             status = path.stat()
             if status.st_mtime > self._used[key]:  # by another process

@@ -109,13 +109,13 @@ def nginx(folder: Path, scratch: Path, root: Path | None = None) -> Iterator[str
     command = [str(browsers.find(browsers.NGINX)), "-c", str(scratch / "nginx.conf")]
     with subprocess.Popen([*command, "-p", str(scratch)], **OWN_GROUP) as process:
         try:
-            _wait_for(port, process)
+            wait_for(port, process)
             yield f"http://{_LOOPBACK}:{port}"
         finally:
             end_group(process)
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:

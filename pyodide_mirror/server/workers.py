@@ -36,9 +36,7 @@ _STOP: Final = (signal.SIGTERM, signal.SIGINT)
 def check_workers(count: int) -> None:
     """Raise ValueError where there can be no more than one worker."""
     if count > 1 and not hasattr(os, "fork"):
-        raise ValueError(
-            "--workers needs an operating system that can fork processes; leave it out"
-        )
+        raise ValueError("leave out --workers: this operating system cannot fork processes")
 
 
 class Workers:

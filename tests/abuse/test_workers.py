@@ -85,7 +85,14 @@ def _wait_until_gone(process_ids: list[int]) -> None:
         time.sleep(0.02)  # whoever is no child of ours tells nothing
 
 
-@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "stop",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.nightly),
+        signal.SIGKILL,
+    ],
+)
 def test_no_worker_outlives_the_process_that_started_it(tmp_path: Path, stop: int) -> None:
     with serving(cache=tmp_path, options=["--workers", "3"]) as server:
         assert get(f"{server.url}/healthz").status == 200
@@ -97,6 +104,7 @@ def test_no_worker_outlives_the_process_that_started_it(tmp_path: Path, stop: in
     assert "Traceback" not in server.output
 
 
+@pytest.mark.nightly
 def test_a_worker_that_ends_is_replaced_once_a_second_at_most(tmp_path: Path) -> None:
     with serving(cache=tmp_path, options=["--workers", "2"]) as server:
         assert get(f"{server.url}/healthz").status == 200

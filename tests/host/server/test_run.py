@@ -83,10 +83,22 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_a_port_that_is_taken_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        said = refused(capsys, "--port", str(port), "--cache", str(tmp_path), "--offline")
+        given = ("--port", str(port), "--cache", str(tmp_path), "--offline")
+        said = refused(capsys, *given)
+        assert refused(capsys, *given, "--workers", "2") == said
     assert said == (
         f"pyodide-mirror serve: cannot listen on 127.0.0.1 port {port}: Address already in use;"
         " choose another with --port"
+    )
+
+
+def test_where_processes_cannot_be_forked_there_is_one_worker(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "fork")
+    said = refused(capsys, "--workers", "2", "--cache", str(tmp_path), "--offline")
+    assert said == (
+        "pyodide-mirror serve: leave out --workers: this operating system cannot fork processes"
     )
 
 
@@ -100,6 +112,7 @@ def test_what_is_wrong_is_told_in_a_line(
         (["--upstream", "a.example"], "not a usable index URL: 'a.example'"),
         (["--upstream", f"https://u:{SECRET}@a.example"], r"Put them into ~/\.netrc"),
         (["--public-url", "a.example"], "'a.example' is no public URL"),
+        (["--workers", "0"], "'0' is no number from 1 to 999"),
         (["--allow-origin", "a.example"], "'a.example' is not an origin"),
         (["--port", "65536"], "'65536' is no port from 0"),
         (["--cache-size", "lots"], "'lots' is not a size like 500M or 2G"),

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import uvicorn
 
+from pyodide_mirror.server import zero_copy
 from pyodide_mirror.server.run import server_config
 from pyodide_mirror.server.zero_copy import ZERO_COPY, ZeroCopy
 from tests.support.own_server import Served, serving_here
@@ -99,6 +100,28 @@ def test_clients_that_leave_leave_nothing_open(server: Served) -> None:
             assert client.recv(1)
     while costs.open_files > before + 3:
         assert get(f"{server.url}/healthz").status == 200  # until it has noticed
+
+
+@pytest.mark.parametrize("told", [0, os.EX_OSERR], ids=["cannot tell", "is not in memory"])
+def test_what_is_not_in_memory_is_read_by_a_thread(
+    server: Served, monkeypatch: pytest.MonkeyPatch, told: int
+) -> None:
+    read: list[int] = []
+    real = os.pread
+
+    def pread(file: int, size: int, at: int) -> bytes:
+        read.append(size)
+        return real(file, size, at)
+
+    def refuse(*_: object) -> int:
+        raise BlockingIOError
+
+    monkeypatch.setattr(zero_copy, "_NO_WAIT", told)
+    monkeypatch.setattr(os, "preadv", refuse, raising=False)
+    monkeypatch.setattr(os, "pread", pread)
+    url = files_of(server.index_url, "big")[WHEEL.filename]
+    assert get(url).body == WHEEL.data
+    assert sum(read) >= len(WHEEL.data)
 
 
 async def _sendable(scope: dict[str, Any], receive: Any, send: Any) -> None:

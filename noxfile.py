@@ -11,6 +11,9 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.default_venv_backend = "uv|virtualenv"  # the quicker one, where it is there
 nox.options.sessions = ["tests"]
 
+# Tests start hundreds of Pythons: each would compile all that it imports anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 PROJECT = nox.project.load_toml("pyproject.toml")
 ENGINES = (
     "chromium",
@@ -183,6 +186,13 @@ def bench_server(session: nox.Session) -> None:
     """Load our server and its peers with 200 clients, in turns."""
     install(session, "test")
     session.run("python", "-m", "tests.benchmarks.server", *session.posargs)
+
+
+@nox.session
+def bench_warm(session: nox.Session) -> None:
+    """Measure warm pages and files of our server, its peers and nginx, in turns; needs wrk."""
+    install(session, "test")
+    session.run("python", "-m", "tests.benchmarks.warm", *session.posargs)
 
 
 @nox.session

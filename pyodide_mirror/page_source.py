@@ -60,9 +60,12 @@ def _changed(lines: list[bytes], parts: Iterable[_Part]) -> list[bytes]:
 
 def _unused_typing(tree: ast.Module) -> Iterator[_Part]:
     """The imports without what only annotations had: of ``typing``, and from the future."""
-    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    if any(getattr(n, "annotation", None) or getattr(n, "returns", None) for n in ast.walk(tree)):
-        used.add("annotations")
+    used = set()
+    for each in ast.walk(tree):
+        if isinstance(each, ast.Name):
+            used.add(each.id)
+        elif getattr(each, "annotation", None) or getattr(each, "returns", None):
+            used.add("annotations")
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.module in {"typing", "__future__"}:
             names = [each.name for each in node.names if each.name in used]
@@ -110,7 +113,7 @@ def _is_for_type_checkers(node: ast.stmt) -> TypeGuard[ast.If]:
 def _unseen(tree: ast.AST, *, seen: bool = False) -> Iterator[_Part]:
     """What says nothing: docstrings, notes on attributes; annotations, but for those in classes."""
     body = getattr(tree, "body", None)
-    for node in ast.iter_child_nodes(tree):
+    for node in filter(_is_in_a_block, ast.iter_child_nodes(tree)):
         inside = False
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and not seen:
             if isinstance(node.value.value, str):
@@ -127,6 +130,11 @@ def _unseen(tree: ast.AST, *, seen: bool = False) -> Iterator[_Part]:
             if not inside:
                 yield from _annotations(node)
         yield from _unseen(node, seen=inside)
+
+
+def _is_in_a_block(node: ast.AST) -> bool:
+    """Whether it is a statement or has some: expressions, which are most of a tree, have none."""
+    return isinstance(node, ast.stmt | ast.excepthandler | ast.match_case)
 
 
 def _is_protocol(node: ast.stmt) -> bool:

@@ -175,7 +175,7 @@ class _Writing:
         for path in core.iterdir():
             (stage / path.name).symlink_to(path.resolve())
         lock = settings.pyodide_lock or core / LOCK
-        release = read_release(self._version, lock.read_bytes())
+        release = read_release(self._version, lock)
         found, pins = self._merged(release)
         wanted = []
         for pin in pins:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -10,7 +11,7 @@ import tomllib
 from importlib.metadata import PackageNotFoundError
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pyodide_mirror.api import ENVIRONMENT_VARIABLE
 from pyodide_mirror.loader import LOCK, LoaderError, LocalFolder, fetch_files
@@ -21,7 +22,7 @@ from pyodide_mirror.runtime import CDN_VARIABLE, NEWEST_PYODIDE, default_cdns
 
 from .errors import LockError
 from .node import default_cache, npm_pyodide, run_driver, write_whole
-from .pyodide_lock import locked_files
+from .release import read_release
 from .requirement_files import check_requirement
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ async def lock_requirements(  # noqa: PLR0913  # each is a setting of its own
     before a release will do. ``timeout``: seconds until the first byte of an answer, and from each
     byte to the next. ``pyodide_lock``: a lock file of Pyodide's kind in place of the release's.
 
-    Raises ValueError for what is no requirement and for an unknown version, LockError with what
+    Raises ValueError for what is no requirement and for an unknown version, BundlingError with what
     is in the way, OSError where the cache cannot be written.
     """
     for each in (*requirements, *constraints):
@@ -86,6 +87,22 @@ class _Teller:
             self._tell(printable(text))
 
 
+class _Wanted(NamedTuple):
+    """A file to fetch: its name, and its SHA-256 in hexadecimal."""
+
+    name: str
+    sha256: str
+
+    def fits(self, content: bytes) -> bool:
+        """Whether this is its content."""
+        return hashlib.sha256(content).hexdigest() == self.sha256
+
+    def is_in(self, folder: Path) -> bool:
+        """Whether it lies there."""
+        path = folder / self.name
+        return path.is_file() and self.fits(path.read_bytes())
+
+
 async def _pyodide(
     version: str, core: Path, cdns: Sequence[Source], lock_file: Path | None, timeout: float
 ) -> dict[str, Any]:
@@ -96,7 +113,9 @@ async def _pyodide(
     packages = core.with_name(f"{version}-packages")
     packages.mkdir(parents=True, exist_ok=True)
     lock_file = lock_file or core / LOCK
-    missing = [each for each in locked_files(lock_file, _LOADED) if not each.is_in(packages)]
+    pins = read_release(version, lock_file).pins(_LOADED)
+    wanted = [_Wanted(pin.file.filename, pin.file.sha256) for pin in pins]
+    missing = [each for each in wanted if not each.is_in(packages)]
     try:
         contents = await fetch_files(missing, cdns or default_cdns()[0], version, timeout)
     except LoaderError as error:

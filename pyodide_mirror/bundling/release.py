@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from packaging.tags import Tag, compatible_tags, cpython_tags
 
-from pyodide_mirror.loader import LOCK, LocalFolder
+from pyodide_mirror.loader import LocalFolder
 from pyodide_mirror.model import normalize
 
 from .errors import BundlingError
@@ -17,12 +16,14 @@ from .pins import BundleFile, Pin
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from pyodide_mirror.loader import Source
 
 ALWAYS: Final = ("micropip", "packaging", "tomli-w", "iniconfig")
 """What pages use to install, to write lock files, and to see that an index can be read."""
 _DIGEST: Final = re.compile("[0-9a-f]{64}")
+_FILENAME: Final = re.compile("[A-Za-z0-9_][A-Za-z0-9._+!~%-]{0,254}")
 
 
 class Release(NamedTuple):
@@ -73,8 +74,11 @@ class Release(NamedTuple):
         """Whether a file is that of its lock file."""
         return bool(sha256) and self.packages.get(name, {}).get("sha256") == sha256
 
-    def pins(self, names: Collection[str], sources: Sequence[Source]) -> list[Pin]:
-        """These packages of the lock file, and all that they need."""
+    def pins(self, names: Collection[str], sources: Sequence[Source] = ()) -> list[Pin]:
+        """These packages of the lock file, and all that they need.
+
+        Raises BundlingError where the lock file lacks one.
+        """
         found: dict[str, Pin] = {}
         waiting = sorted(names)
         while waiting:
@@ -99,7 +103,7 @@ class Release(NamedTuple):
 
     def _pin(self, name: str, entry: Mapping[str, Any], sources: Sequence[Source]) -> Pin:
         place, sha256 = str(entry["file_name"]), str(entry["sha256"])
-        filename = PurePosixPath(place.partition("?")[0]).name
+        filename = _filename(place)
         places = [place] if "://" in place else [*_places(place, self.version, sources)]
         return Pin(
             name,
@@ -109,23 +113,32 @@ class Release(NamedTuple):
         )
 
 
-def read_release(version: str, lock: bytes) -> Release:
-    """A release by its lock file; BundlingError says that it is none."""
+def read_release(version: str, lock: Path) -> Release:
+    """A release by its lock file. Raises BundlingError where it is none."""
     try:
-        document = json.loads(lock)
+        document = json.loads(lock.read_bytes())
         info = {key: str(value) for key, value in document["info"].items()}
         packages = {normalize(key): entry for key, entry in document["packages"].items()}
         for entry in packages.values():
             place, sha256 = entry["file_name"], entry["sha256"]
-            plain = "://" in place or PurePosixPath(place).name == place
+            plain = _FILENAME.fullmatch(_filename(place)) and ("://" in place or "/" not in place)
             if not (plain and _DIGEST.fullmatch(sha256) and isinstance(entry["version"], str)):
                 raise ValueError(place)
+            if not isinstance(entry.get("depends", []), list):
+                raise TypeError(place)
         release = Release(version, info, packages)
         if not release.tags or not release.environment:
             raise ValueError(version)
+    except OSError as error:
+        raise BundlingError(f"{lock} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise BundlingError(f"{LOCK} of Pyodide {version} is no lock file of Pyodide") from None
+        raise BundlingError(f"{lock} is no lock file of Pyodide") from None
     return release
+
+
+def _filename(place: str) -> str:
+    """The name of a file, which a lock file has as that, or as the end of a URL."""
+    return place.partition("?")[0].rpartition("/")[2]
 
 
 def _places(name: str, version: str, sources: Sequence[Source]) -> Iterator[Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyodide_mirror.api import ENVIRONMENT_VARIABLE
 from pyodide_mirror.bundling import (
-    LockError,
+    BundlingError,
     lock_requirements,
     read_requirements,
     write_whole,
@@ -183,7 +183,7 @@ def _lock(given: argparse.Namespace) -> int:
         text = asyncio.run(work)
         if given.output:
             write_whole(given.output, text.encode())
-    except (LockError, OSError, ValueError) as error:
+    except (BundlingError, OSError, ValueError) as error:
         print(f"pyodide-mirror lock: {error}", file=sys.stderr)
         return 2 if isinstance(error, ValueError) else 1
     if given.output:

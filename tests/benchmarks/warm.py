@@ -1,6 +1,6 @@
 """How fast warm pages and files are, ours and our peers', beside those of nginx.
 
-    python -m tests.benchmarks.warm [--rounds 5] [--seconds 3] [--only TEXT]
+    python -m tests.benchmarks.warm [--rounds 5] [--seconds 3] [--only TEXT] [--write]
 
 All servers run at the same time, and are asked in turns: nginx, which has the same bytes as files,
 then each of the others. A figure is the ratio to nginx's rate in the same round, and beside it what
@@ -9,6 +9,7 @@ the machine does; ratios of neighbours, and costs, less so. The client is `wrk` 
 """
 
 import argparse
+import datetime as dt
 import http.client
 import os
 import re
@@ -36,6 +37,7 @@ from tests.conformance.peers import (
     text,
 )
 from tests.support.own_server import serving
+from tests.support.provision import ROOT
 from tests.support.static_hosts import nginx
 from tests.support.upstreams import BIG, Upstream, upstream
 from tests.support.wheels import Wheel, make_wheel
@@ -43,6 +45,8 @@ from tests.support.wheels import Wheel, make_wheel
 JSON = "application/vnd.pypi.simple.v1+json"
 COLUMNS: Mapping[str, int] = {"small page": 32, "page of 4,000": 8, "1 MB": 8, "20 MB": 8}
 """What is fetched, and by how many connections at once."""
+DOCUMENT = ROOT / "docs" / "scaling.md"
+BEGIN, END = "<!-- warm: begin -->\n", "<!-- warm: end -->\n"
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -196,7 +200,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="for each figure")
     parser.add_argument("--workers", type=int, default=2, help="of ours, once more")
     parser.add_argument("--only", default="", metavar="TEXT", help="peers with TEXT in the name")
-    parser.add_argument("--markdown", action="store_true", help="print it for the documents")
+    parser.add_argument("--write", action="store_true", help="put it into docs/scaling.md")
     given = parser.parse_args()
     if shutil.which("wrk") is None:
         parser.error("wrk is missing: apt-get install wrk")
@@ -218,7 +222,18 @@ def main() -> None:
         rows.append([name, *cells])
     print(f"{given.rounds} rounds; {machine()}")
     print("median ratio to nginx's rate (lowest to highest) / milliseconds of the processor")
-    print(markdown(rows) if given.markdown else text(rows))
+    print(text(rows))
+    if given.write:
+        _write(rows, given.rounds)
+
+
+def _write(rows: list[list[str]], rounds: int) -> None:
+    """Put the table between the marks of its page."""
+    measured = f"Measured on {dt.datetime.now(dt.UTC):%Y-%m-%d}, {rounds} rounds ({machine()})."
+    before, _, rest = DOCUMENT.read_text("utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    table = f"{BEGIN}\n{measured}\n\n{markdown(rows)}\n\n{END}"
+    DOCUMENT.write_text(before + table + after, "utf-8")
 
 
 if __name__ == "__main__":

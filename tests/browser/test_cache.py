@@ -842,7 +842,9 @@ async def sandboxed(selenium: Engine) -> tuple[str, str, int]:
     return str(js.origin), info.where, info.files
 
 
-@pytest.mark.engines(*PAGES)  # an opaque origin can start no worker from a file
+@pytest.mark.engines(
+    *PAGES, ci=("chromium", "webkit")
+)  # an opaque origin can start no worker from a file
 def test_a_sandboxed_page_has_a_cache_in_memory(open_page: Callable[..., Engine]) -> None:
     headers = {
         "Content-Security-Policy": "sandbox allow-scripts",

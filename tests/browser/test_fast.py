@@ -299,6 +299,7 @@ def eval_less(page: Engine, engine: str, open_page: Callable[..., Engine]) -> It
         page.run(forget)
 
 
+@pytest.mark.nightly
 def test_without_eval_all_is_the_same(
     eval_less: Engine, engine: str, mirror: BenchMirror, zoo: Zoo
 ) -> None:

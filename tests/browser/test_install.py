@@ -345,7 +345,7 @@ async def install_from_each(selenium: Engine, urls: dict[str, str]) -> dict[str,
 
 
 # Chromium and Firefox do so in test_zoo_installs.
-@pytest.mark.engines(ci=("webkit", "node"))
+@pytest.mark.engines(ci=("node",))
 @pytest.mark.driver_timeout(60)
 def test_every_mirror_that_is_repaired_installs_alone(page: Engine, engine: str, zoo: Zoo) -> None:
     kind = engine.removesuffix("-worker")

@@ -347,7 +347,8 @@ result.push(self.logs.filter((line) => `${line}`.includes("Python has no pyodide
 """
 
 
-@pytest.mark.engines("chromium", "firefox", "node", ci=("node",))
+@pytest.mark.nightly
+@pytest.mark.engines("chromium", "firefox", "node")
 @pytest.mark.parametrize("version", ["0.28.3", "0.29.5"])
 def test_older_versions_start_the_same_way(page: Engine, version: str, tmp_path: Path) -> None:
     dist, cache = compiled_dist(version), tmp_path / "cache"

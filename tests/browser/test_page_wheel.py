@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from pyodide_mirror.own_wheels import page_wheel, page_wheels, whole_wheel
-from tests.browser.test_versions import OLD
+from tests.browser.test_versions import VERSIONS
 from tests.support.engines import Engine
 from tests.support.own_server import Serving, serving
 from tests.support.provision import PYODIDE_VERSION
@@ -14,7 +14,12 @@ from tests.support.provision import PYODIDE_VERSION
 pytestmark = [
     # One engine is enough: what differs is Python's side.
     pytest.mark.engines("chromium"),
-    pytest.mark.parametrize("version", [*OLD, PYODIDE_VERSION], indirect=True, scope="session"),
+    pytest.mark.parametrize(
+        "version",
+        [*(pytest.param(old, marks=pytest.mark.nightly) for old in VERSIONS), PYODIDE_VERSION],
+        indirect=True,
+        scope="session",
+    ),
 ]
 
 
@@ -66,8 +71,9 @@ json.dumps({{
 """
 
 
-def installed(page: Engine, install: str, filename: str = page_wheel()[0]) -> None:
+def installed(page: Engine, install: str, filename: str = "") -> None:
     """Install by this code, and see that it is this wheel for pages that is there then."""
+    filename = filename or page_wheel()[0]
     found = json.loads(page.run_async(INSTALLED.format(install=install)))
     tags = filename.removesuffix(".whl").rpartition("-")[2].split(".")
     assert found == {"before": [], "tags": tags, "server": False, "status": None}

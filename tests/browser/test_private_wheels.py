@@ -13,7 +13,7 @@ from tests.support.own_server import Serving, serving
 from tests.support.pages import PAGE
 from tests.support.wheels import make_wheel
 
-pytestmark = pytest.mark.engines("chromium", "firefox")
+pytestmark = pytest.mark.engines("chromium", "firefox", ci=("chromium",))
 
 SECRET = make_wheel("acme-secret", "1.0", requires=["acme-other"])
 

@@ -89,6 +89,7 @@ def test_silence_gets_its_verdict(page: Engine, engine: str, zoo: Zoo) -> None:
 
 
 @pytest.mark.driver_timeout(60)
+@pytest.mark.engines(ci=("chromium", "chromium-worker", "firefox", "webkit"))  # Node takes long
 @pytest.mark.parametrize("name", LARGE)
 def test_a_large_page_gets_its_verdict(page: Engine, engine: str, zoo: Zoo, name: str) -> None:
     url = zoo.url(name)
@@ -98,7 +99,7 @@ def test_a_large_page_gets_its_verdict(page: Engine, engine: str, zoo: Zoo, name
 # --- what the page itself forbids ---------------------------------------------------------------
 
 
-@pytest.mark.engines(*BROWSERS)
+@pytest.mark.engines(*BROWSERS, ci=("chromium", "webkit"))
 def test_the_pages_own_policy_is_named(
     page: Engine, open_page: Callable[..., Engine], engine: str, page_server: PageServer, zoo: Zoo
 ) -> None:
@@ -125,7 +126,7 @@ def test_the_pages_own_policy_is_named(
         assert probe(page, [forbidden, allowed]) == {forbidden: "csp", allowed: "ok"}
 
 
-@pytest.mark.engines(*BROWSERS)
+@pytest.mark.engines(*BROWSERS, ci=("chromium", "webkit"))
 def test_an_https_page_may_ask_http_of_this_machine_alone(
     open_page: Callable[..., Engine], engine: str, zoo: Zoo
 ) -> None:
@@ -139,7 +140,7 @@ def test_an_https_page_may_ask_http_of_this_machine_alone(
         assert probe(page, [url]) == {url: "ok"}
 
 
-@pytest.mark.engines(*BROWSERS)
+@pytest.mark.engines(*BROWSERS, ci=("chromium", "firefox"))
 def test_an_isolated_page_probes_as_any_other(
     page: Engine, open_page: Callable[..., Engine], engine: str, zoo: Zoo
 ) -> None:

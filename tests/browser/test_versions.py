@@ -97,8 +97,17 @@ json.dumps([configured[:2], found, before == after, wrong()])
 """
 
 
-@pytest.mark.parametrize("prefer", ["lockfile", "index"])
-@pytest.mark.parametrize("name", ["healthy", "relative-urls", "metadata-lies"])
+@pytest.mark.parametrize(
+    ("prefer", "name"),
+    [
+        ("lockfile", "healthy"),
+        ("index", "metadata-lies"),
+        pytest.param("lockfile", "metadata-lies", marks=pytest.mark.nightly),
+        pytest.param("lockfile", "relative-urls", marks=pytest.mark.nightly),
+        pytest.param("index", "healthy", marks=pytest.mark.nightly),
+        pytest.param("index", "relative-urls", marks=pytest.mark.nightly),
+    ],
+)
 def test_plain_micropip_goes_through_the_mirror_until_reset(
     old: Engine, zoo: Zoo, name: str, prefer: str
 ) -> None:

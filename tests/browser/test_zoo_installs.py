@@ -11,7 +11,6 @@ from tests.support.wheels import INSTALLED
 from tests.zoo import table as zoo_table
 from tests.zoo.files import FILES
 from tests.zoo.table import install, install_through, run_inside
-from tests.zoo.turning import TURNING
 from tests.zoo.unreadable import CONNECTION, CORS
 from tests.zoo.zoo import ANIMALS, Animal, Zoo
 
@@ -25,17 +24,7 @@ EVERYWHERE = (
     *("dep-file-tampered", "dep-file-cut", "dep-file-hangs", "dep-page-hangs", "dep-page-welcome"),
     *("dep-busy-once", "dies-after-probe"),
 )
-"""The animals that every engine must cope with; Chromium's main thread gets more."""
-FETCHED = (
-    *EVERYWHERE,
-    *(animal.name for animal in TURNING),
-    *("files-elsewhere", "files-on-another-host", "redirect", "redirect-elsewhere"),
-    *("file-redirect", "echoed-origin", "wants-credentials", "cors-on-success-only"),
-    *("no-preflight", "gzip", "gzip-files", "chunked", "http-1.0", "no-metadata", "signed-urls"),
-    *("crowded", "html-base", "html-redirect", "relative-redirect", "metadata-no-cors"),
-    *("metadata-wrong-digest", "metadata-hangs", "deep-value", "oversized", "gzip-bomb"),
-)
-"""Those from which something comes that the browser itself reads, redirects, unpacks or forbids."""
+"""The animals that every engine must cope with; Chromium's main thread gets all each night."""
 UNREADABLE = tuple(animal.name for animal in (*CONNECTION, *CORS, *FILES))
 """Those of which a page can read nothing, or no file: none of them is ever installed through."""
 
@@ -50,15 +39,11 @@ def _clean(page: Engine) -> Iterator[None]:
 def chosen(request: pytest.FixtureRequest, engine: str) -> list[Animal]:
     """The animals for an engine.
 
-    CPython installs through all (`tests/host/installing`), and so does Chromium each night. For
-    each change, it gets, each alone, those from which something comes that is not decided by Python
-    alone, and the unreadable ones together.
+    CPython installs through all (`tests/host/installing`), and so does Chromium each night.
     """
-    if engine != "chromium":
-        return [ANIMALS[name] for name in EVERYWHERE]
-    if "ci" not in request.config.getoption("--engine"):
+    if engine == "chromium" and "ci" not in request.config.getoption("--engine"):
         return list(ANIMALS.values())
-    return [ANIMALS[name] for name in dict.fromkeys(FETCHED)]
+    return [ANIMALS[name] for name in EVERYWHERE]
 
 
 def differences(
@@ -84,10 +69,8 @@ def differences(
 
 @pytest.mark.driver_timeout(30)
 def test_an_install_beside_a_healthy_mirror_completes(
-    page: Engine, engine: str, chosen: list[Animal], request: pytest.FixtureRequest
+    page: Engine, engine: str, chosen: list[Animal]
 ) -> None:
-    if engine == "chromium" and "ci" in request.config.getoption("--engine"):
-        chosen = [ANIMALS[name] for name in EVERYWHERE]
     complete = [animal.beside_healthy for animal in chosen]
     assert differences(page, chosen, complete, "healthy", where=engine) == {}
 

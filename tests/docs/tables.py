@@ -13,6 +13,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from unittest import mock
 
@@ -84,9 +85,10 @@ def blocks_of(document: str, text: str) -> list[Block]:
     return found
 
 
-def blocks() -> list[Block]:
+@cache
+def blocks() -> tuple[Block, ...]:
     """Return the fenced blocks of all documents."""
-    return [block for name in documents() for block in blocks_of(name, read(name))]
+    return tuple(block for name in documents() for block in blocks_of(name, read(name)))
 
 
 def inline_code(text: str) -> Iterator[Token]:

@@ -50,6 +50,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         yield started
 
 
+NIGHTLY = {"docs/bundles.md", "docs/locks.md"}
+"""Pages whose commands start Node with Pyodide each time; tests of bundling run the same ones."""
+
+
 def block_of(language: str, text: str) -> Block:
     return Block("x.md", 1, language, text, None)
 
@@ -57,7 +61,10 @@ def block_of(language: str, text: str) -> Block:
 # --- run in a shell -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", SHELL_PAGES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.nightly] * (name in NIGHTLY)) for name in SHELL_PAGES],
+)
 def test_the_commands_of_a_page_work_one_after_the_other(
     name: str, place: Ground, tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ import sysconfig
 import zipfile
 from collections.abc import Mapping
 from email.message import Message
+from functools import cache
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
@@ -51,15 +52,20 @@ HOST_ONLY += ("transport/cors.py", "transport/cpython.py", "runtime/published.py
 MAX_PAGE_BYTES = 139_000
 """18,000 of them read packages of Pyodide from CDNs, 12,000 resolve versions, 9,000 are for lock
 files; it is to stay under 140,000 for good."""
-WHEELS = {"page": page_wheel(), "whole": whole_wheel()}
 
 Wheel = tuple[str, bytes]
 
 
-@pytest.fixture(params=WHEELS)
+@cache
+def wheels() -> dict[str, Wheel]:
+    """The wheel for pages, and the whole one."""
+    return {"page": page_wheel(), "whole": whole_wheel()}
+
+
+@pytest.fixture(params=["page", "whole"])
 def wheel(request: pytest.FixtureRequest) -> Wheel:
     """File name and content of each of the two."""
-    return WHEELS[request.param]
+    return wheels()[request.param]
 
 
 def contents(wheel: Wheel) -> dict[str, bytes]:
@@ -105,7 +111,7 @@ def run(folder: Path, *arguments: str) -> str:
 
 def test_a_name_says_what_the_wheel_is_and_for_whom() -> None:
     platforms = {"page": set(PAGE_PLATFORMS), "whole": {"any"}}
-    for kind, (filename, _) in WHEELS.items():
+    for kind, (filename, _) in wheels().items():
         name, version, _, tags = parse_wheel_filename(filename)
         assert (name, str(version)) == ("pyodide-mirror", __version__), kind
         assert {str(tag) for tag in tags} == {f"py3-none-{each}" for each in platforms[kind]}, kind
@@ -119,14 +125,14 @@ def test_the_build_tag_is_made_of_the_content(wheel: Wheel) -> None:
 
 def test_the_one_for_pages_with_other_tags_is_another_file_with_the_same_modules() -> None:
     other = page_wheel(("any",))
-    assert other[0] not in dict(WHEELS.values())
-    assert modules(other) == modules(WHEELS["page"])
+    assert other[0] not in dict(wheels().values())
+    assert modules(other) == modules(wheels()["page"])
     assert {str(tag) for tag in parse_wheel_filename(other[0])[3]} == {"py3-none-any"}
 
 
 def test_pip_on_this_machine_takes_the_whole_one_and_never_the_one_for_pages() -> None:
     ours = set(sys_tags())
-    tags = {kind: parse_wheel_filename(name)[3] for kind, (name, _) in WHEELS.items()}
+    tags = {kind: parse_wheel_filename(name)[3] for kind, (name, _) in wheels().items()}
     assert not ours & tags["page"]
     assert ours & tags["whole"]
 
@@ -148,13 +154,13 @@ def test_each_file_is_in_its_record_and_nothing_else_is(wheel: Wheel) -> None:
 
 def test_the_whole_one_has_every_file_of_the_package_as_it_is() -> None:
     files = [path for path in SOURCE.rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    assert modules(WHEELS["whole"]) == {
+    assert modules(wheels()["whole"]) == {
         path.relative_to(SOURCE).as_posix(): path.read_bytes() for path in files
     }
 
 
 def test_the_one_for_pages_has_the_same_files_but_for_those_of_the_host() -> None:
-    page, whole = modules(WHEELS["page"]), modules(WHEELS["whole"])
+    page, whole = modules(wheels()["page"]), modules(wheels()["whole"])
     assert page.keys() == {path for path in whole if not path.startswith(HOST_ONLY)}
     for path in page:
         if path.endswith(".py"):
@@ -169,7 +175,7 @@ def test_the_one_for_pages_has_the_same_files_but_for_those_of_the_host() -> Non
 
 
 def test_what_few_installs_need_is_one_archive_from_which_python_imports(tmp_path: Path) -> None:
-    for name, content in contents(WHEELS["page"]).items():
+    for name, content in contents(wheels()["page"]).items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -237,7 +243,7 @@ def is_silent(statement: ast.stmt) -> bool:
 
 
 def test_in_pages_users_see_the_same_documentation(tmp_path: Path) -> None:
-    with zipfile.ZipFile(io.BytesIO(WHEELS["page"][1])) as archive:
+    with zipfile.ZipFile(io.BytesIO(wheels()["page"][1])) as archive:
         archive.extractall(tmp_path)
     code = (
         "import inspect, json, pyodide_mirror as ours\n"
@@ -273,7 +279,7 @@ def test_nothing_else_is_in_it(wheel: Wheel) -> None:
 
 
 def test_the_metadata_of_the_one_for_pages_is_what_a_browser_needs() -> None:
-    files = contents(WHEELS["page"])
+    files = contents(wheels()["page"])
     found = described(files, "METADATA")
     assert canonicalize_name(found["Name"]) == "pyodide-mirror"
     assert found["Version"] == __version__
@@ -286,7 +292,7 @@ def test_the_metadata_of_the_one_for_pages_is_what_a_browser_needs() -> None:
 
 
 def test_the_whole_one_has_the_commands_and_extras_of_what_is_installed() -> None:
-    files = contents(WHEELS["whole"])
+    files = contents(wheels()["whole"])
     assert set(described(files, "METADATA").get_all("Provides-Extra") or []) == {
         *("bundle", "jupyterlite", "serve")
     }
@@ -326,7 +332,7 @@ def test_the_same_modules_make_the_same_bytes_in_another_python_as_well() -> Non
         text=True,
         env={**os.environ, "PYTHONHASHSEED": "1"},
     ).stdout
-    digests = [(name, hashlib.sha256(content).hexdigest()) for name, content in WHEELS.values()]
+    digests = [(name, hashlib.sha256(content).hexdigest()) for name, content in wheels().values()]
     assert printed.strip() == str(digests)
     files = {"b.py": b"1", "a.py": b"2"}
     turned = dict(reversed(files.items()))
@@ -334,7 +340,7 @@ def test_the_same_modules_make_the_same_bytes_in_another_python_as_well() -> Non
 
 
 def test_the_one_for_pages_is_small() -> None:
-    assert len(WHEELS["page"][1]) < MAX_PAGE_BYTES
+    assert len(wheels()["page"][1]) < MAX_PAGE_BYTES
 
 
 # --- installed ----------------------------------------------------------------------------------
@@ -360,8 +366,8 @@ print(pyodide_mirror.__file__, metadata.version("pyodide-mirror"))
 
 
 def test_pip_installs_the_whole_one_and_it_works(tmp_path: Path) -> None:
-    path = tmp_path / WHEELS["whole"][0]
-    path.write_bytes(WHEELS["whole"][1])
+    path = tmp_path / wheels()["whole"][0]
+    path.write_bytes(wheels()["whole"][1])
     folder = tmp_path / "installed"
     done = pip("install", "--no-index", "--no-deps", "--target", str(folder), str(path))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -371,14 +377,14 @@ def test_pip_installs_the_whole_one_and_it_works(tmp_path: Path) -> None:
     ]
     # What is installed from it makes the same wheels: they are not worn by copying.
     run(folder, "-m", "pyodide_mirror.own_wheels", str(tmp_path))
-    assert modules((path.name, path.read_bytes())) == modules(WHEELS["whole"])
+    assert modules((path.name, path.read_bytes())) == modules(wheels()["whole"])
     [made] = tmp_path.glob("pyodide_mirror-*pyemscripten*.whl")
-    assert modules((made.name, made.read_bytes())) == modules(WHEELS["page"])
+    assert modules((made.name, made.read_bytes())) == modules(wheels()["page"])
 
 
 def test_pip_refuses_the_one_for_pages_and_its_modules_work_all_the_same(tmp_path: Path) -> None:
-    path = tmp_path / WHEELS["page"][0]
-    path.write_bytes(WHEELS["page"][1])
+    path = tmp_path / wheels()["page"][0]
+    path.write_bytes(wheels()["page"][1])
     done = pip("install", "--no-index", "--no-deps", "--target", str(tmp_path / "no"), str(path))
     assert done.returncode != 0
     assert "is not a supported wheel on this platform" in done.stdout + done.stderr
@@ -399,7 +405,7 @@ def test_the_command_writes_the_one_for_pages_and_prints_its_path(tmp_path: Path
         capture_output=True,
         text=True,
     ).stdout
-    name, content = WHEELS["page"]
+    name, content = wheels()["page"]
     assert printed == f"{tmp_path / name}\n"
     assert (tmp_path / name).read_bytes() == content
 

@@ -91,6 +91,7 @@ def test_pyscript_starts_and_installs_when_the_first_three_cdns_are_dead(
         assert "pyodide.asm.wasm" in cdns.start("good").asked
 
 
+@pytest.mark.nightly
 def test_stlite_starts_and_installs_when_the_first_three_cdns_are_dead(
     tmp_path: Path, urls: Mapping[str, str], browser: Browser, write: Writer
 ) -> None:

@@ -193,6 +193,7 @@ def host(zoo: Zoo, name: str) -> str:
     return zoo[name].here.removeprefix("http://")
 
 
+@pytest.mark.nightly
 def test_the_first_cell_installs_through_the_mirror_that_works_in_an_isolated_page(
     browser: Browser, server: PageServer, site: str, zoo: Zoo
 ) -> None:
@@ -256,6 +257,7 @@ def test_with_no_mirror_that_works_a_kernel_starts_and_an_install_says_why_not(
     assert "not-an-index" in text
 
 
+@pytest.mark.nightly
 def test_what_owner_and_user_have_said_is_respected(
     browser: Browser, server: PageServer, owned_site: str, zoo: Zoo
 ) -> None:
@@ -282,6 +284,7 @@ def test_what_owner_and_user_have_said_is_respected(
     assert zoo["healthy"].requests
 
 
+@pytest.mark.nightly
 def test_kernels_start_and_install_when_the_first_three_cdns_are_dead(
     browser: Browser, server: PageServer, loading_site: str, cdns: CDNZoo
 ) -> None:

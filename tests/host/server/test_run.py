@@ -194,6 +194,8 @@ def test_it_says_where_it_is_and_logs_a_line_for_each_request(upstream: Upstream
 def test_a_trusted_proxy_says_who_asks(tmp_path: Path) -> None:
     """Anybody can send the header: from others it means nothing."""
     said = {"X-Forwarded-For": "6.6.6.6, 203.0.113.9, 10.1.2.3", "X-Forwarded-Proto": "https"}
+    wheel = make_wheel("local-only", "1.0")
+    (tmp_path / wheel.filename).write_bytes(wheel.data)
     for trusted, client, scheme in (
         (["127.0.0.0/8", "10.0.0.0/8"], "203.0.113.9", "https"),
         (["127.0.0.1"], "10.1.2.3", "https"),
@@ -202,14 +204,14 @@ def test_a_trusted_proxy_says_who_asks(tmp_path: Path) -> None:
     ):
         options = [word for each in trusted for word in ("--trusted-proxy", each)]
         with serving(tmp_path, options=options) as running:
-            url = f"{running.index_url}/pyodide-mirror/"
+            url = f"{running.index_url}/local-only/"
             file = json.loads(fetch(url, **said)[2])["files"][0]
             assert file["url"].startswith(f"{scheme}://127.0.0.1:")
             # What the server refuses itself can be read by pages, too, behind its proxy or not.
             with socket.create_connection(("127.0.0.1", urlsplit(url).port or 0)) as broken:
                 broken.sendall(b"nonsense\r\n\r\n")
                 assert b"access-control-allow-origin: *" in broken.recv(1000)
-        assert re.search(rf' {re.escape(client)}:\d+ - "GET /simple/pyodide', running.output)
+        assert re.search(rf' {re.escape(client)}:\d+ - "GET /simple/local', running.output)
 
 
 def test_without_a_folder_and_without_upstreams_it_says_that_there_is_nothing() -> None:

@@ -136,7 +136,12 @@ def test_it_is_installed_and_builds_a_project_in_isolation(
 
 @pytest.mark.parametrize(
     ("above", "install"),
-    [("parts", pip_install), ("parts", uv_pip_install), ("no parts", pip_install)],
+    [
+        ("parts", uv_pip_install),
+        # pip takes several times as long for it.
+        pytest.param("parts", pip_install, marks=pytest.mark.nightly),
+        pytest.param("no parts", pip_install, marks=pytest.mark.nightly),
+    ],
     indirect=["above"],
 )
 def test_over_an_upstream_without_metadata_it_is_installed_and_builds(

@@ -17,7 +17,7 @@ import time
 from collections import OrderedDict
 from typing import IO, TYPE_CHECKING, Final
 
-from .unfinished import SharedPart, Unfinished, remove_orphans
+from .unfinished import HAS_LOCKS, SharedPart, Unfinished, remove_orphans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -101,12 +101,13 @@ class Disk:
     def begin(self, key: str = "") -> Unfinished:
         """A new file to write to; :meth:`Unfinished.commit` makes it an entry.
 
-        With a key, it is that which all processes have in common: see :class:`SharedPart`.
+        With a key, it is that which all processes have in common, where there are locks: see
+        :class:`SharedPart`.
         """
         with self.noting(0):
             while True:
                 try:
-                    if key:
+                    if key and HAS_LOCKS:
                         return SharedPart(self, self._unfinished, key)
                     return Unfinished(self, self._unfinished)
                 except FileNotFoundError:  # somebody has removed the folder

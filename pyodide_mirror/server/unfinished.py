@@ -12,9 +12,9 @@ from typing import IO, TYPE_CHECKING, Final, Protocol, Self
 try:
     import fcntl
 except ModuleNotFoundError:  # Windows has no such locks
-    _HAS_LOCKS = False
+    HAS_LOCKS = False
 else:
-    _HAS_LOCKS = True
+    HAS_LOCKS = True
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,12 +47,12 @@ def remove_orphans(folder: Path, clock: Callable[[], float] = time.time) -> None
             _lock(file)  # raises when the process that writes it is alive
             if not _is_at(path, file):
                 continue  # it was finished meanwhile, and another one has its name
-            if _HAS_LOCKS or clock() - path.stat().st_mtime > _FORGOTTEN:
+            if HAS_LOCKS or clock() - path.stat().st_mtime > _FORGOTTEN:
                 path.unlink()
 
 
 def _lock(file: IO[bytes]) -> None:
-    if _HAS_LOCKS:
+    if HAS_LOCKS:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
@@ -137,7 +137,8 @@ class SharedPart(Unfinished):
     """A file that several processes want, of which one writes it while the others read it.
 
     Its name says which it is, and who has its lock writes. The kernel lets go of the lock when that
-    process ends, however it ends: another one then goes on with what is there.
+    process ends, however it ends: another one then goes on with what is there. Without locks there
+    is no such file.
     """
 
     def __init__(self, disk: Cache, folder: Path, key: str) -> None:
@@ -204,8 +205,6 @@ class SharedPart(Unfinished):
 
 def _opened(folder: Path, key: str) -> tuple[Path, IO[bytes], bool]:
     """The unfinished file of a key, and whether it is this process that may write it."""
-    if not _HAS_LOCKS:
-        return (*locked_file(folder), True)
     path = folder / key
     while True:
         file: IO[bytes] = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b", 0)

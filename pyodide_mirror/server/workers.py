@@ -76,8 +76,8 @@ class Workers:
                     self._sweep_at = float("inf")
                     self._sweep()
         finally:
-            self._end()
             signal.set_wakeup_fd(-1)
+            self._end()
             for each, handler in before.items():
                 signal.signal(each, handler)
 
@@ -90,8 +90,13 @@ class Workers:
         for number, running in enumerate(self._running):
             if running is None and now - self._started[number] >= _RESTART:
                 process = self._context.Process(target=self._work, name=f"worker-{number}")
-                process.start()
-                self._running[number], self._started[number] = process, now
+                self._started[number] = now
+                try:
+                    process.start()
+                except OSError as error:  # no memory, say; it is tried again
+                    _log.error("cannot start a worker: %s", error)
+                else:
+                    self._running[number] = process
 
     def _waited_for(self) -> Sequence[int | socket.socket]:
         return [self._signals, *(each.sentinel for each in self._alive_ones())]

@@ -186,7 +186,7 @@ class Disk:
         if not _KEY.fullmatch(key):
             raise ValueError(f"{key!r} is not a key")
         word, _, digest = key.partition("-")
-        return self.folder / word / digest[:2] / digest
+        return self.folder / f"{word}/{digest[:2]}/{digest}"
 
     def _enter(self, key: str, path: Path) -> None:
         now = self._clock()

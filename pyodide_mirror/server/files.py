@@ -83,16 +83,23 @@ class _FromDisk(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it (ASGI)."""
-        left = asyncio.ensure_future(_left(receive))
         try:
             head = {"type": "http.response.start", "status": self.status_code}
             await send({**head, "headers": self.raw_headers})
-            at, end = self._start, self._start if scope["method"] == "HEAD" else self._end
-            if end - at >= _WORTH_IT and ZERO_COPY in scope.get("extensions", {}):
+            count = 0 if scope["method"] == "HEAD" else self._end - self._start
+            if count >= _WORTH_IT and ZERO_COPY in scope.get("extensions", {}):
                 # A server that cannot complete it closes the connection.
-                part = {"file": self._opened, "offset": at, "count": end - at}
+                part = {"file": self._opened, "offset": self._start, "count": count}
                 await send({"type": ZERO_COPY, **part})
-                return
+            else:
+                await self._send_pieces(self._start + count, receive, send)
+        finally:
+            self._opened.close()
+
+    async def _send_pieces(self, end: int, receive: Receive, send: Send) -> None:
+        left = asyncio.ensure_future(_left(receive))
+        at = self._start
+        try:
             while at < end and not left.done():
                 piece = await _read(self._opened, at, min(_PIECE, end - at))
                 if not piece:  # a client discards an answer that is never completed
@@ -103,7 +110,6 @@ class _FromDisk(Response):
                 await asyncio.sleep(0)  # let others have their turn
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
-            self._opened.close()
             left.cancel()
 
 

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import os
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -82,7 +83,7 @@ class PageCache:
     def _is_replaced(self, project: str) -> bool:
         """Whether another process has stored or removed the page. An evicted one stays here."""
         known = self._stamps.get(project)
-        found = known and _stamp_of(self._disk.place(self._key(project)))
+        found = known and _stamp_of(known[0])
         return bool(found) and found != known
 
     def shown(
@@ -107,7 +108,7 @@ class PageCache:
         path = self._disk.get(key)
         if path is None:
             return None
-        stamp = _stamp_of(path)
+        stamp = _stamp_of(str(path))
         try:
             cached = await asyncio.to_thread(_read, path, project)
         except _RemovedError:
@@ -123,7 +124,7 @@ class PageCache:
         self[project] = cached
         if cached.page is not None:
             await asyncio.to_thread(self._write, project, cached, cached.page)
-            self._stamps[project] = _stamp_of(self._disk.place(self._key(project)))
+            self._stamps[project] = _stamp_of(str(self._disk.place(self._key(project))))
 
     async def remove(self, project: str) -> CachedPage | None:
         """Forget a page, in memory and on disk; returns what it was, if there was one.
@@ -149,20 +150,20 @@ class PageCache:
         return f"page-{hashlib.sha256(name.encode()).hexdigest()}"
 
 
-_Stamp = tuple[int, int]
-"""Inode and size of a stored page. Its times are those of its last use."""
+_Stamp = tuple[str, int, int]
+"""Path, inode and size of a stored page. Its times are those of its last use."""
 
 
 class _RemovedError(Exception):
     """A page that was removed, by this process or another one."""
 
 
-def _stamp_of(path: Path) -> _Stamp | None:
+def _stamp_of(path: str) -> _Stamp | None:
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116  # it is asked for with each request of a page
     except FileNotFoundError:
         return None
-    return found.st_ino, found.st_size
+    return path, found.st_ino, found.st_size
 
 
 def _weight(cached: CachedPage) -> int:

@@ -203,6 +203,14 @@ def peers(session: nox.Session) -> None:
 
 
 @nox.session
+def features(session: nox.Session) -> None:
+    """Look at what our server and other servers can do; ``-- --write`` renews the table."""
+    install(session, "test")
+    ground(session)
+    session.run("python", "-m", "tests.conformance.features", *session.posargs)
+
+
+@nox.session
 def zoo(session: nox.Session) -> None:
     """Install through every animal of the zoo, by us and by plain micropip, side by side."""
     install(session, "test")

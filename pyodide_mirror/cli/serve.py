@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from pyodide_mirror.model import check_cdn
 from pyodide_mirror.server import (
+    ACCESS_LOGS,
     DEFAULT_CACHE_SIZE,
     DEFAULT_TIMEOUT,
+    DEFAULT_UPLOAD_LIMIT,
+    METRICS,
     PAGE_TTL,
     UPSTREAMS_VARIABLE,
     check_page_ttl,
@@ -25,14 +28,32 @@ def add_parser(commands: Any) -> None:
     serve = commands.add_parser(
         "serve",
         help="serve an index for browsers, over a folder of wheels and other indexes",
-        description="Serve http://HOST:PORT/simple/ for micropip, pip and uv. A project in FOLDER"
+        description="Serve http://HOST:PORT/simple/ for micropip, pip and uv. A project in a FOLDER"
         " is answered from it alone; any other goes to the upstreams in order. Also serve Pyodide"
         " and its packages, at http://HOST:PORT/pyodide/v{version}/full/.",
         epilog=f"Upstreams that need a password: ~/.netrc, or {UPSTREAMS_VARIABLE} in the"
         " environment, which may hold URLs with user:password@. Needs pyodide-mirror[serve].",
     )
-    serve.add_argument("folder", nargs="?", metavar="FOLDER", help="folder of wheels and sdists")
+    serve.add_argument(
+        "folder",
+        nargs="*",
+        metavar="FOLDER",
+        help="folder of wheels and sdists; of a file name that is in several, the first one's file"
+        " is served",
+    )
     _add_upstream_options(serve)
+    _add_cache_options(serve)
+    _add_address_options(serve)
+    _add_tls_options(serve)
+    _add_client_options(serve)
+    _add_login_options(serve)
+    _add_name_options(serve)
+    _add_upload_options(serve)
+    _add_log_options(serve)
+    serve.set_defaults(run=_serve, error=serve.error)
+
+
+def _add_cache_options(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--cache", metavar="DIR", help="where to keep what was fetched")
     serve.add_argument(
         "--cache-size",
@@ -49,12 +70,6 @@ def add_parser(commands: Any) -> None:
         help="after which an upstream is asked again for a page, or earlier if it says so"
         " (default: %(default)g)",
     )
-    _add_address_options(serve)
-    _add_tls_options(serve)
-    _add_client_options(serve)
-    _add_login_options(serve)
-    _add_name_options(serve)
-    serve.set_defaults(run=_serve, error=serve.error)
 
 
 def _page_ttl(text: str) -> float:
@@ -83,8 +98,8 @@ def _add_address_options(serve: argparse.ArgumentParser) -> None:
         action="append",
         type=argument(network),
         metavar="ADDRESS",
-        help="address or network of a proxy whose X-Forwarded-For and X-Forwarded-Proto are"
-        " believed, may be repeated (default: none)",
+        help="address or network of a proxy whose X-Forwarded-For and the like are believed, may be"
+        " repeated (default: none)",
     )
 
 
@@ -142,6 +157,38 @@ def _add_name_options(serve: argparse.ArgumentParser) -> None:
         "--rules",
         metavar="FILE",
         help="file of such patterns, with lines like `deny numpy<2`; read again when it changes",
+    )
+
+
+def _add_upload_options(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument(
+        "--upload",
+        metavar="FOLDER",
+        help="serve this folder, too, and let those upload into it who have a token for it, by"
+        " twine, uv publish or Poetry, to http://HOST:PORT/legacy/",
+    )
+    serve.add_argument(
+        "--upload-limit",
+        type=argument(size),
+        default=DEFAULT_UPLOAD_LIMIT,
+        metavar="SIZE",
+        help="limit of an uploaded file (default: 1G)",
+    )
+
+
+def _add_log_options(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument(
+        "--access-log",
+        choices=ACCESS_LOGS,
+        default="text",
+        help="form of the log of requests on standard output (default: %(default)s)",
+    )
+    serve.add_argument(
+        "--metrics",
+        choices=METRICS,
+        default="local",
+        help="who may read /metrics, for Prometheus: this machine and who has a login, or all who"
+        " may read (default: %(default)s)",
     )
 
 

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from .pages import html_page, project_list
     from .run import run_server
     from .settings import (
+        ACCESS_LOGS,
         DEFAULT_CACHE_SIZE,
         DEFAULT_TIMEOUT,
+        DEFAULT_UPLOAD_LIMIT,
+        METRICS,
         UPSTREAMS_VARIABLE,
         check_page_ttl,
         check_public_url,

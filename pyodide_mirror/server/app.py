@@ -12,26 +12,20 @@ from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.responses import (
-    HTMLResponse,
-    JSONResponse,
-    RedirectResponse,
-    Response,
-)
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from pyodide_mirror import __version__
 from pyodide_mirror.model import is_project_name, normalize
 
-from . import files, landing
+from . import files
 from .content_negotiation import MediaType, is_unchanged, requested
-from .cors import error_response
+from .cors import UPLOAD_PATHS, error_response
 from .freshness import wants_anew
-from .login import HAS_LOGIN
 from .own_wheel import PROJECT, OwnWheel
 from .packed import Packer, can_be_packed
 from .pages import Rendered, Rendering, project_list
 from .source import DeniedError, Missing, UnreadableError, parse_filename
+from .status import Status
 from .upstream_client import UpstreamError
 
 if TYPE_CHECKING:
@@ -46,6 +40,7 @@ if TYPE_CHECKING:
     from .repository import Repository
     from .settings import Settings
     from .source import InMemory, Stored
+    from .uploads import Uploads
 
 _log = logging.getLogger("pyodide_mirror.server")
 PREFIXES: Final = ("/simple", "/pypi/simple")
@@ -75,21 +70,25 @@ class App:
         settings: Settings,
         downloads: Downloads,
         releases: Releases,
+        uploads: Uploads | None = None,
     ) -> None:
         self.repository = repository
+        self.uploads = uploads
         self.releases = releases
         self.downloads = downloads
         self.packer = Packer(downloads.disk)
         self.own_wheel = own_wheel
         self.settings = settings
+        self.status = Status(repository, releases, downloads, settings, self._base, uploads)
         self._rendering = Rendering()
         self._briefly = _BRIEFLY.format(int(min(60, settings.page_ttl)))
 
     def build(self) -> Starlette:
         """The ASGI application, without CORS."""
         routes = [
-            _route("/", self.landing),
-            _route("/healthz", self.health),
+            _route("/", self.status.landing),
+            _route("/healthz", self.status.health),
+            _route("/metrics", self.status.metrics),
             Route("/cache/{project}", self.forget, methods=["DELETE"]),
             _route("/files/{digest}/{project}/{filename}", self.file),
             _route("/pyodide/v{version}/full/", self.release),
@@ -104,6 +103,8 @@ class App:
                 _route(prefix, self.with_slash),
                 _route(f"{prefix}/{{project}}", self.with_slash),
             ]
+        if self.uploads is not None:
+            routes += [Route(path, self.upload, methods=["GET", "POST"]) for path in UPLOAD_PATHS]
         routes.append(_route("/{filename}", self.own_wheel_file))
 
         @asynccontextmanager
@@ -143,6 +144,12 @@ class App:
         """Forget what upstreams said of a project, so that they are asked at the next request."""
         await self.repository.forget(normalize(_project(request)))
         return Response(status_code=204, headers=_UNCACHED)
+
+    async def upload(self, request: Request) -> Response:
+        """Take a file; `LoginMiddleware` has looked whose it is."""
+        if self.uploads is None:  # then there is no route to here
+            raise Missing("there are no uploads")
+        return await self.uploads.receive(request, self.repository)
 
     async def with_slash(self, request: Request) -> Response:
         """A redirect, because URLs of pages end in a slash (PEP 503)."""
@@ -201,39 +208,6 @@ class App:
             raise Missing("no such file here")
         blob = await self.own_wheel.blob(PROJECT, file)
         return await files.answer(request, file, blob, caching=_ASK_AGAIN)
-
-    # --- for people -----------------------------------------------------------------------------
-
-    async def landing(self, request: Request) -> Response:
-        """The page for people, with lines to copy."""
-        left_out = await self.repository.left_out()
-        base = self._base(request)
-        body = landing.page(base, self.repository, self.releases, left_out)
-        headers = {"cache-control": _ASK_AGAIN, "content-security-policy": landing.POLICY}
-        return HTMLResponse(body, headers=headers)
-
-    async def health(self, request: Request) -> Response:
-        """That the server works, and what was last wrong with each upstream.
-
-        Who needs a login, and has none, learns the first only.
-        """
-        if not request.scope.get(HAS_LOGIN, True):
-            return JSONResponse({"status": "ok"}, headers=_UNCACHED)
-        upstreams = [
-            {"index_url": each.name, "problem": each.problem} for each in self.repository.upstreams
-        ]
-        cdns = [
-            {"base_url": cdn.base_url, "problem": problem}
-            for cdn, problem in self.releases.cdns.problems.items()
-        ]
-        document = {
-            "status": "ok",
-            "version": __version__,
-            "upstreams": upstreams,
-            "cdns": cdns,
-            "cache": {"problem": self.downloads.disk.problem},
-        }
-        return JSONResponse(document, headers=_UNCACHED)
 
     def _check_package(self, filename: str) -> None:
         """Raise DeniedError for a package that is denied, though Pyodide's release has it."""

@@ -17,6 +17,7 @@ from pyodide_mirror.probing import run_race
 from pyodide_mirror.transport import OnceMap
 
 from .body import receive, unpacked
+from .counts import FORGETS, Counts
 from .download import Place, StatusError, WrongBytesError
 from .upstream_client import UpstreamClient, UpstreamError
 
@@ -48,12 +49,13 @@ class _Raced(NamedTuple):
 class CDNCopies:
     """Copies of Pyodide's releases at CDNs. ``timeout``: seconds until an answer begins."""
 
-    def __init__(self, cdns: Sequence[CDN], timeout: float) -> None:
+    def __init__(self, cdns: Sequence[CDN], timeout: float, counts: Counts = FORGETS) -> None:
         self.cdns = tuple(cdns)
         self._errors: dict[CDN, UpstreamError] = {}
         """What was wrong with each the last time."""
         self._clients = {
-            cdn: UpstreamClient(cdn.url("", "0"), login=None, timeout=timeout) for cdn in self.cdns
+            cdn: UpstreamClient(cdn.url("", "0"), login=None, timeout=timeout, counts=counts)
+            for cdn in self.cdns
         }
         self._good: dict[KnownFile, list[CDN]] = {}
         """By canary those that have delivered, the last one first.

@@ -41,11 +41,11 @@ def requested(accept: str | None, wanted: str | None) -> MediaType | None:
         return _NAMES.get(wanted.strip().replace(" ", "+").lower())
     if not accept or not accept.strip():
         return MediaType.JSON
-    qualities = _qualities(accept)
+    given = qualities(accept)
     best: tuple[float, int, MediaType] | None = None
     for name, media_type in _NAMES.items():
-        quality, precision = _quality_of(name, qualities)
-        if name != media_type.value and name not in qualities:
+        quality, precision = _quality_of(name, given)
+        if name != media_type.value and name not in given:
             continue  # a wildcard stands for the types' own names, not for the other ones
         # An exact name goes before a wildcard; after that, JSON comes first.
         if quality > 0 and (best is None or (quality, precision) > best[:2]):
@@ -53,7 +53,8 @@ def requested(accept: str | None, wanted: str | None) -> MediaType | None:
     return best[2] if best else None
 
 
-def _qualities(accept: str) -> dict[str, float]:
+def qualities(accept: str) -> dict[str, float]:
+    """The qualities in a header such as Accept, by what they are of, in lower case."""
     found: dict[str, float] = {}
     for part in accept.split(",")[:_MAX_RANGES]:
         name, *parameters = (piece.strip().lower() for piece in part.split(";"))

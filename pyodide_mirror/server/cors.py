@@ -27,9 +27,14 @@ _EXPOSED: Final = (
 _USUAL_HEADERS: Final = "Accept, Authorization, Cache-Control, If-None-Match, If-Range, Range"
 _HEADER_NAMES: Final = re.compile(r"[A-Za-z0-9-]{1,64}(\s*,\s*[A-Za-z0-9-]{1,64}){0,50}")
 _A_DAY: Final = "86400"
+UPLOAD_PATHS: Final = ("/legacy/", "/legacy", "/", "/simple/", "/simple")
+"""The first is documented; the others are what people give their clients for an index."""
 _READ_ONLY: Final = (
     "only GET, HEAD and OPTIONS are answered here; there are no uploads: copy files into the folder"
-    " that is served"
+    " that is served, or start the server with --upload"
+)
+_UPLOAD_ELSEWHERE: Final = (
+    "files are uploaded by POST to /legacy/, and nothing else is changed here"
 )
 
 
@@ -38,7 +43,8 @@ class CORSMiddleware:
 
     ``allow_origins``: origins that may read, or ``("*",)`` for all. ``hosts``: the names that are
     answered to. ``has_logins``: pages of origins that are named may also use the login that the
-    browser itself has stored (``credentials: "include"``).
+    browser itself has stored (``credentials: "include"``). ``takes_uploads``: the application has
+    the :data:`UPLOAD_PATHS`.
     """
 
     def __init__(
@@ -48,9 +54,11 @@ class CORSMiddleware:
         hosts: AllowedHosts,
         *,
         has_logins: bool = False,
+        takes_uploads: bool = False,
     ) -> None:
         self._app = app
         self._has_logins = has_logins
+        self._takes_uploads = takes_uploads
         self._all = "*" in allow_origins
         self._origins = frozenset(allow_origins)
         self._hosts = hosts
@@ -80,20 +88,29 @@ class CORSMiddleware:
         if refusal is not None:
             return error_response(*refusal)
         if scope["method"] == "OPTIONS":
-            return self._preflight(asked)
+            return self._preflight(scope, asked)
         if scope["method"] not in {"GET", "HEAD"} and not self._may_change(scope):
-            return error_response(405, _READ_ONLY, {"allow": _METHODS})
+            sentence = _UPLOAD_ELSEWHERE if self._takes_uploads else _READ_ONLY
+            return error_response(405, sentence, {"allow": _METHODS})
         return self._app
 
     def _may_change(self, scope: Scope) -> bool:
-        """Whether the application looks who asks for a change; it is the cache's only."""
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
-        return self._has_logins and scope["method"] == "DELETE" and path.startswith("/cache/")
+        """Whether the application looks who asks for a change: of the cache, or by an upload."""
+        if scope["method"] == "POST":
+            return self._takes_uploads and _path(scope) in UPLOAD_PATHS
+        of_cache = scope["method"] == "DELETE" and _path(scope).startswith("/cache/")
+        return self._has_logins and of_cache
 
     def around(self, app: ASGIApp) -> CORSMiddleware:
         """The same middleware around another application."""
         origins = ("*",) if self._all else tuple(self._origins)
-        return CORSMiddleware(app, origins, self._hosts, has_logins=self._has_logins)
+        return CORSMiddleware(
+            app,
+            origins,
+            self._hosts,
+            has_logins=self._has_logins,
+            takes_uploads=self._takes_uploads,
+        )
 
     def _may_read(self, asked: Headers) -> bool:
         return self._all or asked.get("origin", "") in self._origins
@@ -114,21 +131,32 @@ class CORSMiddleware:
             if self._has_logins:
                 headers["access-control-allow-credentials"] = "true"
 
-    def _preflight(self, asked: Headers) -> Response:
-        """Allow the headers that are asked for (Fetch standard, section 4.8)."""
-        headers = {"allow": _METHODS, "access-control-max-age": _A_DAY}
+    def _preflight(self, scope: Scope, asked: Headers) -> Response:
+        """Allow the headers that are asked for (Fetch standard, section 4.8).
+
+        Pages may not upload, whatever their origin.
+        """
+        allowed = _METHODS
+        if self._takes_uploads and _path(scope) in UPLOAD_PATHS:
+            allowed = "OPTIONS, POST" if "legacy" in _path(scope) else f"{_METHODS}, POST"
+        headers = {"allow": allowed, "access-control-max-age": _A_DAY}
         if self._may_read(asked):
             headers["access-control-allow-methods"] = _METHODS
             # A star does not cover Authorization.
             wanted = asked.get("access-control-request-headers", "")
-            allowed = wanted if _HEADER_NAMES.fullmatch(wanted) else _USUAL_HEADERS
-            headers["access-control-allow-headers"] = allowed
+            names = wanted if _HEADER_NAMES.fullmatch(wanted) else _USUAL_HEADERS
+            headers["access-control-allow-headers"] = names
         # It opens this network to a page from outside, even to one that may read nothing.
         is_private = asked.get("access-control-request-private-network") == "true"
         if is_private and self._may_read(asked):
             headers["access-control-allow-private-network"] = "true"
         headers["vary"] = "Access-Control-Request-Headers, Access-Control-Request-Private-Network"
         return Response(status_code=204, headers=headers)
+
+
+def _path(scope: Scope) -> str:
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    return path
 
 
 def error_response(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -17,6 +17,7 @@ import time
 from collections import OrderedDict
 from typing import IO, TYPE_CHECKING, Final
 
+from .counts import FORGETS, Counts
 from .unfinished import HAS_LOCKS, SharedPart, Unfinished, remove_orphans
 
 if TYPE_CHECKING:
@@ -50,8 +51,10 @@ class Disk:
         max_bytes: int,
         *,
         clock: Callable[[], float] = time.time,
+        counts: Counts = FORGETS,
     ) -> None:
         """Open the folder, or make it; raises OSError when that fails."""
+        self.counts = counts
         self.folder = folder
         self.max_bytes = max_bytes
         self._clock = clock
@@ -73,6 +76,11 @@ class Disk:
         """Guards what is known of the entries: files are read and written in threads, too."""
         self._look()
         self.make_room()
+
+    @property
+    def count(self) -> int:
+        """How many entries there are."""
+        return len(self._entries)
 
     def get(self, key: str) -> Path | None:
         """The file of an entry, which now counts as just used; None when there is none."""
@@ -212,6 +220,7 @@ class Disk:
             elif self._clock() - status.st_mtime >= GRACE:
                 path.unlink()
                 self._drop(key)
+                self.counts.evicted(status.st_size)
         except FileNotFoundError:
             self._drop(key)
         except PermissionError:

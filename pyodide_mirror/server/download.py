@@ -328,6 +328,16 @@ class Downloads:
 
         Each is checked once in the life of this process, because disks fail and people edit.
         """
+        path = await self._intact(key, sha256)
+        self.disk.counts.looked_up("file", hit=path is not None)
+        return path
+
+    @property
+    def running(self) -> int:
+        """How many there are."""
+        return len(self._tasks)
+
+    async def _intact(self, key: str, sha256: str) -> Path | None:
         path = self.disk.get(key)
         if path is None or not sha256 or key in self.disk.checked:
             return path

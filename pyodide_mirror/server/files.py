@@ -16,7 +16,7 @@ from .content_negotiation import is_unchanged
 from .download import Download
 from .source import InMemory, Stored
 from .upstream_client import UpstreamError
-from .zero_copy import ZERO_COPY
+from .zero_copy import ZERO_COPY, ShortFileError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,11 +88,13 @@ class _FromDisk(Response):
             await send({**head, "headers": self.raw_headers})
             count = 0 if scope["method"] == "HEAD" else self._end - self._start
             if count >= _WORTH_IT and ZERO_COPY in scope.get("extensions", {}):
-                # A server that cannot complete it closes the connection.
                 part = {"file": self._opened, "offset": self._start, "count": count}
-                await send({"type": ZERO_COPY, **part})
+                with suppress(ConnectionError):  # the client has left
+                    await send({"type": ZERO_COPY, **part})
             else:
                 await self._send_pieces(self._start + count, receive, send)
+        except ShortFileError:  # a client discards an answer that is never completed
+            _log.warning("a file became shorter while it was sent")
         finally:
             self._opened.close()
 
@@ -102,9 +104,8 @@ class _FromDisk(Response):
         try:
             while at < end and not left.done():
                 piece = await _read(self._opened, at, min(_PIECE, end - at))
-                if not piece:  # a client discards an answer that is never completed
-                    _log.warning("a file became shorter while it was sent")
-                    return
+                if not piece:
+                    raise ShortFileError
                 at += len(piece)
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
                 await asyncio.sleep(0)  # let others have their turn

@@ -17,10 +17,10 @@ from pyodide_mirror.transport import OnceMap
 from .folder_files import FolderFiles, stamps_of
 from .folder_memory import FolderMemory
 from .folder_tree import Tree, look
-from .source import Stored, UnreadableError, with_versions
+from .source import LocalState, Stored, UnreadableError, with_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from pyodide_mirror.model import File
 
@@ -52,14 +52,19 @@ class Folder:
     being copied. The projects of what cannot be listed now are an error and never unknown: they
     would be taken from an upstream, where anybody may have uploaded something under their names.
 
-    ``disk``: where digests, and the names in subfolders, are kept. ``clock``: seconds, which only
-    increase.
+    ``disk``: where digests, and the names in subfolders, are kept. ``name``: what it is called, if
+    not by its own name. ``clock``: seconds, which only increase.
     """
 
     immutable = False
 
     def __init__(
-        self, path: Path, disk: Disk | None = None, *, clock: Callable[[], float] = time.monotonic
+        self,
+        path: Path,
+        disk: Disk | None = None,
+        *,
+        name: str = "",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Raises ValueError when it is not a folder that can be read."""
         if not path.is_dir():
@@ -68,7 +73,9 @@ class Folder:
         if not os.access(path, os.R_OK | os.X_OK):
             raise ValueError(f"the folder {str(path)!r} may not be read")
         self.path = path
-        self.name = f"folder {path.name or path}"
+        self.name = name or f"folder {path.name or path}"
+        self.was_seen = False
+        """Whether it could ever be read."""
         self._clock = clock
         self._tree = Tree()
         self._memory = FolderMemory(str(path), disk)
@@ -120,6 +127,23 @@ class Folder:
         found = {**tree.left_out, **self._files.left_out}
         return {self._relative(path): why for path, why in sorted(found.items())}
 
+    async def states(self) -> Sequence[LocalState]:
+        """See LocalSource."""
+        left_out = await self.left_out()
+        problem = self._tree.problem and left_out.pop(self.name)
+        files = sum(map(len, self.seen.values())) - len(self._files.left_out)
+        return [LocalState(self.name, len(self.seen), files, left_out, problem)]
+
+    @property
+    def seen(self) -> Mapping[str, Mapping[str, str]]:
+        """Paths by file name, by project, as they were when it was last read."""
+        return self._tree.projects
+
+    @property
+    def seen_projects(self) -> Collection[str]:
+        """The projects that it had then, those in subfolders that cannot be read included."""
+        return {**self._tree.projects, **self._tree.lost}
+
     def _relative(self, path: str) -> str:
         return printable(os.path.relpath(path, self.path))
 
@@ -153,6 +177,7 @@ class Folder:
 
     def _note(self, tree: Tree) -> None:
         before, self._tree = self._tree, tree
+        self.was_seen = self.was_seen or not tree.problem
         if tree.projects is before.projects:
             return
         for path, why in tree.left_out.items():

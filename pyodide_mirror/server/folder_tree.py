@@ -149,7 +149,7 @@ def _list(path: str, old: _Listed) -> _Listed:
                 folders.append(name)
             elif name in old.files:  # reading thousands of names takes a while
                 files[name] = old.files[name]
-            elif (project := _project(name)) or name.endswith(_ARCHIVES):
+            elif (project := project_of(name)) or name.endswith(_ARCHIVES):
                 files[name] = project
     if of_pyodide:  # Pyodide's own archives are no distributions
         files = {name: project for name, project in files.items() if project}
@@ -166,7 +166,8 @@ def _is_folder(entry: os.DirEntry[str], old: _Listed) -> bool:
     return entry.name in old.folders and entry.is_symlink() and not os.path.exists(entry.path)
 
 
-def _project(filename: str) -> str:
+def project_of(filename: str) -> str:
+    """The normalized project of a file that can be served; empty where its name is not right."""
     parsed = parse_filename(filename) if _PLAIN.fullmatch(filename) else None
     return parsed[0] if parsed else ""
 

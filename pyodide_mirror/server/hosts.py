@@ -51,6 +51,19 @@ class AllowedHosts:
             f" server with --allow-host {host} (create_app: allow_hosts)"
         )
 
+    def is_named(self, asked: Headers) -> bool:
+        """Whether a request is for a name that was given, and not for an address."""
+        return self.has_named(asked.get("host", ""))
+
+    def has_named(self, netloc: str) -> bool:
+        """Whether a host, with a port perhaps, is a name that was given."""
+        try:
+            parts = split_http_url(f"http://{netloc}")
+        except ValueError:
+            return False
+        host = _plain(parts.hostname or "")
+        return parts.netloc == netloc and host in self._names and not _is_fixed(host)
+
 
 def check_host(text: str) -> str:
     """A host as it is compared, in lower case, or ``*`` for all; ValueError says what is wrong."""

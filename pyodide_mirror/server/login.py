@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import Headers, MutableHeaders
 
-from .authorization import Password, Token, read_authorization
+from .authorization import TOKEN_USER, Password, Token, read_authorization
 from .cors import error_response
+from .handled import note_user
 from .source import UnreadableError
-from .tokens import Action, KnownToken, allowed_by
+from .tokens import Action, KnownToken, allowed_by, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -26,12 +27,19 @@ if TYPE_CHECKING:
 
 HAS_LOGIN: Final = "pyodide_mirror.has_login"
 """The key of the ASGI scope that says whether the request may see all that one may read."""
+WHO: Final = "pyodide_mirror.who"
+"""The key of the ASGI scope that says, for the log, by which login something is changed."""
 _CHALLENGES: Final = (
     'Basic realm="pyodide-mirror", charset="UTF-8"',
     'Bearer realm="pyodide-mirror"',
 )
 _NEEDED: Final = "this server needs a login: a user and a password (Basic), or a token (Bearer)"
 _WRONG: Final = "no such user with this password, or no such token, is known here"
+
+_TOKENS_UPLOAD: Final = (
+    "; a user may read only, and tokens may upload: take the user name __token__, and a token as"
+    " the password"
+)
 
 
 class Logins:
@@ -69,7 +77,25 @@ class Logins:
             return error_response(503, str(error), {"retry-after": "5"})
         if actions is None:
             return _unauthorized(_WRONG if given else _NEEDED)
-        return None if action in actions else error_response(403, f"this login may not {action}")
+        if action in actions:
+            return None
+        advice = _TOKENS_UPLOAD if action is Action.UPLOAD and isinstance(given, Password) else ""
+        return error_response(403, f"this login may not {action}{advice}")
+
+    def may_be_uploaded(self) -> bool:
+        """Whether there is a token that may upload; UnreadableError when that is not known."""
+        tokens = () if self._tokens is None else self._tokens.value()
+        return any(Action.UPLOAD in each.actions for each in tokens)
+
+    def who(self, asked: Headers) -> str:
+        """Whose login a request has that was not refused; a token's name is its line."""
+        given = read_authorization(asked.getlist("authorization"))
+        if isinstance(given, Password):
+            return given.user
+        line = None
+        if given is not None and self._tokens is not None:
+            line = line_of(self._tokens.value(), given.token)
+        return "a token" if line is None else f"the token of line {line}"
 
     async def _allowed(self, given: Password | Token | None) -> frozenset[Action] | None:
         """What a login allows; None where it is not known."""
@@ -94,9 +120,7 @@ class LoginMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
         if scope["type"] == "http" and scope["method"] not in {"GET", "HEAD"}:
-            await (await self._change_refusal(Headers(scope=scope)) or self._app)(
-                scope, receive, send
-            )
+            await self._change(scope, receive, send)
             return
         if scope["type"] != "http" or not self._logins.needed_to_read():
             await self._app(scope, receive, send)
@@ -111,17 +135,31 @@ class LoginMiddleware:
         scope = {**scope, HAS_LOGIN: refusal is None}
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         if refusal is None:
+            note_user(scope, _user_of(Headers(scope=scope)))
             await self._app(scope, receive, send_privately)
         elif await self._is_public(path):
             await self._app(scope, receive, send)
         else:
             await refusal(scope, receive, send_privately)
 
-    async def _change_refusal(self, asked: Headers) -> Response | None:
+    async def _change(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = Headers(scope=scope)
         # A browser that has stored a login would send it with the request of any page.
-        if "origin" in asked:
-            return error_response(403, "web pages may change nothing here")
-        return await self._logins.refusal(asked, Action.UPLOAD)
+        if "origin" in asked or "sec-fetch-site" in asked:
+            refusal: Response | None = error_response(403, "web pages may change nothing here")
+        else:
+            refusal = await self._logins.refusal(asked, Action.UPLOAD)
+        if refusal is None:
+            note_user(scope, _user_of(asked))
+            await self._app({**scope, WHO: self._logins.who(asked)}, receive, send)
+        else:
+            await refusal(scope, receive, send)
+
+
+def _user_of(asked: Headers) -> str:
+    """How the log calls who has shown a login that is right: a user's name, or that of tokens."""
+    given = read_authorization(asked.getlist("authorization"))
+    return given.user if isinstance(given, Password) else TOKEN_USER
 
 
 def _unauthorized(sentence: str) -> Response:

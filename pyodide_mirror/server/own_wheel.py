@@ -13,10 +13,10 @@ from pyodide_mirror.model import File, ProjectPage
 from pyodide_mirror.own_wheels import all_wheels
 from pyodide_mirror.rebuilt import rebuilt_wheel
 
-from .source import InMemory
+from .source import InMemory, LocalState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 
 PROJECT = "pyodide-mirror"
@@ -78,9 +78,10 @@ class MadeWheels:
         """See Source."""
         return self._metadata[file.filename]
 
-    async def left_out(self) -> dict[str, str]:
+    async def states(self) -> Sequence[LocalState]:
         """See LocalSource."""
-        return {}
+        made = len(self._files) if "_files" in vars(self) else None
+        return [LocalState(self.name, 1, made, {})]
 
     async def close(self) -> None:
         """See Source."""

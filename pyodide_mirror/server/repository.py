@@ -84,6 +84,11 @@ class Repository:
             raise Missing("the file has changed since its page was read; read the page again")
         raise Missing(f"project {project!r} has no file {filename!r} here")
 
+    async def local_files(self, project: str) -> list[File]:
+        """The files of a project that are on this machine; raises UnreadableError."""
+        pages = [await source.page(project) for source in self.local]
+        return [file for page in pages if page is not None for file in page.files]
+
     async def forget(self, project: str) -> None:
         """Forget what the upstreams said of a project."""
         await asyncio.gather(*(upstream.forget(project) for upstream in self.upstreams))
@@ -139,13 +144,6 @@ class Repository:
                 if not (hidden or rules.against(name, from_upstream=from_upstream)):
                     names.add(name)
         return sorted(names)
-
-    async def left_out(self) -> dict[str, str]:
-        """What the sources on this machine do not serve, as far as they know, and why."""
-        found: dict[str, str] = {}
-        for source in self.local:
-            found |= await source.left_out()
-        return found
 
     async def close(self) -> None:
         """Close all sources."""

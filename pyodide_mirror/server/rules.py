@@ -127,6 +127,17 @@ class CurrentRules:
             self._made = in_file, _joined(self._given, in_file)
         return self._made[1]
 
+    def about(self, project: str) -> tuple[str, tuple[str, ...]]:
+        """The only-local pattern that names a project, if any, and the other rules that do.
+
+        Raises UnreadableError.
+        """
+        rules = self.now()
+        only = rules.is_only_local(project)
+        named = (("deny", rules.deny), ("allow", rules.allow))
+        told = [f"{word} {p.text}" for word, each in named for p in each if p.names(project)]
+        return only.text if only else "", tuple(told)
+
     def applied(self, page: ProjectPage, *, from_upstream: bool) -> ProjectPage:
         """The page with the files that are served; it is the same one each time.
 

@@ -15,7 +15,6 @@ import platformdirs
 import uvicorn
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -23,6 +22,7 @@ from .build import build_app
 from .cors import CORSMiddleware
 from .disk import UNFINISHED
 from .listening import listen
+from .observed import Observed
 from .settings import make
 from .tls import OVERHEARD, may_be_overheard, tls_context
 from .unfinished import remove_orphans
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import argparse
     import socket
     import ssl
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -75,13 +75,13 @@ def run_server(given: argparse.Namespace) -> int:
     except (ValueError, OSError) as error:
         print(f"pyodide-mirror serve: {error}", file=sys.stderr)
         return 2
-    if given.offline and given.folder is None and not given.pyodide:
+    if given.offline and not (given.folder or given.pyodide or given.upload):
         print(_NOTHING, file=sys.stderr)
     url = _shown(settings.public_url, listening, "http" if tls is None else "https")
     if (settings.auth or settings.token_file) and may_be_overheard(url, listening.getsockname()[0]):
         print(OVERHEARD, file=sys.stderr)
     _raise_file_limit()
-    config = server_config(app, _logging(), given.trusted_proxy or (), tls)
+    config = server_config(app, _logging(), tls)
     with listening:
         if given.workers == 1:
             _Server(config, url).run(sockets=[listening])
@@ -110,6 +110,11 @@ def _checked(given: argparse.Namespace) -> Settings:
         allow=given.allow or (),
         deny=given.deny or (),
         rules=given.rules,
+        trusted_proxies=given.trusted_proxy or (),
+        access_log=given.access_log,
+        metrics=given.metrics,
+        upload=given.upload,
+        upload_limit=given.upload_limit,
     )
 
 
@@ -130,15 +135,12 @@ def _run_workers(
 def server_config(
     app: ASGIApp,
     log_config: dict[str, Any] | None = None,
-    trusted_proxies: Sequence[str] = (),
     tls: ssl.SSLContext | None = None,
 ) -> uvicorn.Config:
     """The configuration of uvicorn for the application.
 
-    ``log_config``: None leaves Python's logging as it is. ``trusted_proxies``: addresses and
-    networks; if a request comes from there, X-Forwarded-For has the client's address, and
-    X-Forwarded-Proto the scheme. From others these headers mean nothing: anybody can send them.
-    ``tls``: what :func:`tls_context` returned.
+    ``log_config``: None leaves Python's logging as it is. ``tls``: what :func:`tls_context`
+    returned. The log of requests, and what trusted proxies say, are the application's.
     """
     config = uvicorn.Config(
         app,
@@ -148,8 +150,8 @@ def server_config(
         server_header=False,
         limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=GRACE,
-        proxy_headers=bool(trusted_proxies),
-        forwarded_allow_ips=list(trusted_proxies),
+        access_log=False,
+        proxy_headers=False,
     )
     if tls is not None:
         # uvicorn's own context has the ciphers of TLS 1.0, whatever the version.
@@ -255,6 +257,8 @@ class _Protocol(HttpToolsProtocol):
         cors = _cors_of(self.app)
         if app is service_unavailable and cors is not None:
             app = cors.around(_BUSY)
+            if isinstance(self.app, Observed):
+                app = self.app.around(app)
         super()._start_asgi_task(cycle, functools.partial(_quietly, app, cycle, self._zero_copy))
 
     def _refuse(self, status: int, sentence: str) -> None:
@@ -306,8 +310,8 @@ async def _quietly(
 
 
 def _cors_of(app: object) -> CORSMiddleware | None:
-    """Our middleware, which uvicorn may have wrapped into its own for proxies."""
-    if isinstance(app, ProxyHeadersMiddleware):
+    """Our middleware, which is inside the one that writes the log."""
+    if isinstance(app, Observed):
         app = app.app
     return app if isinstance(app, CORSMiddleware) else None
 
@@ -360,7 +364,7 @@ class _LogHandler(logging.StreamHandler[TextIO]):
 
 
 def _logging() -> dict[str, Any]:
-    """One line per request to stdout, as uvicorn writes it, with the time; problems to stderr."""
+    """One line per request to stdout, as the application writes it; problems to stderr."""
     logging_config: dict[str, Any] = {**uvicorn.config.LOGGING_CONFIG}
     logging_config["formatters"] = {
         name: {**formatter, "fmt": f"%(asctime)s {formatter['fmt']}", "datefmt": _TIME}
@@ -370,9 +374,15 @@ def _logging() -> dict[str, Any]:
         name: {**handler, "class": f"{__name__}.{_LogHandler.__name__}"}
         for name, handler in logging_config["handlers"].items()
     }
+    logging_config["formatters"]["plain"] = {"format": "%(message)s"}
+    logging_config["handlers"]["requests"] = {
+        **logging_config["handlers"]["access"],
+        "formatter": "plain",
+    }
     logging_config["loggers"] = {
         **logging_config["loggers"],
         "pyodide_mirror.server": {"handlers": ["default"], "level": "INFO", "propagate": False},
+        "pyodide_mirror.access": {"handlers": ["requests"], "level": "INFO", "propagate": False},
         "uvicorn.error": {"level": "WARNING"},
     }
     return logging_config

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypedDict, Unpack
+from typing import Final, TypedDict, Unpack
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from pyodide_mirror.api import check_timeout
@@ -27,22 +28,25 @@ from .freshness import PAGE_TTL
 from .hosts import check_host
 from .rules import Rules, make_rules
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 UPSTREAMS_VARIABLE: Final = "PYODIDE_MIRROR_UPSTREAMS"
 """Index URLs, with spaces or commas between them; they may carry ``user:password@``."""
 DEFAULT_CACHE_SIZE: Final = 2_000_000_000
 """Bytes."""
 DEFAULT_TIMEOUT: Final = 15.0
 """Seconds."""
+ACCESS_LOGS: Final = ("text", "json", "off")
+"""Forms of the access log."""
+METRICS: Final = ("local", "all", "off")
+"""Who may read the metrics: this machine and who has a login, all who may read, or nobody."""
+DEFAULT_UPLOAD_LIMIT: Final = 1_000_000_000
+"""Bytes of one file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Checked settings; see :func:`~pyodide_mirror.server.create_app` for what they mean."""
 
-    folder: Path | None
+    folders: tuple[Path, ...]
     upstreams: tuple[str, ...]
     logins: dict[str, tuple[str, str]]
     cache: Path | None
@@ -58,6 +62,11 @@ class Settings:
     page_ttl: float
     rules: Rules
     rules_file: Path | None
+    trusted_proxies: tuple[str, ...]
+    access_log: str
+    metrics: str
+    upload: Path | None
+    upload_limit: int
 
 
 class Given(TypedDict, total=False):
@@ -79,37 +88,56 @@ class Given(TypedDict, total=False):
     allow: Iterable[str]
     deny: Iterable[str]
     rules: str | os.PathLike[str] | None
+    trusted_proxies: Iterable[str]
+    access_log: str
+    metrics: str
+    upload: str | os.PathLike[str] | None
+    upload_limit: int
 
 
-def make(folder: str | os.PathLike[str] | None = None, **given: Unpack[Given]) -> Settings:
+GivenFolders = str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None
+
+
+def make(folder: GivenFolders = None, **given: Unpack[Given]) -> Settings:
     """Check the arguments of ``create_app``; TypeError or ValueError names what is wrong."""
     logins: dict[str, tuple[str, str]] = {}
     chosen = _checked_upstreams(given.get("upstreams"), logins)
-    cache_size = given.get("cache_size", DEFAULT_CACHE_SIZE)
-    if isinstance(cache_size, bool) or not isinstance(cache_size, int) or cache_size < 0:
-        raise ValueError(f"cache_size must be a number of bytes, not {cache_size!r}")
     public_url = given.get("public_url")
     url = check_public_url(public_url) if public_url else ""
     hosts = [check_host(each) for each in _several(given.get("allow_hosts", ()), "allow_hosts")]
     origins = _several(given.get("allow_origins", ("*",)), "allow_origins")
+    folders = _served_folders(folder)
     return Settings(
-        folder=_path(folder),
+        folders=folders,
         upstreams=tuple(dict.fromkeys(chosen)),
         logins=logins,
         cache=_path(given.get("cache")),
-        cache_size=cache_size,
+        cache_size=_number_of_bytes("cache_size", given.get("cache_size", DEFAULT_CACHE_SIZE)),
         allow_origins=tuple(_check_allowed(each) for each in origins),
         allow_hosts=(*hosts, *_host_of(url)),
         public_url=url,
         timeout=check_timeout(given.get("timeout", DEFAULT_TIMEOUT)),
         cdns=_checked_cdns(given.get("cdns"), default=CDNS if chosen else ()),
-        pyodide=_folders(given.get("pyodide", ())) or _bundled(folder),
+        pyodide=_folders(given.get("pyodide", ())) or _bundled(folders),
         auth=_path(given.get("auth")),
         token_file=_path(given.get("token_file")),
         page_ttl=check_page_ttl(given.get("page_ttl", PAGE_TTL)),
         rules=_rules(given),
         rules_file=_path(given.get("rules")),
+        trusted_proxies=tuple(_several(given.get("trusted_proxies", ()), "trusted_proxies")),
+        access_log=_one_of(ACCESS_LOGS, given.get("access_log", "off"), "access_log"),
+        metrics=_one_of(METRICS, given.get("metrics", "local"), "metrics"),
+        upload=_path(given.get("upload")),
+        upload_limit=_number_of_bytes(
+            "upload_limit", given.get("upload_limit", DEFAULT_UPLOAD_LIMIT)
+        ),
     )
+
+
+def _number_of_bytes(name: str, given: int) -> int:
+    if isinstance(given, bool) or not isinstance(given, int) or given < 0:
+        raise ValueError(f"{name} must be a number of bytes, not {given!r}")
+    return given
 
 
 def check_page_ttl(seconds: float) -> float:
@@ -134,7 +162,11 @@ def _path(given: str | os.PathLike[str] | None) -> Path | None:
     return None if given is None else Path(given)
 
 
-_KINDS: Final = {"allow_origins": "origins", "allow_hosts": "hosts"}
+_KINDS: Final = {
+    "allow_origins": "origins",
+    "allow_hosts": "hosts",
+    "trusted_proxies": "addresses",
+}
 
 
 def _several(given: Iterable[str], name: str) -> Iterable[str]:
@@ -168,12 +200,23 @@ def _folders(given: Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(map(Path, given)))
 
 
-def _bundled(folder: str | os.PathLike[str] | None) -> tuple[Path, ...]:
-    """The release of Pyodide in what ``pyodide-mirror bundle`` has written."""
-    if folder is None or not Path(folder, "SHA256SUMS").is_file():
+def _bundled(folders: Iterable[Path]) -> tuple[Path, ...]:
+    """The releases of Pyodide in what ``pyodide-mirror bundle`` has written."""
+    written = (folder for folder in folders if (folder / "SHA256SUMS").is_file())
+    places = (folder / "pyodide" for folder in written)
+    return tuple(place for place in places if (place / LOCK).is_file())
+
+
+def _served_folders(folder: GivenFolders) -> tuple[Path, ...]:
+    if folder is None:
         return ()
-    place = Path(folder, "pyodide")
-    return (place,) if (place / LOCK).is_file() else ()
+    return tuple(map(Path, [folder] if isinstance(folder, str | os.PathLike) else folder))
+
+
+def _one_of(known: Iterable[str], given: str, name: str) -> str:
+    if given not in known:
+        raise ValueError(f"{name} must be one of {', '.join(known)}, not {given!r}")
+    return given
 
 
 def check_upstream(url: str) -> str:

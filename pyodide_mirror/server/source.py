@@ -19,7 +19,7 @@ from packaging.version import InvalidVersion
 from pyodide_mirror.model import origin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from pyodide_mirror.model import File, ProjectPage
@@ -89,11 +89,27 @@ class Source(Protocol):
         """Release what it holds."""
 
 
+@dataclass(frozen=True, slots=True)
+class LocalState:
+    """What a place on this machine has now, for people.
+
+    ``left_out``: what of it is not served, as far as is known, and why. ``files``: None where
+    they are made when somebody wants them. ``problem``: why it cannot be read now; the rest is then
+    what it had before.
+    """
+
+    name: str
+    projects: int
+    files: int | None
+    left_out: Mapping[str, str]
+    problem: str = ""
+
+
 class LocalSource(Source, Protocol):
     """A source on this machine."""
 
-    async def left_out(self) -> Mapping[str, str]:
-        """What it does not serve, as far as it knows, and why."""
+    async def states(self) -> Sequence[LocalState]:
+        """What each of its places has."""
 
 
 _USUAL_SEGMENTS = frozenset(

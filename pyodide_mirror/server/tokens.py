@@ -24,10 +24,11 @@ class Action(StrEnum):
 
 
 class KnownToken(NamedTuple):
-    """A token by its SHA-256, which is as good for comparing, and what it allows."""
+    """A token by its SHA-256, which is as good for comparing, what it allows, and its line."""
 
     sha256: bytes
     actions: frozenset[Action]
+    line: int
 
 
 def read_tokens(text: str) -> Sequence[KnownToken]:
@@ -48,7 +49,7 @@ def read_tokens(text: str) -> Sequence[KnownToken]:
                 " and -._~+/); make one with `python -c 'import secrets;"
                 " print(secrets.token_urlsafe())'`"
             )
-        known.append(KnownToken(_sha256(token), actions))
+        known.append(KnownToken(_sha256(token), actions, number))
     return tuple(known)
 
 
@@ -58,6 +59,15 @@ def allowed_by(known: Sequence[KnownToken], token: str) -> frozenset[Action] | N
     for each in known:
         if hmac.compare_digest(each.sha256, given):
             found = each.actions | (found or frozenset())
+    return found
+
+
+def line_of(known: Sequence[KnownToken], token: str) -> int | None:
+    """The line in which a token is; None for an unknown one."""
+    given, found = _sha256(token), None
+    for each in known:
+        if hmac.compare_digest(each.sha256, given):
+            found = each.line
     return found
 
 

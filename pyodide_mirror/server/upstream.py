@@ -120,14 +120,13 @@ class Upstream:
 
         ``anew``: the upstream is asked, unless it has just been asked.
         """
-        if project in self._pages:
-            cached = self._pages[project]
-        else:
-            cached = await self._page_requests.get(project, lambda: self._load_or_ask(project))
-        age = self._clock() - cached.fetched
-        # An age below zero: the clock was wrong, and has been set.
-        if not 0 <= age <= (min(ASK_EVERY, self._page_ttl) if anew else self._fresh_for(cached)):
-            cached = await self._renewed(project, cached)
+        begun = self._clock()
+        hit = False
+        try:
+            cached = await self._cached(project, anew=anew)
+            hit = cached.fetched < begun
+        finally:
+            self._downloads.disk.counts.looked_up("page", hit=hit)
         if cached.page is None:
             return None
         return self._pages.shown(cached.page, self._metadata.changes, self._metadata.in_page)
@@ -182,6 +181,17 @@ class Upstream:
         await self.client.close()
 
     # --- pages ----------------------------------------------------------------------------------
+
+    async def _cached(self, project: str, *, anew: bool) -> CachedPage:
+        if project in self._pages:
+            cached = self._pages[project]
+        else:
+            cached = await self._page_requests.get(project, lambda: self._load_or_ask(project))
+        age = self._clock() - cached.fetched
+        # An age below zero: the clock was wrong, and has been set.
+        if not 0 <= age <= (min(ASK_EVERY, self._page_ttl) if anew else self._fresh_for(cached)):
+            return await self._renewed(project, cached)
+        return cached
 
     async def _load_or_ask(self, project: str) -> CachedPage:
         cached = await self._pages.load(project)

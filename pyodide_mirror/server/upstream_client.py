@@ -14,6 +14,7 @@ import netrc
 import os
 import socket
 import ssl
+import time
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
@@ -25,6 +26,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from pyodide_mirror import __version__
 from pyodide_mirror.model import HostKind, address_of, host_kind, origin, split_http_url
+
+from .counts import FORGETS, Counts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -70,8 +73,17 @@ class UpstreamClient:
     it. Proxies are taken from the environment, except for an upstream on this machine.
     """
 
-    def __init__(self, index_url: str, *, login: tuple[str, str] | None, timeout: float) -> None:
+    def __init__(
+        self,
+        index_url: str,
+        *,
+        login: tuple[str, str] | None,
+        timeout: float,
+        counts: Counts = FORGETS,
+    ) -> None:
         self.index_url = index_url
+        self._counts = counts
+        self._name = urlsplit(index_url).netloc
         self.timeout = timeout
         self._login = _basic(*login) if login else None
         self._reach = Reach(index_url)
@@ -88,6 +100,8 @@ class UpstreamClient:
         the answer is known, so that even an https upstream may send it by plain http.
         Raises :class:`UpstreamError`; in the block as well, when the body breaks off.
         """
+        # Who waits for it may give up first, which is a time-out, too.
+        begun, result = time.perf_counter(), "timeout"
         try:
             async with contextlib.AsyncExitStack() as stack:
                 # Waiting for a turn may take any time; waiting for an answer may not.
@@ -99,13 +113,19 @@ class UpstreamClient:
                     ):  # for the whole head, however slowly its bytes come
                         answer = await stack.enter_async_context(self._ask(url, headers, raw=raw))
                     if answer.status not in REDIRECTS or "location" not in answer.headers:
+                        result = f"{answer.status // 100}xx"
                         yield answer
                         return
                     url = urljoin(url, answer.headers["location"])
                     answer.close()
                 raise UpstreamError(f"more than {_MAX_HOPS} redirects")
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-            raise explained(error, url, self.timeout) from error
+            found = explained(error, url, self.timeout)
+            result = "timeout" if found.timed_out else "error"
+            raise found from error
+        finally:
+            kind = "file" if raw else "page"
+            self._counts.asked_upstream(self._name, kind, result, time.perf_counter() - begun)
 
     async def close(self) -> None:
         """Close the connections."""

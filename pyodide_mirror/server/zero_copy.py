@@ -11,7 +11,6 @@ waits without end for clients that do not read, and takes a request with two len
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -19,13 +18,16 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from starlette.types import Message, Scope, Send
 
-_log = logging.getLogger("pyodide_mirror.server")
 ZERO_COPY: Final = "http.response.zerocopysend"
 """The extension's name, and the type of its message."""
 _PIECE: Final = 1024 * 1024
 """Bytes that are copied at a time: other clients wait some 0.3 ms for it."""
 _NO_WAIT: Final = getattr(os, "RWF_NOWAIT", 0)
 _CAN_SEND: Final = hasattr(os, "sendfile")
+
+
+class ShortFileError(Exception):
+    """A file that became shorter while it was sent."""
 
 
 class ZeroCopy:
@@ -55,14 +57,15 @@ class ZeroCopy:
         async def send_any(message: Message) -> None:
             if message["type"] != ZERO_COPY:
                 await send(message)
-            elif await self._send(cycle, message):
+            else:
+                await self._send(cycle, message)
                 more = message.get("more_body", False)
                 await send({"type": "http.response.body", "body": b"", "more_body": more})
 
         return send_any
 
-    async def _send(self, cycle: Any, message: Message) -> bool:
-        """Send a part of a file; False when the client has left."""
+    async def _send(self, cycle: Any, message: Message) -> None:
+        """Send a part of a file; ConnectionError if the client has left, or ShortFileError."""
         if cycle.chunked_encoding is not False:
             raise RuntimeError("zero copy send needs a response with a Content-Length")
         file = message["file"].fileno()
@@ -72,18 +75,17 @@ class ZeroCopy:
             raise RuntimeError("Response content longer than Content-Length")
         await self._flush(cycle)
         if cycle.disconnected or self._transport.is_closing():
-            return False
+            raise ConnectionAbortedError
         # Not the transport's own number: once that is closed, another client may get it.
         out = os.dup(self._transport.get_extra_info("socket").fileno())
         try:
-            sent = await self._copy(cycle, out, file, start, count)
+            await self._copy(cycle, out, file, start, count)
         except ConnectionError:
             self._transport.abort()
-            return False
+            raise
         finally:
             os.close(out)
-        cycle.expected_content_length -= sent
-        return bool(sent == count)
+        cycle.expected_content_length -= count
 
     async def _flush(self, cycle: Any) -> None:
         """Wait until all that was written before has been sent."""
@@ -94,10 +96,12 @@ class ZeroCopy:
             await cycle.flow.drain()
             self._transport.set_write_buffer_limits()
 
-    async def _copy(self, cycle: Any, out: int, file: int, start: int, count: int) -> int:
-        """Copy until all is sent, or the client has left, or the file has no more."""
+    async def _copy(self, cycle: Any, out: int, file: int, start: int, count: int) -> None:
+        """Copy all of it; raises as :meth:`_send`."""
         at, end = start, start + count
-        while at < end and not cycle.disconnected:
+        while at < end:
+            if cycle.disconnected:
+                raise ConnectionAbortedError
             size = min(_PIECE, end - at)
             await _bring(file, at, size)
             try:
@@ -106,14 +110,12 @@ class ZeroCopy:
                 await self._writable(out)
                 continue
             if not sent:
-                _log.warning("a file became shorter while it was sent")
-                break
+                raise ShortFileError
             at += sent
             if sent < size:  # there is no more room, most likely
                 await self._writable(out)
             elif at < end:
                 await asyncio.sleep(0)  # let others have their turn
-        return at - start
 
     async def _writable(self, out: int) -> None:
         """Wait until the client has read something; raises ConnectionError if it takes too long."""

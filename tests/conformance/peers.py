@@ -37,7 +37,7 @@ PATIENCE = 8.0
 """Seconds that an answer may take while the upstream hangs."""
 EXPECTED = Capabilities(watches_bodies=True, patience=PATIENCE)
 """What every mirror is expected to do."""
-_STARTS_WITHIN = 30.0
+_STARTS_WITHIN = 120.0
 _PROXY: tuple[Kind, ...] = ("json", "html", "failing", "refused", "hanging")
 _GROUPED: Mapping[Kind, str] = {"failing": "down", "refused": "down", "hanging": "down"}
 
@@ -192,14 +192,15 @@ def environment_of(program: Program) -> Path:
     return provision.made(provision.CACHE / "peers" / key, make) / "bin" / "python"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody has now."""
     with socket.socket() as one:
         one.bind((LOOPBACK, 0))
         return int(one.getsockname()[1])
 
 
 def _program(program: Program, index: Upstream) -> Iterator[Mirror]:
-    python, port = environment_of(program), _free_port()
+    python, port = environment_of(program), free_port()
     with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [str(python), "-m", program.module, *program.arguments(index, port)],
@@ -211,7 +212,7 @@ def _program(program: Program, index: Upstream) -> Iterator[Mirror]:
             **OWN_GROUP,
         )
         try:
-            if not _listens(process, port):
+            if not listens(process, port):
                 log.seek(0)
                 raise RuntimeError(f"it does not start:\n{log.read().decode()}")
             yield Mirror(f"http://{LOOPBACK}:{port}{program.index}", process)
@@ -219,7 +220,7 @@ def _program(program: Program, index: Upstream) -> Iterator[Mirror]:
             end_group(process)
 
 
-def _listens(process: "subprocess.Popen[bytes]", port: int) -> bool:
+def listens(process: "subprocess.Popen[bytes]", port: int) -> bool:
     """Wait until somebody listens; False when the process has ended, or it takes too long."""
     until = time.monotonic() + _STARTS_WITHIN
     while process.poll() is None and time.monotonic() < until:

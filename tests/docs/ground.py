@@ -145,7 +145,8 @@ class Shell:
         for served in (folder / "wheels", folder / "srv" / "wheels"):
             served.mkdir(parents=True)
             _put(PRIVATE, served)
-        (folder / "var" / "cache").mkdir(parents=True)
+        for empty in ("released", "third-party", "var/cache"):
+            (folder / empty).mkdir(parents=True)
         certificate = authority().issue_cert("packages.example")
         certificate.cert_chain_pems[0].write_to_path(folder / "fullchain.pem")
         certificate.private_key_pem.write_to_path(folder / "privkey.pem")

@@ -6,7 +6,7 @@ async with origin(handler) as upstream:      # aiohttp's server, on a free port
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,24 +78,31 @@ async def ask(
     into: Answer | None = None,
     leaves: bool = False,
     change: Callable[[MutableMapping[str, Any]], None] | None = None,
+    body: Sequence[bytes] = (b"",),
+    breaks_off: bool = False,
 ) -> Answer:
     """Send one request; ``target`` is a path below the root path, and a query perhaps.
 
     ``into``: the answer to fill, which shows what came before an error. ``leaves``: the client has
     left, which the application learns from an OSError when it sends. ``change`` changes the scope.
+    ``body``: the pieces of the request's body; with ``breaks_off`` the client leaves after them.
     """
     scope = _scope(target, headers or {}, method, root_path, scheme)
     if change is not None:
         change(scope)
-    answer, asked = into or Answer(), False
+    answer, sent = into or Answer(), iter(body)
+    count = len(body)
     pieces: list[bytes] = []
 
     async def receive() -> MutableMapping[str, Any]:
-        nonlocal asked
-        if asked:
+        nonlocal count
+        piece = next(sent, None)
+        if piece is None and breaks_off:
+            return {"type": "http.disconnect"}
+        if piece is None:
             await asyncio.Event().wait()  # the client stays until it has its answer
-        asked = True
-        return {"type": "http.request", "body": b"", "more_body": False}
+        count -= 1
+        return {"type": "http.request", "body": piece, "more_body": count > 0 or breaks_off}
 
     async def send(message: MutableMapping[str, Any]) -> None:
         if leaves:
@@ -115,6 +122,19 @@ async def ask(
     finally:
         answer.body = b"".join(pieces)
     return answer
+
+
+async def shut(app: ASGI) -> None:
+    """What a server does at the end."""
+    messages = iter(["lifespan.startup", "lifespan.shutdown"])
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": next(messages)}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        assert message["type"].endswith(".complete"), message
+
+    await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
 
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]

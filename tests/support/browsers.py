@@ -5,9 +5,11 @@ on Debian (or a system made from it) to have it installed.
 """
 
 import argparse
+import itertools
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,9 +78,11 @@ def find(program: Program) -> Path:
     raise MissingBrowser(explain([program]))
 
 
-def missing() -> list[Program]:
-    """Return the programs that are not on this machine."""
-    return [each for programs in PROGRAMS.values() for each in programs if not each.find()]
+def missing(wanted: Iterable[Program] | None = None) -> list[Program]:
+    """Return the programs that are not on this machine, of those wanted, or of all."""
+    if wanted is None:
+        wanted = itertools.chain(*PROGRAMS.values())
+    return [each for each in wanted if not each.find()]
 
 
 def explain(programs: list[Program]) -> str:
@@ -94,9 +98,12 @@ def explain(programs: list[Program]) -> str:
     return f"Missing for the browser tests: {labels}. To get it: {how}."
 
 
-def install() -> None:
-    """Install what is missing. Raises `MissingBrowser` where we cannot, or apt-get failed."""
-    programs = missing()
+def install(wanted: Iterable[Program] | None = None) -> None:
+    """Install what is missing, of the programs wanted, or of all.
+
+    Raises `MissingBrowser` where we cannot, or apt-get failed.
+    """
+    programs = missing(wanted)
     if not programs:
         return
     if not _can_install():
@@ -104,7 +111,7 @@ def install() -> None:
     packages = sorted({program.package for program in programs})
     _apt_get("update")
     _apt_get("install", "--yes", "--no-install-recommends", *packages)
-    if still := missing():
+    if still := missing(programs):
         message = f"apt-get installed {' '.join(packages)}, and yet: {explain(still)}"
         raise MissingBrowser(message)
 

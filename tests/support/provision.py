@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -243,6 +244,22 @@ def point_at_downloaded(entry: Json, folder: Path) -> None:
     (wheel,) = (path for path in folder.glob("*.whl") if path.name.lower().startswith(prefix))
     entry["file_name"] = wheel.name
     entry["sha256"] = hashlib.sha256(wheel.read_bytes()).hexdigest()
+
+
+def python_with(*requirements: str) -> Path:
+    """Return the Python of an environment with what the requirements name, made at the first call.
+
+    Moved after it was made: its scripts are lost by that, its Python is not. Raises
+    `ProvisionError`.
+    """
+
+    def make(folder: Path) -> None:
+        run([*UV, "venv", "--quiet", "--python", sys.executable, str(folder)])
+        python = str(folder / "bin" / "python")
+        run([*UV, "pip", "install", "--quiet", "--python", python, *requirements])
+
+    key = re.sub(r"[^\w.-]+", "-", "-".join(requirements))[-100:]
+    return made(CACHE / "tools" / key, make) / "bin" / "python"
 
 
 _PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input")

@@ -116,6 +116,7 @@ def nginx(folder: Path, scratch: Path, root: Path | None = None) -> Iterator[str
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Return when a process listens; OSError when it has ended, or takes too long."""
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:

@@ -294,6 +294,10 @@ class Upstream:
         finally:
             let_go.set()
 
+    def asked_for(self, wheel: Wheel) -> int:
+        """How many requests there were for a wheel that is, or was, kept back."""
+        return self._gate.asked[wheel.filename] if self._gate else 0
+
     def close(self) -> None:
         """End it, and free its ports."""
         self._stack.close()

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.support.wheels import Wheel
@@ -24,6 +25,8 @@ class Gate:
 
     def __init__(self) -> None:
         self._files: dict[str, tuple[bytes, threading.Event]] = {}
+        self.asked: Counter[str] = Counter()
+        """How often each file was asked for, by its name."""
         gate = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -61,6 +64,7 @@ class Gate:
         asked.end_headers()
         if asked.command == "HEAD":
             return
+        self.asked[asked.path.rpartition("/")[2]] += 1
         asked.wfile.write(data[: len(data) // 2])
         asked.wfile.flush()
         let_go.wait()

@@ -36,6 +36,7 @@ from tests.support.asgi import (
     document,
     entry,
     origin,
+    shut,
 )
 from tests.support.wheels import make_sdist, make_wheel
 
@@ -69,19 +70,6 @@ class World:
         """Where the first wheel of a project is."""
         url: str = (await self.json(f"/simple/{project}/"))["files"][0]["url"]
         return url.removeprefix(BASE)
-
-
-async def shut(app: Any) -> None:
-    """What a server does at the end."""
-    messages = iter(["lifespan.startup", "lifespan.shutdown"])
-
-    async def receive() -> dict[str, str]:
-        return {"type": next(messages)}
-
-    async def send(message: dict[str, Any]) -> None:
-        assert message["type"].endswith(".complete"), message
-
-    await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
 
 
 @pytest.fixture
@@ -730,7 +718,7 @@ async def test_the_page_for_people_has_the_lines_for_its_address(tmp_path: Path,
     answer = await ask(app, "/", {"host": host}, scheme=scheme)
     shown = [
         text.replace("&quot;", '"').replace("&#x27;", "'")
-        for text in re.findall(r"<pre>(.*?)</pre>", answer.text, re.DOTALL)
+        for text in re.findall(r"<pre[^>]*>(.*?)</pre>", answer.text, re.DOTALL)
     ]
     assert f"pip install{pip} -i {base}/simple/ cowsay" in shown
     assert f"[global]\nindex-url = {base}/simple/{conf}" in shown
@@ -863,7 +851,7 @@ async def test_a_bug_is_500_in_words_that_tell_nothing(
     def broken(*_: object) -> Any:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("pyodide_mirror.server.landing.page", broken)
+    monkeypatch.setattr("pyodide_mirror.server.landing.Landing.page", broken)
     answer = Answer()
     with pytest.raises(RuntimeError):  # Starlette has it logged by the server
         await world.get("/", into=answer)

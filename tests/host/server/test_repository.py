@@ -10,7 +10,14 @@ from pyodide_mirror.model import File, ProjectPage
 from pyodide_mirror.server.disk import Disk
 from pyodide_mirror.server.download import Download, Downloads, Place
 from pyodide_mirror.server.repository import FoundPage, Missing, Repository
-from pyodide_mirror.server.source import LocalSource, Stored, UnreadableError, file_key, tag_of
+from pyodide_mirror.server.source import (
+    LocalSource,
+    LocalState,
+    Stored,
+    UnreadableError,
+    file_key,
+    tag_of,
+)
 from pyodide_mirror.server.upstream import Upstream
 from pyodide_mirror.server.upstream_client import UpstreamClient, UpstreamError
 
@@ -51,8 +58,8 @@ class FakeFolder:
     async def metadata(self, project: str, file: File) -> bytes:
         return b"local"
 
-    async def left_out(self) -> dict[str, str]:
-        return {f"{self.name}/x.whl": "it is no wheel"}
+    async def states(self) -> list[LocalState]:
+        return [LocalState(self.name, len(self.pages), 0, {})]
 
     async def close(self) -> None:
         self.closed = True
@@ -132,12 +139,6 @@ async def test_a_folder_that_cannot_say_is_an_error_and_nobody_else_is_asked(
     with pytest.raises(UnreadableError, match="cannot be read now"):
         await repository([Unreadable("folder", {})], upstream).find("x")
     assert upstream.asked == []
-
-
-async def test_what_is_left_out_is_told_of_all_local_sources(downloads: Downloads) -> None:
-    local = [FakeFolder("1", {}), FakeFolder("2", {})]
-    sources = repository(local, FakeUpstream("a", downloads))
-    assert await sources.left_out() == dict.fromkeys(["1/x.whl", "2/x.whl"], "it is no wheel")
 
 
 async def test_local_sources_are_asked_in_order(downloads: Downloads) -> None:

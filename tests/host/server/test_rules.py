@@ -263,7 +263,8 @@ async def test_a_package_of_pyodide_is_denied_too(make: Make) -> None:
 
 async def test_the_same_page_is_made_once(make: Make) -> None:
     world = make(deny=["x<2"])
-    repository = world.app._app.routes[0].endpoint.__self__.repository
+    routes = {route.path: route for route in world.app.app._app.routes}
+    repository = routes["/simple/"].endpoint.__self__.repository
     first = await repository.find("x")
     assert (await repository.find("x")).page is first.page
 

@@ -28,6 +28,7 @@ from pyodide_mirror.own_wheels import page_wheel
 from tests.support.own_server import Serving, clean_environment, serving
 from tests.support.processes import OWN_GROUP, end_group
 from tests.support.server_wire import connected, everything, get
+from tests.support.static_hosts import nginx
 from tests.support.upstreams import EXHIBIT, PROJECTS, Upstream
 from tests.support.wheels import INSTALLED, ROOT, STOCK, make_wheel
 
@@ -132,6 +133,9 @@ def test_what_is_wrong_is_told_in_a_line(
         (["--pyodide", str(tmp_path)], r"has no pyodide-lock\.json, so it is no unpacked release"),
         (["--trusted-proxy", "nginx"], "'nginx' is no IP address or network like 10.0.0.0/8"),
         (["--trusted-proxy", "*"], "is no IP address or network"),
+        (["--access-log", "xml"], "--access-log: invalid choice: 'xml'"),
+        (["--metrics", "on"], "--metrics: invalid choice: 'on'"),
+        ([str(tmp_path), str(tmp_path)], "the folder '.*' is given twice"),
         (["--auth", "/nowhere"], "the file of users '/nowhere' cannot be read: No such file"),
         (["--token-file", __file__], "the file of tokens '.*': line 1 does not begin with `read`"),
         (["--certfile", __file__], "--certfile '.*' must have a certificate"),
@@ -183,11 +187,11 @@ def test_it_says_where_it_is_and_logs_a_line_for_each_request(upstream: Upstream
         fetch(f"{running.index_url}/no-such-project/")
     lines = running.output.splitlines()
     assert lines[0] == f"Serving {running.index_url}/ (Ctrl-C ends it)"
-    line = r'(\S+) INFO: +127\.0\.0\.1:\d+ - "GET /healthz HTTP/1\.1" 200 OK'
+    line = r'(\S+) 127\.0\.0\.1 - "GET /healthz HTTP/1\.1" 200 \d+ \d\.\d{3} complete ".*"'
     match = re.fullmatch(line, lines[1])
     assert match is not None
     assert datetime.fromisoformat(match[1]).tzinfo is not None
-    assert re.search(r'"GET /simple/no-such-project/ HTTP/1\.1" 404 Not Found', lines[2])
+    assert re.search(r'"GET /simple/no-such-project/ HTTP/1\.1" 404 ', lines[2])
     assert len(lines) == 3
 
 
@@ -211,7 +215,51 @@ def test_a_trusted_proxy_says_who_asks(tmp_path: Path) -> None:
             with socket.create_connection(("127.0.0.1", urlsplit(url).port or 0)) as broken:
                 broken.sendall(b"nonsense\r\n\r\n")
                 assert b"access-control-allow-origin: *" in broken.recv(1000)
-        assert re.search(rf' {re.escape(client)}:\d+ - "GET /simple/local', running.output)
+        assert re.search(rf' {re.escape(client)} - "GET /simple/local', running.output)
+
+
+_PROXY = """
+location / {{
+    proxy_pass {url};
+    proxy_bind 127.0.0.2;
+    proxy_set_header Host $http_host;
+    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    proxy_set_header X-Forwarded-Proto https;
+}}
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is no address")
+def test_behind_nginx_the_log_has_the_clients_own_address(tmp_path: Path) -> None:
+    """Whatever the client adds, which nginx passes on."""
+    options = ["--trusted-proxy", "127.0.0.2", "--access-log", "json"]
+    forged = {
+        "X-Forwarded-For": "6.6.6.6",
+        "Forwarded": "for=6.6.6.6",
+        "X-Real-IP": "6.6.6.6",
+        "X-Forwarded-Host": "localhost:6666",
+    }
+    conf = tmp_path / "hosting" / "nginx.conf"
+    conf.parent.mkdir()
+    with serving(options=options) as running:
+        conf.write_text(_PROXY.format(url=running.url))
+        with nginx(tmp_path, tmp_path / "scratch") as proxy:
+            host = proxy.removeprefix("http://")
+            client = http.client.HTTPConnection(host, source_address=("127.0.0.5", 0))
+            client.request("GET", "/simple/pyodide-mirror/", headers=forged)
+            page = json.loads(client.getresponse().read())
+            client.close()
+            assert page["files"][0]["url"].startswith(f"https://{host}/files/")
+    [line] = [json.loads(each) for each in running.log if each.startswith("{")]
+    assert (line["client"], line["path"]) == ("127.0.0.5", "/simple/pyodide-mirror/")
+    assert "6.6.6.6" not in running.output
+
+
+def test_without_a_log_of_requests_there_is_none(tmp_path: Path) -> None:
+    with serving(tmp_path, options=["--access-log", "off", "--metrics", "off"]) as running:
+        fetch(f"{running.url}/healthz")
+        assert fetch(f"{running.url}/metrics")[0] == 404
+    assert running.log == [f"Serving {running.index_url}/ (Ctrl-C ends it)\n"]
 
 
 def test_without_a_folder_and_without_upstreams_it_says_that_there_is_nothing() -> None:
@@ -419,7 +467,7 @@ def test_it_serves_on_when_nobody_reads_its_log(tmp_path: Path) -> None:
 def recipes(url: str, host: str | None = None) -> dict[str, str]:
     """The lines that the page for people shows, by their titles."""
     _, _, body = fetch(f"{url}/", **({"Host": host} if host else {}))
-    found = re.findall(r"<h2>(.*?)</h2>\n<pre>(.*?)</pre>", body.decode(), re.DOTALL)
+    found = re.findall(r"<h3>(.*?)</h3>\n<pre[^>]*>(.*?)</pre>", body.decode(), re.DOTALL)
     return {html.unescape(title): html.unescape(lines) for title, lines in found}
 
 

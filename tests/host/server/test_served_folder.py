@@ -111,7 +111,10 @@ async def test_what_cannot_be_read_now_is_503_and_asked_for_nowhere(
     assert len(index.requests) == before
     names = json.loads((await ask(app, "/simple/", HERE)).body)["projects"]
     assert {"name": "x"} in names
-    assert "link: No such file or directory" in (await ask(app, "/", HERE)).text
+    shown = (await ask(app, "/", HERE)).text
+    assert (
+        '<th scope="row">link</th><td>folder wheels</td><td>No such file or directory</td>' in shown
+    )
     shutil.rmtree(folder)
     answer = await ask(app, "/simple/x/", HERE)
     assert (answer.status, len(index.requests)) == (503, before)
@@ -125,7 +128,7 @@ async def test_the_page_for_people_says_what_is_left_out(app: ASGI, folder: Path
     (folder / "<b>.whl").write_bytes(b"")
     text = (await ask(app, "/", HERE)).text
     assert "Left out: 1<" in text
-    assert "&lt;b&gt;.whl: it is not named like a wheel" in text
+    assert "&lt;b&gt;.whl</th><td>folder wheels</td><td>it is not named like a wheel" in text
     for number in range(60):
         (folder / f"{number}.whl").write_bytes(b"")
     text = (await ask(app, "/", HERE)).text

@@ -28,7 +28,7 @@ def no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_by_default_it_is_pypi_for_all_without_a_folder() -> None:
     found = make()
     assert found.upstreams == (MIRRORS[0].index_url,)
-    assert found.folder is None
+    assert found.folders == ()
     assert found.cache is None
     assert found.allow_origins == ("*",)
     assert found.public_url == ""

@@ -1,6 +1,7 @@
 """Files that the kernel copies into the connection."""
 
 import asyncio
+import json
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -184,3 +185,19 @@ def test_tls_has_to_see_each_byte() -> None:
         assert ZeroCopy(_Transport(socket=plain), 1).is_possible
         assert not ZeroCopy(_Transport(socket=plain, sslcontext=object()), 1).is_possible
     assert not ZeroCopy(_Transport(), 1).is_possible
+
+
+def test_the_log_says_who_left_and_who_got_all(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "pyodide_mirror.access")
+    with serving_here(folder, access_log="json") as running:
+        url = files_of(running.index_url, "big")[WHEEL.filename]
+        assert get(url).body == WHEEL.data
+        with connected(running.url, receive_buffer=4096) as client:
+            client.sendall(_request(url))
+            assert client.recv(1)
+    told = [json.loads(record.getMessage()) for record in caplog.records]
+    (whole, cut) = [each for each in told if each["path"].startswith("/files/")]
+    assert (whole["end"], whole["bytes"]) == ("complete", len(WHEEL.data))
+    assert cut["end"] == "left"

@@ -50,6 +50,7 @@ def check(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", "--quiet")
     session.run("lint-imports", "--no-logo", silent=True)
     session.run("python", "-m", "tests.support.javascript")
+    session.run("python", "-m", "tests.support.labextension", "--check")
     types = session.run("python", "-m", "tests.support.provision", "--types", silent=True)
     session.run("mypy", "--no-error-summary", env={"MYPYPATH": str(types).strip()})
 
@@ -63,6 +64,7 @@ def ground(session: nox.Session) -> None:
     """Make Pyodide, what it compiles for our wheels, and the browsers be there."""
     session.run("python", "-m", "tests.support.provision", silent=True)
     session.run("python", "-m", "tests.support.own_compiled", silent=True)
+    session.run("python", "-m", "tests.support.labextension", silent=True)
     session.run("python", "-m", "tests.support.browsers", "--install")
 
 
@@ -143,9 +145,13 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def screenshots(session: nox.Session) -> None:
-    """Take pictures of the demonstration: three engines, two widths, light and dark."""
+    """Take pictures of the demonstration, for `docs` of JupyterLite's panel; light and dark.
+
+    Of the demonstration in three engines, or those after ``--``, at two widths.
+    """
     install(session, "test")
     ground(session)
+    session.run("python", "-m", "tests.jupyterlite.pictures")
     session.run("python", "-m", "demo.screenshots", *session.posargs)
 
 
@@ -248,6 +254,13 @@ def wheels(session: nox.Session) -> None:
     session.run("python", "-m", "hatchling", "build", "-d", "dist", silent=True)
     session.run("python", "-m", "pyodide_mirror.own_wheels", "dist")
     session.run("python", "-m", "pyodide_mirror.own_wheels", "dist", "--python", "cp314")
+
+
+@nox.session
+def labextension(session: nox.Session) -> None:
+    """Build the front-end extension for JupyterLite into the package, from ``labextension/``."""
+    install(session, "test")
+    session.run("python", "-m", "tests.support.labextension")
 
 
 @nox.session

@@ -12,6 +12,9 @@ name is one content everywhere, and no cache has anything stale under it.
 A page compiles all the Python that it imports, with each load anew. Where its Python is known, a
 third wheel saves that: it has the code of the modules that a first install needs, compiled by that
 Python, in one file (:func:`compile_modules`), from which :mod:`pyodide_mirror._imports` loads them.
+
+Of either there is another one for a JupyterLite site that is built with the add-on, which has some
+modules more.
 """
 
 from __future__ import annotations
@@ -56,6 +59,7 @@ _HOST_ONLY: Final = frozenset(
         *(
             "jupyterlite",
             "loader",
+            "model/addresses.py",
             "server",
             "transport/cors.py",
             "transport/cpython.py",
@@ -75,6 +79,10 @@ _IN_ARCHIVE: Final = (
 """What few installs need. In a page's wheel it is one archive, from which Python imports as from a
 folder; that is a third of the bytes less, and fewer files to unpack. What is alike stands together,
 which takes 2 % less."""
+_SITE_ONLY: Final = ("notebook/comm.py", "notebook/kernel.py", "api/choosing.py")
+"""What only the kernels of a JupyterLite site with the add-on need, and its front-end extension. It
+is in the wheels of such a site alone, and there in the archive."""
+_ARCHIVED: Final = (*_IN_ARCHIVE, *_SITE_ONLY)
 PAGE_PLATFORMS: Final = (
     "emscripten_3_1_58_wasm32",  # Pyodide 0.26 and 0.27
     "emscripten_4_0_9_wasm32",  # 0.28 and 0.29
@@ -100,26 +108,30 @@ _DATE: Final = (2020, 2, 2, 0, 0, 0)
 
 
 @functools.cache
-def page_wheel(platforms: tuple[str, ...] = PAGE_PLATFORMS) -> tuple[str, bytes]:
+def page_wheel(
+    platforms: tuple[str, ...] = PAGE_PLATFORMS, *, for_site: bool = False
+) -> tuple[str, bytes]:
     """File name and content of the wheel for pages.
 
     With other ``platforms`` it is another file. Where pip or uv may find it, "any" must not be one.
+    ``for_site``: with what only the kernels of a JupyterLite site need.
     Raises PackageNotFoundError when the package is run without being installed.
     """
-    modules = _with_archive(_page_modules())
+    modules = _with_archive(_page_modules(for_site=for_site))
     return _own_wheel(modules, {"METADATA": _page_metadata()}, platforms)
 
 
 @functools.cache
 def compiled_wheel(
-    python: str = "cp314", platforms: tuple[str, ...] | None = None
+    python: str = "cp314", platforms: tuple[str, ...] | None = None, *, for_site: bool = False
 ) -> tuple[str, bytes] | None:
     """File name and content of the wheel for pages with that Python; a tag of `COMPILED_FOR`.
 
     None where no modules were compiled for it, as in a checkout of the sources, or other sources
-    than these. Without ``platforms`` it is for those of that Python's Pyodides.
+    than these. Without ``platforms`` it is for those of that Python's Pyodides. ``for_site``: as in
+    :func:`page_wheel`.
     """
-    modules = _page_modules()
+    modules = _page_modules(for_site=for_site)
     compiled = files(_PACKAGE) / "compiled" / f"{python}.bin"
     content = compiled.read_bytes() if compiled.is_file() else b"{}"
     header = json.loads(content.partition(b"\n")[0])
@@ -242,12 +254,13 @@ def _own_wheel(
 
 
 @functools.cache
-def _page_modules() -> dict[str, bytes]:
+def _page_modules(*, for_site: bool = False) -> dict[str, bytes]:
     """The files that pages get, by their path in the package."""
+    without = _HOST_ONLY if for_site else _HOST_ONLY.union(_SITE_ONLY)
     return {
         path: as_pages_get_it(path, content)
         for path, content in _modules()
-        if not _is_in(_HOST_ONLY, path)
+        if not _is_in(without, path)
     }
 
 
@@ -256,7 +269,7 @@ def _with_archive(modules: Mapping[str, bytes]) -> dict[str, bytes]:
 
     It is not compressed: the wheel compresses it as a whole, in their order there.
     """
-    seldom = {path for path in modules if _is_in(_IN_ARCHIVE, path)}
+    seldom = {path for path in modules if _is_in(_ARCHIVED, path)}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for path in sorted(seldom, key=lambda path: (_place(path), -len(modules[path]), path)):
@@ -289,7 +302,7 @@ def _files_in(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
 
 def _place(path: str) -> int:
     """Where a file of the archive stands in it."""
-    return next(n for n, part in enumerate(_IN_ARCHIVE) if _is_in((part,), path))
+    return next(n for n, part in enumerate(_ARCHIVED) if _is_in((part,), path))
 
 
 def _is_in(parts: Collection[str], path: str) -> bool:

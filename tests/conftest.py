@@ -24,7 +24,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 LONGEST = (
-    *("chromium", "firefox", "test_site.py", "webkit", "chromium-worker", "versions"),
+    *(
+        "chromium",
+        "firefox",
+        "test_site.py",
+        "test_panel.py",
+        "webkit",
+        "chromium-worker",
+        "versions",
+    ),
     *("test_run.py", "test_marimo.py", "test_blocks.py", "test_zoo_installs.py", "test_abuse.py"),
     *("test_setuptools.py", "test_addon.py", "test_pages.py", "test_table.py", "test_page.py"),
     *("test_demo.py", "test_jupyterlite.py", "test_crash.py", "test_worker_stream.py"),

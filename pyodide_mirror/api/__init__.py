@@ -13,10 +13,11 @@ if TYPE_CHECKING:
         check_mirrors,
         check_timeout,
     )
+    from .choosing import choose, known_mirrors
     from .default import SESSION, cache_info, clear_cache, configure, install, probe, reset, status
     from .host import CPythonHost
     from .locks import freeze, install_pylock
-    from .pip import pip_install
+    from .pip import pip_install, read_text
     from .session import Session
 
 __getattr__, __dir__, __all__ = hand_on(__name__)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pyodide_mirror import installing, runtime, storage
+from pyodide_mirror import installing, reporting, runtime, storage
 from pyodide_mirror._micropip import FetchPatch, IndexUrls
 
 from .configuration import PackageSettings
@@ -55,6 +55,7 @@ class Configurator:
         self._use(configuration.order, configuration.prefer)
         self._hook.install()
         self.in_force = configuration
+        reporting.broadcast(configuration.report)
 
     def with_known_cdns(self, plan: DeferredConfiguration) -> DeferredConfiguration:
         """The plan of an install; where it names no CDNs, with those that are configured."""
@@ -165,4 +166,5 @@ def _log_event(event: Event) -> None:
 
 
 def _log_quietly(event: Event) -> None:
+    reporting.broadcast(event)
     _log.debug("%s", event.text)

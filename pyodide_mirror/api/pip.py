@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyodide_mirror import _micropip, installing, reporting
+from pyodide_mirror import _micropip, installing, locking, reporting
 from pyodide_mirror.probing import DEFAULT_CANARY
 
 from .arguments import check_mirrors
@@ -62,6 +63,14 @@ async def pip_install(
     finally:
         _micropip.RUN_INSTEAD.reset(token)
     return reports[0]
+
+
+async def read_text(place: str) -> str:
+    """The text of a file, or at a URL. Raises OSError, ValueError and MirrorError."""
+    if "://" not in place:
+        return Path(place).read_text("utf-8-sig")  # noqa: ASYNC240  # a small one, in memory
+    data, _ = await locking.fetch_file(place, await SESSION._host.transport(), 5.0)
+    return data.decode("utf-8-sig")
 
 
 @contextmanager

@@ -137,6 +137,7 @@ class Session:
         canary: str = DEFAULT_CANARY,
         timeout: float = 5.0,
         prefer: Prefer = "lockfile",
+        remember: bool = True,
         on_configured: OnConfigured = None,
     ) -> None:
         """Configure when the first ``micropip.install`` asks an index, and make no request now.
@@ -146,10 +147,9 @@ class Session:
         ``on_configured``: is called with the report. The other arguments are those of
         :meth:`configure`, and so are the errors for bad ones.
         """
-        settings = asked_for(mirrors, cdns, canary, timeout)
-        check_choice("prefer", prefer, ("lockfile", "index"))
+        plan = _plan(asked_for(mirrors, cdns, canary, timeout), prefer, remember)
         check_callback("on_configured", on_configured)
-        self._deferred = DeferredConfiguration(settings, prefer, on_configured=on_configured)
+        self._deferred = plan._replace(on_configured=on_configured)
         self._hook.install()
         self._packages.default = self.plain_request
         self._packages.install()

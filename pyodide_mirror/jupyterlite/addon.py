@@ -24,6 +24,7 @@ from pyodide_mirror.probing import DEFAULT_CANARY
 
 from .site_bundle import bundled_lock
 from .site_config import SiteConfig
+from .site_extension import SiteExtension
 from .site_index import SiteIndex
 from .site_loader import LoaderSettings, SiteLoader
 from .site_wheels import MADE, installed_wheel, own_wheel, site_wheel
@@ -36,6 +37,7 @@ _LOCK_ADDON: Final = "jupyterlite-pyodide-kernel-lock"
 _FIELDS: Final = ("index_url", "name", "region", "private", "projects", "credentials", "note")
 _KINDS: Final = {
     "enabled": "true or false",
+    "locked": "true or false",
     "mirrors": "a list of index URLs, or of mappings with the arguments of pyodide_mirror.Mirror",
     "cdns": "a list of base URLs",
     "canary": "a project's name",
@@ -43,6 +45,21 @@ _KINDS: Final = {
     "timeout": "a number of seconds",
     "loader": "true, false, or a folder with an unpacked release of Pyodide",
     "bundle": "a folder that `pyodide-mirror bundle` has written",
+}
+
+_FLAGS: Final[dict[str, tuple[dict[str, dict[str, object]], str]]] = {
+    "no-pyodide-mirror": (
+        {"PyodideMirrorAddon": {"enabled": False}},
+        "Build the site as if pyodide-mirror was not installed.",
+    ),
+    "pyodide-mirror-locked": (
+        {"PyodideMirrorAddon": {"locked": True}},
+        "Do not let users of the site change the settings of pyodide-mirror.",
+    ),
+    "no-pyodide-mirror-loader": (
+        {"PyodideMirrorAddon": {"loader": False}},
+        "Have kernels load Pyodide as they do without pyodide-mirror.",
+    ),
 }
 
 
@@ -73,16 +90,7 @@ class PyodideMirrorAddon(BaseAddon):
         "pyodide-mirror-loader": "PyodideMirrorAddon.loader",
         "pyodide-mirror-bundle": "PyodideMirrorAddon.bundle",
     }
-    flags: ClassVar[dict[str, tuple[dict[str, dict[str, object]], str]]] = {
-        "no-pyodide-mirror": (
-            {"PyodideMirrorAddon": {"enabled": False}},
-            "Build the site as if pyodide-mirror was not installed.",
-        ),
-        "no-pyodide-mirror-loader": (
-            {"PyodideMirrorAddon": {"loader": False}},
-            "Have kernels load Pyodide as they do without pyodide-mirror.",
-        ),
-    }
+    flags: ClassVar[dict[str, tuple[dict[str, dict[str, object]], str]]] = _FLAGS
 
     enabled = Bool(
         help="Whether the site's kernels get pyodide_mirror. env: JUPYTERLITE_NO_PYODIDE_MIRROR"
@@ -108,7 +116,10 @@ class PyodideMirrorAddon(BaseAddon):
         help="Where packages that Pyodide has come from: its own 'lockfile', or the 'index'.",
     ).tag(config=True)
     timeout = Float(5.0, help="The seconds in which a mirror must answer.").tag(config=True)
-
+    locked = Bool(
+        default_value=False,
+        help="Whether users of the site cannot change these settings in their browsers.",
+    ).tag(config=True)
     loader = Union(
         [Bool(), Unicode()],
         allow_none=True,
@@ -224,6 +235,7 @@ class PyodideMirrorAddon(BaseAddon):
             "canary": self.canary,
             "prefer": self.prefer,
             "timeout": self.timeout,
+            **({"locked": True} if self.locked else {}),
         }
 
     def _clean(self) -> None:
@@ -231,12 +243,14 @@ class PyodideMirrorAddon(BaseAddon):
         SiteConfig(self).load_wheels(())
         SiteConfig(self).use_loader(wanted=False)
         SiteLoader(self).remove()
+        SiteExtension(self).remove()
 
     def _build(self) -> None:
         if not SiteConfig(self).has_kernel():
             self.log.warning("[pyodide-mirror] this site has no Pyodide kernel: nothing to do")
             SiteIndex(self).put({})
             SiteLoader(self).remove()
+            SiteExtension(self).remove()
             return
         if _PIPLITE_ADDON not in self.manager._addons:  # noqa: SLF001  # nothing else names them
             raise ValueError(
@@ -253,10 +267,13 @@ class PyodideMirrorAddon(BaseAddon):
             if all(MADE.fullmatch(path.name) for path in there):
                 wheels |= make()
         SiteIndex(self).put(wheels)
+        SiteExtension(self).put(self._arguments(), locked=self.locked)
 
     def _post_build(self) -> None:
         config = SiteConfig(self)
         config.load_wheels(self._loaded() if config.has_kernel() else ())
+        if config.has_kernel():
+            SiteExtension(self).translate()
         config.use_loader(wanted=self._has_loader, in_bundle=bool(self.bundle))
 
     def _check_site(self) -> None:

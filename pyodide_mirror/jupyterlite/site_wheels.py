@@ -30,9 +30,11 @@ def own_wheel(python: str = "") -> tuple[str, bytes]:
 
     The add-on of jupyterlite-pyodide-kernel 0.7 looks for ``*emscripten_*_wasm32.whl`` and for
     ``*pyodide_*_wasm32.whl``; what is both, as our own name would be, ends the build. pip does not
-    read a site's index, so the wheel may be for any platform there.
+    read a site's index, so the wheel may be for any platform there. It has what only the kernels of
+    such a site need, too.
     """
-    return (python and compiled_wheel(python, ("any",))) or page_wheel(("any",))
+    compiled = python and compiled_wheel(python, ("any",), for_site=True)
+    return compiled or page_wheel(("any",), for_site=True)
 
 
 def site_wheel(startup: str) -> tuple[str, bytes]:

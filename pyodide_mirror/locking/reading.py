@@ -91,7 +91,7 @@ async def read_lock(
     if isinstance(source, Path) or (isinstance(source, str) and "\n" not in source):
         place = str(source)
         if isinstance(source, str) and "://" in place:
-            data, place = await _fetch(place, transport, timeout)
+            data, place = await fetch_file(place, transport, timeout)
         else:
             data = _start_of(Path(place))
     elif isinstance(source, str):
@@ -113,7 +113,11 @@ def _start_of(path: Path) -> bytes:
         return file.read(_MAX_BYTES + 1)
 
 
-async def _fetch(url: str, transport: Transport, timeout: float) -> tuple[bytes, str]:
+async def fetch_file(url: str, transport: Transport, timeout: float) -> tuple[bytes, str]:
+    """A file of at most 10 MB, and its URL after redirects.
+
+    Raises ValueError for what is no such URL, MirrorError when it cannot be read.
+    """
     try:
         split_http_url(url)
     except ValueError as error:
@@ -122,9 +126,9 @@ async def _fetch(url: str, transport: Transport, timeout: float) -> tuple[bytes,
     answer = refused or await send(transport, Request(url, timeout, _MAX_BYTES))
     shown = url.partition("?")[0]
     if not isinstance(answer, Response):
-        raise MirrorError(f"the lock file {shown} cannot be read: {answer.detail}")
+        raise MirrorError(f"{shown} cannot be read: {answer.detail}")
     if not answer.ok:
-        raise MirrorError(f"the lock file {shown} cannot be read: HTTP {answer.status}")
+        raise MirrorError(f"{shown} cannot be read: HTTP {answer.status}")
     return answer.body, answer.url
 
 

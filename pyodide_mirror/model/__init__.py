@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from pyodide_mirror._lazy import hand_on
 
 if TYPE_CHECKING:
-    from .cdn import CDN, CDNOutcome, check_cdn
+    from .addresses import check_cdn, check_origin
+    from .cdn import CDN, CDNOutcome
     from .mirror import Credentials, Mirror
     from .outcome import Finding, Outcome
     from .page import File, ProjectPage
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
         HostKind,
         address_of,
         check_index_url,
-        check_origin,
         hide_user_info,
         host_kind,
         origin,

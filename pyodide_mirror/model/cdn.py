@@ -77,17 +77,6 @@ def check_base_url(text: str) -> str:
     return f"{origin(parts)}{path.rstrip('/')}/"
 
 
-def check_cdn(base_url: str) -> CDN:
-    """A CDN of all versions, by its base URL; TypeError or ValueError says what is wrong."""
-    cdn = CDN(base_url)
-    if _VERSION not in cdn.base_url:
-        raise ValueError(
-            f"{cdn.base_url!r} is of one version of Pyodide; write {_VERSION} in place of the"
-            f" version, as in https://cdn.example/pyodide/v{_VERSION}/full/"
-        )
-    return cdn
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CDNOutcome:
     """The verdict on a CDN.

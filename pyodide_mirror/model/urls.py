@@ -109,18 +109,6 @@ def project_url(index_url: str, project: str) -> str:
     return f"{index_url}/{project}/"
 
 
-def check_origin(text: str) -> str:
-    """An http(s) origin in its serialized form; ValueError says what is wrong with it."""
-    try:
-        parts = split_http_url(text)
-        if parts.path not in {"", "/"} or "?" in text or "#" in text:
-            raise ValueError("it has more than scheme, host and port")
-    except ValueError as error:
-        shown = hide_user_info(text)
-        raise ValueError(f"{shown!r} is not an origin like https://app.example: {error}") from None
-    return origin(parts)
-
-
 def hide_user_info(url: str) -> str:
     """The URL, cut to a line, with ``***`` for what stands before an @ in it."""
     return re.sub(r"(?s)^(\s*[A-Za-z][A-Za-z0-9+.-]*:[/\\]+)?.*@", r"\1***@", url)[:200]

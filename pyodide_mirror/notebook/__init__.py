@@ -12,7 +12,8 @@ if TYPE_CHECKING:
         show_mirrors,
         unload_ipython_extension,
     )
+    from .kernel import prepare
     from .pip_magic import pip
-    from .startup import prepare, prepare_page
+    from .startup import prepare_page
 
 __getattr__, __dir__, __all__ = hand_on(__name__)

@@ -2,7 +2,7 @@
 
     %load_ext pyodide_mirror
 
-A site's kernels do the same at their start, through ``startup.py``.
+A site's kernels do the same at their start, through ``kernel.py``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def unload_ipython_extension(_: object) -> None:
     deactivate(_session())
 
 
-def activate(
+def activate(  # noqa: PLR0913  # the settings of a site, each by its name
     session: Session,
     *,
     mirrors: Iterable[str | Mirror | Mapping[str, Any]] | None = None,
@@ -42,6 +42,7 @@ def activate(
     canary: str = DEFAULT_CANARY,
     prefer: Prefer = "lockfile",
     timeout: float = 5.0,
+    remember: bool = True,
 ) -> None:
     """Let the first install that asks an index find a mirror, and say in a line which.
 
@@ -58,6 +59,7 @@ def activate(
         canary=canary,
         timeout=timeout,
         prefer=prefer,
+        remember=remember,
         on_configured=_tell,
     )
     add_magics(show_mirrors)

@@ -57,9 +57,9 @@ async def _run(options: Options) -> None:
     if options["--help"] or command in {"", "help"}:
         print(usage(command))
     elif command == "install":
-        await _install(options, Wanted(options))
+        await _install(options, await Wanted().read(options))
     elif command == "uninstall":
-        _uninstall(_names(Wanted(options).requirements))
+        _uninstall(_names((await Wanted().read(options)).requirements))
     elif command == "show":
         print("\n---\n".join(_shown([normalize(word) for word in options.words])))
     elif command == "freeze":

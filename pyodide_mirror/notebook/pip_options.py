@@ -9,9 +9,9 @@ import tokenize
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
-from pyodide_mirror import _packaging
+from pyodide_mirror import _packaging, api
 from pyodide_mirror.index import parse_requirements_file
 from pyodide_mirror.model import Mirror, hide_user_info
 
@@ -133,27 +133,36 @@ def _options_in(word: str, rest: Iterator[str], command: str) -> list[tuple[str,
 class Wanted:
     """What is to be installed. ``locks``: lock files; ``index``, ``extra``: see pip_install."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self) -> None:
         self.requirements: list[str] = []
         self.constraints: list[str] = []
         self.locks: list[str] = []
         self.index: list[Mirror] = []
         self.extra: list[Mirror] = []
-        self.pre = bool(options["--pre"])
+        self.pre = False
         self._open: list[str] = []
+        self._left = 99  # files may be read, of which each may name many
+
+    async def read(self, options: Options) -> Wanted:
+        """Take what the options say, and the files that they name. Raises PipError."""
         for name, values in options.items():
             for value in values:
-                self._take(name, value, "")
+                await self._take(name, value, "")
         self.requirements += [_checked(word, "") for word in options.words]
+        return self
 
-    def _take(self, option: str, value: str, where: str) -> None:
+    async def _take(self, option: str, value: str, where: str) -> None:
         """An option of the line, or of a file; ``where`` is that line of that file."""
         if option in {"--requirement", "--constraint"}:
-            file = str(Path(self._open[-1]).parent / value) if where else value
+            file = value
+            if where:  # as pip has it
+                outer = self._open[-1]
+                in_folder = str(Path(outer).parent / value)
+                file = urljoin(outer, value) if "://" in outer + value else in_folder
             if option == "--requirement" and re.fullmatch(_LOCK, value):
                 self.locks.append(file)
             else:
-                self._read(file, self.requirements if option[2] == "r" else self.constraints)
+                await self._read(file, self.requirements if option[2] == "r" else self.constraints)
         elif option == "--index-url":
             self.index = [_mirror(value, private=False)]  # as in pip, the last one holds
         elif option == "--extra-index-url":
@@ -167,14 +176,17 @@ class Wanted:
         elif where and option not in {"--prefer-binary", "--only-binary"}:  # there is nothing else
             raise PipError(f"{where}{option} cannot be done here")
 
-    def _read(self, file: str, into: list[str]) -> None:
-        if file in self._open:
-            raise PipError(f"{file} requires itself")
+    async def _read(self, file: str, into: list[str]) -> None:
+        shown = hide_user_info(file)
+        self._left -= 1
+        if file in self._open or self._left < 0:
+            raise PipError(f"{shown} requires itself, or there are too many")
         self._open.append(file)
         try:
-            lines = parse_requirements_file(Path(file).read_text("utf-8-sig"), file, os.environ)
+            text = await api.read_text(file)
+            lines = parse_requirements_file(text, shown, os.environ)
         except (OSError, ValueError) as error:
-            raise PipError(f"{file} cannot be read: {error}") from None
+            raise PipError(f"{shown} cannot be read: {error}") from None
         for line in lines:
             where = f"{line.where}: "
             if line.hashes:
@@ -182,7 +194,7 @@ class Wanted:
             if line.requirement:
                 into.append(_checked(line.requirement, where))
             else:
-                self._take(line.option, line.value, where)
+                await self._take(line.option, line.value, where)
         self._open.pop()
 
 

@@ -1,8 +1,7 @@
-"""What a site's kernels run at their start: next to nothing, until something is to be installed.
+"""What waits for the first install, in kernels and pages: next to nothing is loaded until then.
 
-A kernel is started far more often than something is installed in it, so what is loaded here is only
-micropip, which is there already. All else comes with the first install, the first ``%mirror`` or
-the first use of :mod:`pyodide_mirror`.
+Python is started far more often than something is installed in it. All else comes with the first
+install, the first ``%mirror`` or the first use of :mod:`pyodide_mirror`.
 """
 
 from __future__ import annotations
@@ -13,32 +12,8 @@ from typing import TYPE_CHECKING, Any
 from pyodide_mirror._micropip import PREPARED, InstallHook
 from pyodide_mirror.runtime import PackageHook
 
-from .ipython import add_magics
-
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from pyodide_mirror.runtime import PackageRequest
-
-
-def prepare(**settings: Any) -> None:
-    """Have the first install configure with these arguments of :func:`.extension.activate`."""
-
-    def configure(session: Any) -> None:
-        from .extension import activate
-
-        activate(session, **settings)
-
-    if "pyodide_mirror.api.default" in sys.modules:  # something has been installed
-        from pyodide_mirror.api import SESSION
-
-        configure(SESSION)
-        return
-    packages = PackageHook()
-    packages.default = _first_request
-    packages.install()
-    _prepare(packages, configure)
-    add_magics(_magic)
 
 
 def prepare_page() -> None:
@@ -47,10 +22,11 @@ def prepare_page() -> None:
     What a kernel has prepared stays, and so does what the page itself has configured.
     """
     if not PREPARED and "pyodide_mirror.api.default" not in sys.modules:
-        _prepare(PackageHook(), lambda session: session.configure_later())
+        prepare_install(PackageHook(), lambda session: session.configure_later())
 
 
-def _prepare(packages: PackageHook, configure: Callable[[Any], None]) -> None:
+def prepare_install(packages: PackageHook, configure: Callable[[Any], None]) -> None:
+    """Have ``configure`` called with the session when the first install makes that."""
     hook = InstallHook(_first_install)
     hook.install()
     PREPARED[:] = [(hook, packages, configure)]
@@ -60,17 +36,3 @@ async def _first_install(arguments: dict[str, Any]) -> None:
     from pyodide_mirror.api import SESSION  # which takes the hook over
 
     await SESSION.plain_install(arguments)
-
-
-def _first_request() -> PackageRequest:
-    """How the first package is loaded that Pyodide is asked for."""
-    from pyodide_mirror.api import SESSION  # which takes the hook over, and configures
-
-    return SESSION.plain_request()
-
-
-def _magic(line: str) -> Any:
-    """Show the mirrors with their verdicts, the chosen one first."""
-    from .extension import show_mirrors
-
-    return show_mirrors(line)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from pyodide_mirror._lazy import hand_on
 
 if TYPE_CHECKING:
-    from .events import Event, EventKind, EventLog, Installed, notify
+    from .events import WATCHERS, Event, EventKind, EventLog, Installed, broadcast, notify
     from .progress import show_progress
     from .report import InstallReport, Report
 

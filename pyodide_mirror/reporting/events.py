@@ -85,6 +85,16 @@ class Installed:
         return asdict(self)
 
 
+WATCHERS: list[Callable[[Any], None]] = []
+"""Functions that are told of all that goes on here: events, verdicts and reports."""
+
+
+def broadcast(value: object) -> None:
+    """Tell all watchers; their exceptions are logged."""
+    for watch in WATCHERS:
+        notify(watch, value)
+
+
 class EventLog:
     """Collects the events of one install, and passes them on."""
 
@@ -97,11 +107,13 @@ class EventLog:
         if event.kind != "progress":
             self.all.append(event)
         notify(self._on_event, event)
+        broadcast(event)
 
     def on_outcome(self, outcome: Outcome) -> None:
         """Add a verdict."""
         text = f"{outcome.mirror.name}: {outcome.verdict} ({outcome.detail})"
         self.add(Event("outcome", text, outcome.mirror.index_url))
+        broadcast(outcome)
 
     def problems(self) -> list[str]:
         """What went wrong, in words."""

@@ -36,6 +36,10 @@ _READ_ONLY: Final = (
 _UPLOAD_ELSEWHERE: Final = (
     "files are uploaded by POST to /legacy/, and nothing else is changed here"
 )
+_FORGETTING: Final = (
+    "a project's page is forgotten by DELETE, with a token that may upload; so the server must have"
+    " been started with --token-file"
+)
 
 
 class CORSMiddleware:
@@ -89,17 +93,25 @@ class CORSMiddleware:
             return error_response(*refusal)
         if scope["method"] == "OPTIONS":
             return self._preflight(scope, asked)
-        if scope["method"] not in {"GET", "HEAD"} and not self._may_change(scope):
-            sentence = _UPLOAD_ELSEWHERE if self._takes_uploads else _READ_ONLY
-            return error_response(405, sentence, {"allow": _METHODS})
-        return self._app
+        allowed = self._methods(scope)
+        # The application itself says how files are uploaded, to who looks.
+        of_app = scope["method"] in {"GET", "HEAD"} and not _is_of_cache(scope)
+        if scope["method"] in allowed.split(", ") or of_app:
+            return self._app
+        return error_response(405, self._refused_method(scope), {"allow": allowed})
 
-    def _may_change(self, scope: Scope) -> bool:
-        """Whether the application looks who asks for a change: of the cache, or by an upload."""
-        if scope["method"] == "POST":
-            return self._takes_uploads and _path(scope) in UPLOAD_PATHS
-        of_cache = scope["method"] == "DELETE" and _path(scope).startswith("/cache/")
-        return self._has_logins and of_cache
+    def _methods(self, scope: Scope) -> str:
+        """The methods of a path; who it is that asks for a change, the application looks."""
+        if _is_of_cache(scope):
+            return "DELETE, OPTIONS" if self._has_logins else "OPTIONS"
+        if not (self._takes_uploads and _path(scope) in UPLOAD_PATHS):
+            return _METHODS
+        return "OPTIONS, POST" if "legacy" in _path(scope) else f"{_METHODS}, POST"
+
+    def _refused_method(self, scope: Scope) -> str:
+        if _is_of_cache(scope):
+            return _FORGETTING
+        return _UPLOAD_ELSEWHERE if self._takes_uploads else _READ_ONLY
 
     def around(self, app: ASGIApp) -> CORSMiddleware:
         """The same middleware around another application."""
@@ -136,10 +148,7 @@ class CORSMiddleware:
 
         Pages may not upload, whatever their origin.
         """
-        allowed = _METHODS
-        if self._takes_uploads and _path(scope) in UPLOAD_PATHS:
-            allowed = "OPTIONS, POST" if "legacy" in _path(scope) else f"{_METHODS}, POST"
-        headers = {"allow": allowed, "access-control-max-age": _A_DAY}
+        headers = {"allow": self._methods(scope), "access-control-max-age": _A_DAY}
         if self._may_read(asked):
             headers["access-control-allow-methods"] = _METHODS
             # A star does not cover Authorization.
@@ -157,6 +166,10 @@ class CORSMiddleware:
 def _path(scope: Scope) -> str:
     path: str = scope["path"].removeprefix(scope.get("root_path", ""))
     return path
+
+
+def _is_of_cache(scope: Scope) -> bool:
+    return _path(scope).startswith("/cache/")
 
 
 def error_response(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:

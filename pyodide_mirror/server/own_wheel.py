@@ -57,7 +57,9 @@ class MadeWheels:
         return self._files[-1].filename
 
     def find(self, filename: str) -> File | None:
-        """The wheel of that name."""
+        """The wheel of that name; none is made where the name is of no wheel of the project."""
+        if not filename.startswith(f"{self._project.replace('-', '_')}-"):
+            return None
         return next((file for file in self._files if file.filename == filename), None)
 
     async def page(self, project: str) -> ProjectPage | None:

@@ -44,4 +44,4 @@ class PublicParts:
                 return (await self._repository.find(PROJECT)).source is self._own_wheel
         except (UnreadableError, DeniedError, LookupError):
             return False
-        return path.startswith("/pyodide_mirror-") and self._own_wheel.find(path[1:]) is not None
+        return self._own_wheel.find(path[1:]) is not None

@@ -3,7 +3,8 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from urllib.parse import urljoin, urlsplit
 from urllib.request import Request, urlopen
@@ -145,21 +146,14 @@ def notices_a_wrong_digest(place: Place) -> bool:
 
 
 def fetches_once(place: Place) -> bool:
-    """Four ask for a file while the upstream still sends it."""
+    """Four ask for a file while the upstream still sends it, and get it from the server."""
     [file] = place.files(place.shared.wheel.name)
-    threads = [threading.Thread(target=_try, args=(place, file.url)) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    time.sleep(_SOON)  # by then each has asked the upstream, if it does so at all
-    place.shared.release()
-    for thread in threads:
-        thread.join()
-    return place.index.asked_for(place.shared.wheel) == 1
-
-
-def _try(place: Place, url: str) -> None:
-    with suppress(AssertionError, OSError):  # what matters here is what the upstream was asked
-        place.ask(url)
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(place.ask, file.url) for _ in range(4)]
+        time.sleep(_SOON)  # by then each has asked the upstream, if it does so at all
+        place.shared.release()
+        statuses = {answer.result().status for answer in asked}
+    return place.index.asked_for(place.shared.wheel) == 1 and statuses == {200}
 
 
 def sees_news(place: Place) -> str | bool:
@@ -177,8 +171,8 @@ def sees_news(place: Place) -> str | bool:
     if is_seen("Cache-Control: no-cache"):
         return "`no-cache`"
     for method, path in (
-        ("DELETE", f"/cache/{name}"),
-        ("POST", f"/root/mirror/+simple/{name}/refresh"),
+        ("DELETE", f"/cache/{name}"),  # of proxpi
+        ("POST", f"/root/mirror/+simple/{name}/refresh"),  # of devpi
     ):
         request = Request(place.running.url + path, method=method)  # noqa: S310
         try:
@@ -186,7 +180,7 @@ def sees_news(place: Place) -> str | bool:
         except OSError:
             continue
         if is_seen():
-            return f"`{method} {path.replace(name, '…')}`"
+            return f"`{method} …/{path.rpartition('/')[2].replace(name, 'PROJECT')}`"
     return False
 
 

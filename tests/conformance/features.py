@@ -92,6 +92,7 @@ def columns() -> list[Column]:
                 "several folders": "indexes that inherit*",
                 "several processes": "replicas*",
                 "a page for people at `/`": "by a plugin*",
+                "PEP 658 metadata": "of uploads*",
             },
             _module(stands.DEVPI, "-c", "from devpi_server.main import main; main()"),
         ),

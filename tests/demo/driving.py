@@ -99,7 +99,7 @@ class Visitor:
 
     def serious_faults(self) -> list[str]:
         """Return what axe finds that is serious, or worse, in both schemes at two widths."""
-        self.look(self._axe())
+        self.look(self.axe())
         found = []
         driver = self.browser.driver
         for scheme in ("light", "dark"):
@@ -113,7 +113,8 @@ class Visitor:
         return found
 
     @staticmethod
-    def _axe() -> str:
+    def axe() -> str:
+        """Return axe's program, which a page runs."""
         folder = provision.made(
             provision.CACHE / "npm" / AXE,
             lambda folder: provision.npm_install([AXE], folder) and None,

@@ -103,7 +103,7 @@ def test_it_is_small(wheel: tuple[str, bytes]) -> None:
 
 def test_there_is_none_where_the_sources_have_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     others = {**own_wheels._page_modules(), modules()[0]: b"changed = True\n"}
-    monkeypatch.setattr(own_wheels, "_page_modules", lambda: others)
+    monkeypatch.setattr(own_wheels, "_page_modules", lambda **_: others)
     assert compiled_wheel.__wrapped__() is None
     assert own_wheels.compiled_wheel.__wrapped__("cp39") is None
 

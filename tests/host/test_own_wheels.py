@@ -47,8 +47,16 @@ HOST_ONLY = (
     "edge/",
     "jupyterlite/",
 )
-HOST_ONLY += ("loader/", "page_source.py", "py.typed", "rebuilt.py", "server/")
-HOST_ONLY += ("transport/cors.py", "transport/cpython.py", "runtime/published.py")
+HOST_ONLY += (
+    "loader/",
+    "model/addresses.py",
+    "page_source.py",
+    "py.typed",
+    "rebuilt.py",
+    "server/",
+)
+HOST_ONLY += ("server/", "transport/cors.py", "transport/cpython.py", "runtime/published.py")
+SITE_ONLY = ("api/choosing.py", "notebook/comm.py", "notebook/kernel.py")
 MAX_PAGE_BYTES = 139_000
 """18,000 of them read packages of Pyodide from CDNs, 12,000 resolve versions, 9,000 are for lock
 files; it is to stay under 140,000 for good."""
@@ -130,6 +138,14 @@ def test_the_one_for_pages_with_other_tags_is_another_file_with_the_same_modules
     assert {str(tag) for tag in parse_wheel_filename(other[0])[3]} == {"py3-none-any"}
 
 
+def test_the_one_for_a_site_is_another_file_with_what_only_its_kernels_need() -> None:
+    site, page = page_wheel(("any",), for_site=True), page_wheel(("any",))
+    assert site[0] != page[0]
+    assert modules(site).keys() - modules(page).keys() == {*SITE_ONLY}
+    assert modules(page).items() <= modules(site).items()
+    assert not any(name.endswith(SITE_ONLY) for name in contents(site)), "in the archive, or not?"
+
+
 def test_pip_on_this_machine_takes_the_whole_one_and_never_the_one_for_pages() -> None:
     ours = set(sys_tags())
     tags = {kind: parse_wheel_filename(name)[3] for kind, (name, _) in wheels().items()}
@@ -161,7 +177,7 @@ def test_the_whole_one_has_every_file_of_the_package_as_it_is() -> None:
 
 def test_the_one_for_pages_has_the_same_files_but_for_those_of_the_host() -> None:
     page, whole = modules(wheels()["page"]), modules(wheels()["whole"])
-    assert page.keys() == {path for path in whole if not path.startswith(HOST_ONLY)}
+    assert page.keys() == {path for path in whole if not path.startswith(HOST_ONLY + SITE_ONLY)}
     for path in page:
         if path.endswith(".py"):
             assert said_in(page[path]) == said_in(whole[path]), path
@@ -170,7 +186,7 @@ def test_the_one_for_pages_has_the_same_files_but_for_those_of_the_host() -> Non
             assert all(
                 there == here.lstrip() or here.lstrip().startswith(b"//") for there, here in lines
             )
-    for part in HOST_ONLY:
+    for part in HOST_ONLY + SITE_ONLY:
         assert any(path.startswith(part) for path in whole), part
 
 

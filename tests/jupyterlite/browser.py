@@ -9,13 +9,15 @@ from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlencode, urlsplit
 
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver import ActionChains, Chrome, ChromeOptions, ChromeService
 
 from tests.support import browsers
 from tests.support.engines import stop_driver
 from tests.support.processes import OWN_GROUP
 
-_PATIENCE: Final = 120.0
+Point = tuple[int, int]
+
+PATIENCE: Final = 120.0
 """Seconds that a kernel may take to start, or a cell to end."""
 _LOOPBACK: Final = "127.0.0.1"
 
@@ -74,8 +76,8 @@ class Browser:
         service = ChromeService(str(browsers.find(browsers.CHROMEDRIVER)), popen_kw={**OWN_GROUP})
         stack.callback(stop_driver, service)
         driver = Chrome(options=options, service=service)
-        driver.set_script_timeout(_PATIENCE)
-        driver.set_page_load_timeout(_PATIENCE)
+        driver.set_script_timeout(PATIENCE)
+        driver.set_page_load_timeout(PATIENCE)
         return driver
 
     @contextmanager
@@ -114,6 +116,28 @@ class Page:
             raise RuntimeError(answer["error"])
         return answer.get("result")
 
+    def press(self, *keys: str) -> None:
+        """Press and release keys, one after the other, wherever the focus is."""
+        for key in keys:
+            ActionChains(self.driver).send_keys(key).perform()
+
+    def take_focus(self) -> None:
+        """Have the page behave as one in front, to which keys and clicks go."""
+        self.driver.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})
+
+    def resize(self, width: int, height: int) -> None:
+        """Give the window another size, in pixels."""
+        self.driver.set_window_size(width, height)
+
+    def drag(self, start: Point, end: Point) -> None:
+        """Move the mouse from one point of the page to another with its button down."""
+        chain = ActionChains(self.driver, duration=100)
+        pointer = chain.w3c_actions.pointer_action
+        pointer.move_to_location(*start).pointer_down()
+        pointer.move_to_location((start[0] + end[0]) // 2, (start[1] + end[1]) // 2)
+        pointer.move_to_location(*end).move_to_location(end[0] + 1, end[1] + 1).release()
+        chain.perform()
+
     def run_notebook(
         self, path: str, *, restart: bool = False, one_by_one: bool = False
     ) -> list[str]:
@@ -124,7 +148,7 @@ class Page:
         cell that fails is the last one.
         """
         cells = self.run_js(
-            f"""{_UNTIL}
+            f"""{UNTIL}
             const [path, restart, oneByOne] = args;
             const app = await until(() => window.jupyterapp);
             await app.restored;
@@ -157,10 +181,25 @@ class Page:
         html = [[each.get("data", {}).get("text/html", "") for each in cell] for cell in cells]
         return ["".join("".join(part) for part in cell) for cell in html]
 
+    def run_in_repl(self, code: str, *, restart: bool = False) -> str:
+        """Run a cell in the REPL, if asked after a restart, and return what it shows."""
+        outputs = self.run_js(
+            f"""{UNTIL}
+            const [code, restart] = args;
+            const {{ console }} = window.jupyterapp.shell.currentWidget;
+            if (restart) await console.sessionContext.session.kernel.restart();
+            const before = console.cells.length;
+            await console.inject(code);
+            return console.cells.get(before).model.toJSON().outputs;""",
+            code,
+            restart,
+        )
+        return _text(outputs)
+
     def repl_output(self) -> str:
         """Return what the REPL's first cell shows, once it has ended with `END` or an error."""
         outputs, self.first_output_at = self.run_js(
-            f"""{_UNTIL}
+            f"""{UNTIL}
             const end = args[0];
             const app = await until(() => window.jupyterapp);
             await app.restored;
@@ -180,7 +219,7 @@ class Page:
 END: Final = "That was it."
 """What the code of a REPL prints at its end."""
 
-_UNTIL: Final = """
+UNTIL: Final = """
     const until = async (find) => {
         for (;;) {
             const found = find();

@@ -31,6 +31,7 @@ from tests.support.provision import (
     point_at_downloaded,
     python_of,
 )
+from tests.support.wheels import make_wheel
 from tools import core_digests
 
 KERNEL: Final = "@jupyterlite/pyodide-kernel-extension:kernel"
@@ -61,6 +62,8 @@ class Release:
 
 CURRENT: Final = Release(core="0.8.6", kernel="0.8.6", pyodide="314.0.6")
 OLDER: Final = Release(core="0.7.6", kernel="0.7.2", pyodide="0.29.3")
+COMING: Final = Release(core="0.9.0a2", kernel="0.9.0a1", pyodide="314.0.4")
+"""A pre-release."""
 
 
 def environment(release: Release = CURRENT) -> Path:
@@ -89,6 +92,26 @@ def download(project: str) -> Path:
         subprocess.run([*pip, *options, project], check=True)
 
     return made(CACHE / "jupyterlite" / f"wheel-{project}", make)
+
+
+def language_packs() -> Path:
+    """Return a folder with JupyterLab in Chinese and Spanish, and what JupyterLite reads them with.
+
+    It is for ``PYTHONPATH``: who builds a site has them in the environment.
+    """
+
+    def install(folder: Path) -> None:
+        packs = [f"jupyterlab-language-pack-{language}" for language in ("zh-CN", "es-ES")]
+        reader = ["jupyterlab-server", "babel", "json5", "requests", "urllib3", "certifi"]
+        options = ["--no-deps", "--no-compile", "--target", str(folder)]
+        pip_install(environment(), *options, *packs, *reader, "charset-normalizer")
+
+    return made(CACHE / "jupyterlite" / "language-packs", install)
+
+
+def in_languages() -> dict[str, str]:
+    """Return the environment in which a build has the language packs beside our package."""
+    return {"PYTHONPATH": os.pathsep.join([str(package()), str(language_packs())])}
 
 
 def package() -> Path:
@@ -186,6 +209,20 @@ def write_site(
     for name, cells in (notebooks or {}).items():
         (folder / "files" / name).write_text(json.dumps(_notebook(cells)))
     return folder
+
+
+def put_wheel(folder: Path, name: str, modules: Mapping[str, str]) -> None:
+    """Put a wheel where a site's owner does."""
+    wheel = make_wheel(name, "1.0", modules=modules)
+    pypi = folder / "pypi"
+    pypi.mkdir(parents=True)
+    (pypi / wheel.filename).write_bytes(wheel.data)
+
+
+def put_sqlite3(folder: Path) -> None:
+    """Put a wheel where kernels of JupyterLite 0.7 want Pyodide's sqlite3, which npm has not."""
+    without = "raise ModuleNotFoundError('there is no sqlite3 here')"
+    put_wheel(folder, "sqlite3", {"sqlite3.py": without})
 
 
 def _notebook(cells: Sequence[str]) -> dict[str, Any]:

@@ -161,7 +161,7 @@ def check(cells: Sequence[tuple[str, str]], shown: Sequence[str]) -> None:
 
 
 def test_each_option_on_a_site_with_the_add_on(
-    browser: Browser, tmp_path: Path, index: SmallIndex, extra: SmallIndex
+    each_browser: Browser, tmp_path: Path, index: SmallIndex, extra: SmallIndex
 ) -> None:
     cells = each_option(index, extra)
     base = build(
@@ -170,8 +170,7 @@ def test_each_option_on_a_site_with_the_add_on(
         wheels=resolvelib(),
         cells=[cell for cell, _ in cells],
     )
-    shown = run(browser, tmp_path, base)
-    check(cells, shown)
+    check(cells, run(each_browser, tmp_path, base))
 
 
 @pytest.mark.nightly

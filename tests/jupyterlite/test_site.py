@@ -11,7 +11,6 @@ from tests.jupyterlite.browser import END, Browser, Page, address
 from tests.support import bundles
 from tests.support.compiled import compiled
 from tests.support.pages import PageServer
-from tests.support.wheels import make_wheel
 from tests.zoo.cdns import ARRAYS, CDNZoo, lock_entries
 from tests.zoo.zoo import Zoo
 
@@ -56,19 +55,6 @@ def zoo() -> Iterator[Zoo]:
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with all sites in it."""
-    return tmp_path_factory.mktemp("sites")
-
-
-@pytest.fixture
-def server(root: Path) -> Iterator[PageServer]:
-    """A server of all sites, on an origin for which the browser has stored nothing."""
-    with PageServer(root) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def site(root: Path, zoo: Zoo) -> str:
     """A site below a path, with four mirrors, of which one is usable, and only when repaired."""
     return build(root, zoo, "team/notebooks", ["closed-port", "no-cors", "hangs", "relative-urls"])
@@ -83,15 +69,14 @@ def cut_off_site(root: Path, zoo: Zoo) -> str:
 @pytest.fixture(scope="module")
 def owned_site(root: Path, zoo: Zoo) -> str:
     """A site with a wheel of its owner's, who does not want ``%pip`` to go anywhere else."""
-    put_wheel(root / "owned", "own-thing", {})
+    sites.put_wheel(root / "owned", "own-thing", {})
     return build(root, zoo, "owned", ["relative-urls"], kernel={"disablePyPIFallback": True})
 
 
 @pytest.fixture(scope="module")
 def older_site(root: Path, zoo: Zoo) -> str:
-    """A site of JupyterLite 0.7, whose kernels want Pyodide's sqlite3, which npm does not have."""
-    without = "raise ModuleNotFoundError('there is no sqlite3 here')"
-    put_wheel(root / "older", "sqlite3", {"sqlite3.py": without})
+    """A site of JupyterLite 0.7."""
+    sites.put_sqlite3(root / "older")
     return build(root, zoo, "older", ["relative-urls"], release=sites.OLDER)
 
 
@@ -148,14 +133,6 @@ def bundled_site(root: Path, dist: Path, tmp_path_factory: pytest.TempPathFactor
     folder = sites.write_site(root / "bundled", addon=addon, notebooks={"bundled.ipynb": cells})
     ours = str(sites.package_for(dist))
     return f"/{sites.built(folder, PYTHONPATH=ours).relative_to(root)}"
-
-
-def put_wheel(folder: Path, name: str, modules: Mapping[str, str]) -> None:
-    """Put a wheel where a site's owner does."""
-    wheel = make_wheel(name, "1.0", modules=modules)
-    pypi = folder / "pypi"
-    pypi.mkdir(parents=True)
-    (pypi / wheel.filename).write_bytes(wheel.data)
 
 
 def build(

@@ -18,7 +18,7 @@ from pyodide_mirror.page_source import as_pages_get_it
 from tests.jupyterlite import sites
 from tests.jupyterlite.sites import jupyter_lite_without_code as run
 from tests.jupyterlite.sites import write_site_with_wheels as write_site
-from tests.support import provision
+from tests.support import labextension, provision
 from tests.support.wheels import make_wheel
 
 KERNEL = sites.KERNEL
@@ -110,6 +110,7 @@ def assert_nothing_stale(output: Path) -> None:
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output of a site whose owner has set nothing but two mirrors."""
+    labextension.build()
     folder = write_site(tmp_path_factory.mktemp("plain"), addon={"mirrors": [MIRROR, OTHER]})
     return build(folder)
 
@@ -149,6 +150,58 @@ def test_every_wheel_is_what_its_record_says(plain: Path) -> None:
                     assert digest == f"sha256={packed.decode().rstrip('=')}"
                     assert int(size) == len(content)
             assert not any("__pycache__" in name or "INSTALLER" in name for name in names)
+
+
+def test_the_front_end_extension_is_there_with_the_owner_s_values_as_defaults(
+    plain: Path, tmp_path: Path
+) -> None:
+    schema = extension_schema(plain)
+    assert schema["properties"]["mirrors"]["default"] == [MIRROR, OTHER]
+    assert schema["properties"]["timeout"]["default"] == 5.0
+    assert not any(each["readOnly"] for each in schema["properties"].values())
+    config = json.loads((plain / "jupyter-lite.json").read_text())
+    (ours,) = (
+        each
+        for each in config["jupyter-config-data"]["federated_extensions"]
+        if each["name"] == "pyodide-mirror"
+    )
+    assert (plain / "extensions" / "pyodide-mirror" / ours["load"]).is_file()
+    company = {"index_url": f"{OTHER}/", "projects": ["acme-*"]}
+    folder = write_site(tmp_path, addon={"mirrors": [company, MIRROR]})
+    output = build(folder, "--pyodide-mirror-locked")
+    assert extension_schema(output)["properties"]["mirrors"]["default"] == [OTHER, MIRROR]
+    assert all(each["readOnly"] for each in extension_schema(output)["properties"].values())
+    assert told(output)["locked"] is True
+
+
+def extension_schema(output: Path) -> dict[str, Any]:
+    path = "extensions/pyodide-mirror/schemas/pyodide-mirror/plugin.json"
+    found: dict[str, Any] = json.loads((output / path).read_text())
+    return found
+
+
+@pytest.mark.nightly
+def test_a_site_in_other_languages_has_our_texts_in_them_until_it_is_switched_off(
+    tmp_path: Path,
+) -> None:
+    labextension.build()
+    folder = write_site(tmp_path, addon={"mirrors": [MIRROR]})
+    output = build(folder, environ=sites.in_languages())
+    assert not (output / "extensions" / "pyodide-mirror" / "locale").exists()
+    texts = {"zh_CN": "软件包镜像", "es_ES": "Espejos de paquetes"}
+    for language, expected in texts.items():
+        data = json.loads((output / "api" / "translations" / f"{language}.json").read_text())[
+            "data"
+        ]
+        assert data["pyodide_mirror"]["Package mirrors"] == [expected]
+        languages = {each[""]["language"] for each in data.values()}
+        assert languages == {language.replace("_", "-")}
+    output = build(folder, "--no-pyodide-mirror", environ=sites.in_languages())
+    for language in texts:
+        written = (output / "api" / "translations" / f"{language}.json").read_text()
+        data = json.loads(written)
+        assert "pyodide_mirror" not in data["data"]
+        assert json.dumps(data, sort_keys=True, indent=2) == written
 
 
 def test_pip_takes_the_wheels(plain: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from pyodide_mirror import MirrorError, ResolutionError
 from pyodide_mirror.notebook.pip_options import PipError
 from tests.host.notebook.conftest import Run
-from tests.support.fake_web import OUTAGE, A, B, file_url
+from tests.support.fake_web import GONE, OUTAGE, A, Answer, B, file_url
 from tests.support.install_world import World
 from tests.support.wheels import make_sdist, make_wheel
 
@@ -17,6 +17,7 @@ APPLES = [make_wheel("apples", version, requires=["pears>=1"]) for version in ("
 PRE = make_wheel("apples", "3.0rc1", requires=["pears>=1"])
 PEARS = [make_wheel("pears", version) for version in ("1.0", "1.1")]
 OLD = ("apples==1.0", "pears==1.0")
+HOST = "https://files.example"
 
 
 async def before(world: World, *requirements: str) -> None:
@@ -228,6 +229,54 @@ async def test_wheels_by_url_and_from_files(world: World, run: Run) -> None:
     assert last(await run(f"%pip install 'pears @ {newer}'")) == (
         f"Installed pears 1.1 in the place of 1.0 from {newer}"
     )
+
+
+async def test_files_at_urls_and_what_they_name_beside_them(world: World, run: Run) -> None:
+    """As pip joins them: what is relative in a file at a URL is beside that."""
+    await before(world)
+    texts = {
+        "wanted.txt": "-r sub/more.txt\n-c ../limits.txt\n",
+        "sub/more.txt": "-r again.txt\n-r /other.txt\n",
+        "sub/again.txt": "\ufeffapples # and a BOM\n",
+    }
+    for name, text in texts.items():
+        world.web.answer(f"{HOST}/set/{name}", Answer(body=text.encode()))
+    world.web.answer(f"{HOST}/other.txt", Answer(body=b"pears\n"))
+    world.web.answer(f"{HOST}/limits.txt", Answer(body=b"pears<1.1\napples<2\n"))
+    assert last(await run(f"%pip install -r {HOST}/set/wanted.txt")) == (
+        f"Installed apples 1.0, pears 1.0 from {A.index_url}"
+    )
+    write("local.txt", f"-r {HOST}/other.txt\n")
+    assert last(await run(f"%pip install -r local.txt -c {HOST}/limits.txt")) == (
+        "Nothing to install: pears 1.0 is there already"
+    )
+    assert await run(f"%pip uninstall -y -r {HOST}/other.txt") == "Uninstalled pears 1.0\n"
+
+
+async def test_files_at_urls_that_cannot_be_read(world: World, run: Run) -> None:
+    bodies = {
+        "utf-16.txt": "apples".encode("utf-16"),
+        "circle.txt": b"-r circle.txt\n",
+        "bad.txt": b"apples\n-e .\n",
+        **{f"{number}.txt": f"-r {number + 1}.txt".encode() for number in range(120)},
+    }
+    for name, body in bodies.items():
+        world.web.answer(f"{HOST}/{name}", Answer(body=body))
+    world.web.answer(f"{HOST}/none.txt", GONE)
+    world.web.answer(f"{HOST}/gone.txt", OUTAGE)
+    for place, said in {
+        f"{HOST}/none.txt": f"{HOST}/none.txt cannot be read: HTTP 404",
+        f"{HOST}/gone.txt": f"{HOST}/gone.txt cannot be read: ",
+        f"{HOST}/utf-16.txt": f"{HOST}/utf-16.txt cannot be read: 'utf-8' codec",
+        f"{HOST}/circle.txt": f"{HOST}/circle.txt requires itself",
+        f"{HOST}/bad.txt": f"{HOST}/bad.txt, line 2: -e .: only wheels",
+        f"{HOST}/0.txt": f"{HOST}/99.txt requires itself, or there are too many",
+        "ftp://x.example/a.txt": "ftp://x.example/a.txt cannot be read: ",
+        "https://ann:secret@x.example/a.txt": r"https://\*\*\*@x.example/a.txt cannot be read: ",
+    }.items():
+        with pytest.raises((PipError, MirrorError), match=said) as found:
+            await run(f"%pip install -r '{place}'")
+        assert "secret" not in str(found.value)
 
 
 async def test_a_lock_file(world: World, run: Run) -> None:

@@ -98,6 +98,7 @@ def test_nothing_but_the_hook_is_loaded_and_micropip_looks_as_before(started: St
         "pyodide_mirror._micropip.hook",
         "pyodide_mirror.notebook",
         "pyodide_mirror.notebook.ipython",
+        "pyodide_mirror.notebook.kernel",
         "pyodide_mirror.notebook.startup",
         "pyodide_mirror.runtime",
         "pyodide_mirror.runtime.hook",

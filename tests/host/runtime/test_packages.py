@@ -19,7 +19,7 @@ from pyodide_mirror import CDN, IncompleteInstall, InstallReport
 from pyodide_mirror._micropip import PREPARED
 from pyodide_mirror.api import Session
 from pyodide_mirror.cdns import CDNS
-from pyodide_mirror.notebook import startup
+from pyodide_mirror.notebook import kernel
 from pyodide_mirror.transport import FailureKind
 from tests.support.fake_web import BUSY, DOWN, GONE, SLOW, TIMEOUT, A, Answer, B
 from tests.support.install_world import World, world_in
@@ -446,13 +446,13 @@ async def test_a_kernel_loads_what_a_cell_imports_before_anything_is_installed(
     world.session.release()
     # As in a kernel that has just started, whatever other tests have used.
     monkeypatch.delitem(sys.modules, "pyodide_mirror.api.default", raising=False)
-    startup.prepare(mirrors=[A.index_url])
+    kernel.prepare(mirrors=[A.index_url])
     assert world.web.asked == []
     hook, packages, configure = PREPARED.pop()
     world.session = Session(world.host, hook, packages)  # as it is made when it is first needed
     configure(world.session)
     monkeypatch.setattr(pyodide_mirror.api, "SESSION", world.session)
-    packages.default = startup._first_request
+    packages.default = kernel._first_request
     await world.pyodide.load_package("zoo-arrays")
     assert "zoo-arrays" in world.installed
     world.session.reset()

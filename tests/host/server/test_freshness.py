@@ -13,8 +13,7 @@ from starlette.datastructures import Headers
 from pyodide_mirror.server import create_app
 from pyodide_mirror.server.freshness import ASK_EVERY, PAGE_TTL, fresh_for, lifetime, wants_anew
 from pyodide_mirror.server.upstream import FRESH_MISSING
-from tests.host.server.test_app import shut
-from tests.support.asgi import WHEEL, Index, ask, document, entry, origin
+from tests.support.asgi import WHEEL, Index, ask, document, entry, origin, shut
 from tests.support.logins import BOTH, READER, UPLOADER, basic, bearer, write_login_files
 from tests.support.upstream_world import World, a_world
 from tests.support.wheels import make_wheel
@@ -193,3 +192,20 @@ async def test_the_option_a_client_and_delete_reach_the_upstream(tmp_path: Path)
 def test_what_is_no_time_is_refused(ttl: Any) -> None:
     with pytest.raises(ValueError, match="page_ttl must be a number of seconds, 0 or more"):
         create_app(upstreams=[], page_ttl=ttl)
+
+
+@pytest.mark.parametrize(
+    ("has_logins", "allowed"), [(True, "DELETE, OPTIONS"), (False, "OPTIONS")], ids=["logins", ""]
+)
+async def test_what_a_page_to_forget_allows_is_said(
+    tmp_path: Path, has_logins: bool, allowed: str
+) -> None:
+    tokens = write_login_files(tmp_path).tokens if has_logins else None
+    app = create_app(upstreams=[], token_file=tokens)
+    methods = ["OPTIONS", "GET", "HEAD", "POST", "PUT", *([] if has_logins else ["DELETE"])]
+    for method in methods:
+        answer = await ask(app, "/cache/x", bearer(BOTH), method=method)
+        status = 204 if method == "OPTIONS" else 405
+        assert (answer.status, answer.headers["allow"]) == (status, allowed), method
+        said = "forgotten" in answer.text
+        assert said == (method not in {"OPTIONS", "HEAD"}), answer.text

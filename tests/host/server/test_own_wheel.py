@@ -16,7 +16,7 @@ from pyodide_mirror import __version__
 from pyodide_mirror.own_wheels import page_wheel, page_wheels, pure_wheel, whole_wheel
 from pyodide_mirror.rebuilt import rebuilt_wheel
 from pyodide_mirror.server import build, create_app
-from pyodide_mirror.server.own_wheel import PROJECT, OwnWheel
+from pyodide_mirror.server.own_wheel import PROJECT, MadeWheels, OwnWheel
 from pyodide_mirror.server.repository import Repository
 from pyodide_mirror.server.rules import CurrentRules
 from pyodide_mirror.server.source import LocalSource
@@ -25,7 +25,10 @@ from tests.support.own_server import Serving, clean_environment, serving
 from tests.support.wheels import make_wheel
 
 DEPENDENCIES = ("micropip", "packaging")
-EXTRA = ("aiohttp", "bcrypt", "httptools", "platformdirs", "starlette", "uvicorn", "uvloop")
+EXTRA = (
+    *("aiohttp", "bcrypt", "httptools", "platformdirs", "prometheus-client", "python-multipart"),
+    *("starlette", "uvicorn", "uvloop"),
+)
 """The dependencies of the extra ``serve``."""
 WHOLE = whole_wheel()[0]
 
@@ -92,7 +95,7 @@ def check_command(venv: Path) -> None:
     assert __version__ in run(command, "--version")
     assert "--upstream" in run(command, "serve", "--help")
     installed = {path.name for path in venv.rglob("*.dist-info")}
-    assert {f"{name}-99.0.dist-info" for name in EXTRA} <= installed
+    assert {f"{name.replace('-', '_')}-99.0.dist-info" for name in EXTRA} <= installed
     [package] = venv.rglob("pyodide_mirror/__init__.py")
     assert (package.parent / "server" / "run.py").is_file()
 
@@ -169,3 +172,20 @@ async def test_one_with_upstreams_leaves_it_to_them(
     monkeypatch.setattr(build, "Repository", Watched)
     await asyncio.to_thread(create_app, upstreams=upstreams)
     assert made == [[PROJECT] if upstreams else [PROJECT, "resolvelib"]]
+
+
+def test_none_is_made_for_a_name_that_none_can_have() -> None:
+    """Whoever asks for what is nowhere would make the server work for seconds."""
+    made: list[int] = []
+    wheel = make_wheel("zoo-made", "1.0")
+
+    def make() -> dict[str, bytes]:
+        made.append(1)
+        return {wheel.filename: wheel.data}
+
+    source = MadeWheels("made", "zoo-made", "1.0", make)
+    for name in ("anything", "", "zoo-made", "zoo_made", "pyodide_mirror-1.0-py3-none-any.whl"):
+        assert source.find(name) is None
+    assert made == []
+    assert source.find("zoo_made-2.0-py3-none-any.whl") is None
+    assert made == [1]

@@ -195,6 +195,13 @@ def bench_server(session: nox.Session) -> None:
 
 
 @nox.session
+def bench_warm(session: nox.Session) -> None:
+    """Measure warm pages and files of our server, its peers and nginx, in turns; needs wrk."""
+    install(session, "test")
+    session.run("python", "-m", "tests.benchmarks.warm", *session.posargs)
+
+
+@nox.session
 def peers(session: nox.Session) -> None:
     """Run the table of HTTP checks against our mirrors and against other servers."""
     install(session, "test")

@@ -62,6 +62,13 @@ def port(text: str) -> int:
     return int(text)
 
 
+def count(text: str) -> int:
+    """A number from 1 on; ValueError says what is wrong."""
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 1000):
+        raise ValueError(f"{text!r} is no number from 1 to 999")
+    return int(text)
+
+
 def size(text: str) -> int:
     """A number of bytes, as in ``500M``, ``2G`` or ``1GiB``; ValueError says what is wrong."""
     match = re.fullmatch(r"(\d{1,15}) ?([KMGT]?)(i?)B?", text.strip(), re.ASCII | re.IGNORECASE)

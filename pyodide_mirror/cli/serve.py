@@ -17,7 +17,7 @@ from pyodide_mirror.server import (
     check_page_ttl,
 )
 
-from .options import argument, network, port, seconds, size
+from .options import argument, count, network, port, seconds, size
 
 if TYPE_CHECKING:
     import argparse
@@ -81,6 +81,13 @@ def _page_ttl(text: str) -> float:
 
 
 def _add_address_options(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument(
+        "--workers",
+        type=argument(count),
+        default=1,
+        metavar="N",
+        help="processes that serve, over one cache (default: %(default)s)",
+    )
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     serve.add_argument("--port", type=argument(port), default=8080, help="port (%(default)s)")
     serve.add_argument(

@@ -12,37 +12,30 @@ import errno
 import logging
 import os
 import re
-import tempfile
 import threading
 import time
 from collections import OrderedDict
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, Self
-
-try:
-    import fcntl
-except ModuleNotFoundError:  # Windows has no such locks
-    _HAS_LOCKS = False
-else:
-    _HAS_LOCKS = True
+from typing import IO, TYPE_CHECKING, Final
 
 from .counts import FORGETS, Counts
+from .unfinished import HAS_LOCKS, SharedPart, Unfinished, remove_orphans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 _log = logging.getLogger("pyodide_mirror.server")
 _KEY: Final = re.compile(r"[a-z0-9]{1,16}-[0-9a-f]{64}")
-_UNFINISHED: Final = "unfinished"
+UNFINISHED: Final = "unfinished"
 GRACE: Final = 60.0
 """Seconds for which a used entry stays, even above the bound: somebody is about to open it."""
-_FORGOTTEN: Final = 24 * 3600.0
-"""Seconds after which an unfinished file is abandoned, on systems without locks."""
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _SOME: Final = 64 * 1024 * 1024
 """Bytes that are removed at least when the disk is full, so that it is not so again at once."""
 _LOOK_AGAIN: Final = 600.0
 """Seconds after which the folder is read again, because other processes may write to it."""
+_SHARE: Final = 20
+"""The part of the bound, as a divisor, after which the folder is read again, if all that is new."""
 
 
 class Disk:
@@ -65,7 +58,7 @@ class Disk:
         self.folder = folder
         self.max_bytes = max_bytes
         self._clock = clock
-        self._unfinished = folder / _UNFINISHED
+        self._unfinished = folder / UNFINISHED
         try:
             self._unfinished.mkdir(parents=True, exist_ok=True)
             remove_orphans(self._unfinished, clock)
@@ -91,7 +84,7 @@ class Disk:
 
     def get(self, key: str) -> Path | None:
         """The file of an entry, which now counts as just used; None when there is none."""
-        path = self._place(key)
+        path = self.place(key)
         with self._lock:
             try:
                 self._enter(key, path)
@@ -113,11 +106,17 @@ class Disk:
                         raise
         raise AssertionError
 
-    def begin(self) -> Unfinished:
-        """A new file to write to; :meth:`Unfinished.commit` makes it an entry."""
+    def begin(self, key: str = "") -> Unfinished:
+        """A new file to write to; :meth:`Unfinished.commit` makes it an entry.
+
+        With a key, it is that which all processes have in common, where there are locks: see
+        :class:`SharedPart`.
+        """
         with self.noting(0):
             while True:
                 try:
+                    if key and HAS_LOCKS:
+                        return SharedPart(self, self._unfinished, key)
                     return Unfinished(self, self._unfinished)
                 except FileNotFoundError:  # somebody has removed the folder
                     self._unfinished.mkdir(parents=True, exist_ok=True)
@@ -125,20 +124,29 @@ class Disk:
                     if not self.has_made_room(error, 1):
                         raise
 
+    def is_entry(self, key: str, opened: IO[bytes]) -> bool:
+        """Whether an open file is the one that has the key."""
+        try:
+            return os.path.samestat(self.place(key).stat(), os.fstat(opened.fileno()))
+        except FileNotFoundError:
+            return False
+
     def remove(self, key: str) -> None:
         """Remove an entry that is not what it should be."""
         with self._lock:
-            self._place(key).unlink(missing_ok=True)
+            self.place(key).unlink(missing_ok=True)
             self._drop(key)
 
     def adopt(self, file: Path, key: str) -> Path:
         """Make a finished file an entry, and make room for it."""
-        path = self._place(key)
+        path = self.place(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._lock:
             file.replace(path)
             self._enter(key, path)
-        if self._clock() - self._looked > _LOOK_AGAIN:
+            self._added += self._entries[key]
+        # Other processes may have added as much.
+        if self._clock() - self._looked > _LOOK_AGAIN or self._added > self.max_bytes // _SHARE:
             self._look()
         self.make_room()
         return path
@@ -181,11 +189,12 @@ class Disk:
                     return
                 self._remove_unless_used(key)
 
-    def _place(self, key: str) -> Path:
+    def place(self, key: str) -> Path:
+        """Where the entry of a key is, if there is one."""
         if not _KEY.fullmatch(key):
             raise ValueError(f"{key!r} is not a key")
         word, _, digest = key.partition("-")
-        return self.folder / word / digest[:2] / digest
+        return self.folder / f"{word}/{digest[:2]}/{digest}"
 
     def _enter(self, key: str, path: Path) -> None:
         now = self._clock()
@@ -203,7 +212,7 @@ class Disk:
         self.checked.discard(key)
 
     def _remove_unless_used(self, key: str) -> None:
-        path = self._place(key)
+        path = self.place(key)
         try:
             status = path.stat()
             if status.st_mtime > self._used[key]:  # by another process
@@ -219,7 +228,7 @@ class Disk:
 
     def _look(self) -> None:
         """Read what is there, in the order of its last use."""
-        self._looked = self._clock()
+        self._looked, self._added = self._clock(), 0
         found = []
         for path in self.folder.glob("*/??/*"):
             key = f"{path.parent.parent.name}-{path.name}"
@@ -231,94 +240,3 @@ class Disk:
             for key, status in found:
                 if status.st_mtime >= self._used.get(key, 0.0):
                     self._note(key, status)
-
-
-def remove_orphans(folder: Path, clock: Callable[[], float] = time.time) -> None:
-    """Remove the files of :func:`locked_file` in a folder whose processes ended without that."""
-    for path in folder.iterdir():
-        with contextlib.suppress(OSError), path.open("rb") as file:
-            _lock(file)  # raises when the process that writes it is alive
-            if _HAS_LOCKS or clock() - path.stat().st_mtime > _FORGOTTEN:
-                path.unlink()
-
-
-def _lock(file: IO[bytes]) -> None:
-    if _HAS_LOCKS:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def locked_file(folder: Path) -> tuple[Path, IO[bytes]]:
-    """A new file, locked for as long as the process that writes it lives."""
-    while True:
-        handle, name = tempfile.mkstemp(dir=folder)
-        file: IO[bytes] = os.fdopen(handle, "w+b", buffering=0)
-        try:
-            _lock(file)
-            if os.fstat(file.fileno()).st_nlink:
-                return Path(name), file
-        except BlockingIOError:
-            pass
-        # Another process, just starting, has taken it for abandoned before it was locked.
-        file.close()
-        Path(name).unlink(missing_ok=True)
-
-
-class Unfinished:
-    """A file that is being written; it is removed unless it is committed.
-
-    ``file`` is open for as long as somebody may want to read what was written.
-    """
-
-    def __init__(self, disk: Disk, folder: Path) -> None:
-        self.path, self.file = locked_file(folder)
-        self._disk = disk
-        self._size = 0
-        self._kept = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def write(self, content: bytes) -> None:
-        """Append; after an OSError nothing was appended. If the disk is full, room is made."""
-        with self._disk.noting(self._size + len(content)):
-            while True:
-                try:
-                    self._append(content)
-                    break
-                except OSError as error:
-                    if not self._disk.has_made_room(error, len(content)):
-                        raise
-
-    def _append(self, content: bytes) -> None:
-        self.file.seek(self._size)
-        left = memoryview(content)
-        while left:  # a disk that is nearly full writes only some of it
-            left = left[self.file.write(left) :]
-        self._size += len(content)
-
-    def read(self, start: int, size: int) -> bytes:
-        """What was written from this position on, at most ``size`` bytes."""
-        self.file.seek(start)
-        return self.file.read(size)
-
-    def flush(self) -> None:
-        """Write its bytes to the disk before its name, so a power cut leaves no empty entry."""
-        self.file.truncate(self._size)
-        os.fsync(self.file.fileno())
-
-    def commit(self, key: str) -> Path:
-        """Make it the entry of that key. The file stays open under its new name."""
-        with self._disk.noting(self._size):
-            self.path.chmod(0o644)
-            path = self._disk.adopt(self.path, key)
-        self._kept = True
-        return path
-
-    def close(self) -> None:
-        """Close it, and remove it unless it was committed."""
-        self.file.close()
-        if not self._kept:
-            self.path.unlink(missing_ok=True)

@@ -82,6 +82,7 @@ class Download:
         self._moved = asyncio.Event()
         self._error: UpstreamError | None = None
         self._done = False
+        self._has_given = False
         self._readers: dict[object, int] = {}
         """Where each reader is."""
 
@@ -125,6 +126,7 @@ class Download:
                     if found is None:
                         raise UpstreamError("the file is not stored, and its begin is gone")
                     start += len(found)
+                    self._has_given = True
                     yield found
                     self._note_reader(reader, start)
                 elif self._done:
@@ -141,9 +143,12 @@ class Download:
     ) -> None:
         """Fetch from one place after another until it is complete, then ``keep`` it."""
         try:
-            await self._fetch(places)
-            await asyncio.to_thread(self._bytes.flush)
-            self.path = await asyncio.to_thread(keep, self._bytes)
+            self.path = await self._bytes.wait_for_turn(self._followed)
+            if self.path is None:
+                if not await self._is_here():
+                    await self._fetch(places)
+                await asyncio.to_thread(self._bytes.flush)
+                self.path = await asyncio.to_thread(keep, self._bytes)
             self._settle(None)
         except UpstreamError as error:
             self._settle(error)
@@ -160,6 +165,19 @@ class Download:
     def digest(self) -> str:
         """SHA-256 of what has been received."""
         return self._hash.hexdigest()
+
+    def _followed(self) -> None:
+        """Another process has received something."""
+        self.size = self._promised
+        if not self._headers.done():
+            self._headers.set_result(None)
+        self._wake()
+
+    async def _is_here(self) -> bool:
+        """Whether a process that was killed has left the whole file; else the rest is fetched."""
+        most = (self._promised or MAX_FILE_BYTES) if self.sha256 else 0
+        self._hash = await self._bytes.left_behind(most, is_read=self._has_given)
+        return bool(self.received) and self.digest == self.sha256
 
     async def _fetch(self, places: AsyncIterator[Place]) -> None:
         problems: list[UpstreamError] = []
@@ -225,13 +243,13 @@ class Download:
             resumed = status == 206 and found is not None and int(found[1]) == self.received
             if not self.sha256 or not (resumed or status == 200):
                 raise UpstreamError("the answer was cut off, and cannot be resumed")
+            self.size = self.size or _size_of(headers, found)
             return 0 if resumed else self.received
         if status != 200:
             raise StatusError(f"the file host answers {status}")
         if not self.sha256 and headers.get("content-encoding", "identity") != "identity":
             raise UpstreamError("the file comes in a Content-Encoding, and has no digest")
-        length = headers.get("content-length", "")
-        size = int(length) if re.fullmatch(r"\d{1,18}", length) else None
+        size = _size_of(headers)
         if None not in (size, self._promised) and size != self._promised:
             raise UpstreamError(f"the file has {size} bytes, the index says {self._promised}")
         if size is not None and size > MAX_FILE_BYTES:
@@ -274,6 +292,12 @@ class Download:
     def _close_if_unused(self) -> None:
         if self._done and not self._readers:
             self._bytes.close()
+
+
+def _size_of(headers: Mapping[str, str], part: re.Match[str] | None = None) -> int | None:
+    """The size of the whole file, as an answer, or a part of one, tells it."""
+    told = headers.get("content-length", "") if part is None else part[3]
+    return int(told) if re.fullmatch(r"\d{1,18}", told) else None
 
 
 def _digest(path: Path) -> str:
@@ -341,7 +365,7 @@ class Downloads:
         running = self._running.get(key)
         if running is not None and running.is_stored:
             return running
-        download = Download(ReceivedBytes(self.disk), sha256=sha256, size=size)
+        download = Download(ReceivedBytes(self.disk, key), sha256=sha256, size=size)
 
         def keep(finished: ReceivedBytes) -> Path | None:
             path = finished.commit(key)

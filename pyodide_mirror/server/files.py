@@ -16,6 +16,7 @@ from .content_negotiation import is_unchanged
 from .download import Download
 from .source import InMemory, Stored
 from .upstream_client import UpstreamError
+from .zero_copy import ZERO_COPY, ShortFileError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,10 @@ _NO_WAIT: Final = getattr(os, "RWF_NOWAIT", 0)
 """Read only what needs no disk; only Linux can say so."""
 _PIECE: Final = 256 * 1024
 """Bytes sent at a time; a megabyte would cost little less, and slow clients hold each piece."""
+
+
+_WORTH_IT: Final = 64 * 1024
+"""Bytes from which on the kernel copies them, if the server can have it do so."""
 
 
 class _Head(TypedDict):
@@ -78,22 +83,34 @@ class _FromDisk(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it (ASGI)."""
-        left = asyncio.ensure_future(_left(receive))
         try:
             head = {"type": "http.response.start", "status": self.status_code}
             await send({**head, "headers": self.raw_headers})
-            at, end = self._start, self._start if scope["method"] == "HEAD" else self._end
+            count = 0 if scope["method"] == "HEAD" else self._end - self._start
+            if count >= _WORTH_IT and ZERO_COPY in scope.get("extensions", {}):
+                part = {"file": self._opened, "offset": self._start, "count": count}
+                with suppress(ConnectionError):  # the client has left
+                    await send({"type": ZERO_COPY, **part})
+            else:
+                await self._send_pieces(self._start + count, receive, send)
+        except ShortFileError:  # a client discards an answer that is never completed
+            _log.warning("a file became shorter while it was sent")
+        finally:
+            self._opened.close()
+
+    async def _send_pieces(self, end: int, receive: Receive, send: Send) -> None:
+        left = asyncio.ensure_future(_left(receive))
+        at = self._start
+        try:
             while at < end and not left.done():
                 piece = await _read(self._opened, at, min(_PIECE, end - at))
-                if not piece:  # a client discards an answer that is never completed
-                    _log.warning("a file became shorter while it was sent")
-                    return
+                if not piece:
+                    raise ShortFileError
                 at += len(piece)
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
                 await asyncio.sleep(0)  # let others have their turn
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
-            self._opened.close()
             left.cancel()
 
 

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import os
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -54,6 +55,8 @@ class PageCache:
         self._max_files = max_files
         self._pages: OrderedDict[str, CachedPage] = OrderedDict()
         self._shown: dict[str, tuple[ProjectPage, int, ProjectPage]] = {}
+        self._stamps: dict[str, _Stamp | None] = {}
+        """Of the files of pages in memory: another process may have stored a newer one."""
         self._weight = 0
 
     def __getitem__(self, project: str) -> CachedPage:
@@ -71,10 +74,17 @@ class PageCache:
         while self._weight > self._max_files and len(self._pages) > 1:
             left, oldest = self._pages.popitem(last=False)
             self._shown.pop(left, None)
+            self._stamps.pop(left, None)
             self._weight -= _weight(oldest)
 
     def __contains__(self, project: str) -> bool:
-        return project in self._pages
+        return project in self._pages and not self._is_replaced(project)
+
+    def _is_replaced(self, project: str) -> bool:
+        """Whether another process has stored or removed the page. An evicted one stays here."""
+        known = self._stamps.get(project)
+        found = known and _stamp_of(known[0])
+        return bool(found) and found != known
 
     def shown(
         self, page: ProjectPage, version: int, show: Callable[[ProjectPage], ProjectPage]
@@ -98,11 +108,15 @@ class PageCache:
         path = self._disk.get(key)
         if path is None:
             return None
-        cached = await asyncio.to_thread(_read, path, project)
+        stamp = _stamp_of(str(path))
+        try:
+            cached = await asyncio.to_thread(_read, path, project)
+        except _RemovedError:
+            return None
         if cached is None:
             self._disk.remove(key)
             return None
-        self[project] = cached
+        self[project], self._stamps[project] = cached, stamp
         return cached
 
     async def store(self, project: str, cached: CachedPage) -> None:
@@ -110,15 +124,20 @@ class PageCache:
         self[project] = cached
         if cached.page is not None:
             await asyncio.to_thread(self._write, project, cached, cached.page)
+            self._stamps[project] = _stamp_of(str(self._disk.place(self._key(project))))
 
     async def remove(self, project: str) -> CachedPage | None:
-        """Forget a page, in memory and on disk; returns what it was, if there was one."""
+        """Forget a page, in memory and on disk; returns what it was, if there was one.
+
+        On disk an empty entry takes its place, by which other processes learn of it.
+        """
         cached = self._pages.get(project) or await self.load(project)
         before = self._pages.pop(project, None)
         if before is not None:
             self._weight -= _weight(before)
         self._shown.pop(project, None)
-        await asyncio.to_thread(self._disk.remove, self._key(project))
+        self._stamps.pop(project, None)
+        await asyncio.to_thread(put_with_checksum, self._disk, self._key(project), b"")
         return cached
 
     def _write(self, project: str, cached: CachedPage, page: ProjectPage) -> None:
@@ -131,6 +150,22 @@ class PageCache:
         return f"page-{hashlib.sha256(name.encode()).hexdigest()}"
 
 
+_Stamp = tuple[str, int, int]
+"""Path, inode and size of a stored page. Its times are those of its last use."""
+
+
+class _RemovedError(Exception):
+    """A page that was removed, by this process or another one."""
+
+
+def _stamp_of(path: str) -> _Stamp | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116  # it is asked for with each request of a page
+    except FileNotFoundError:
+        return None
+    return path, found.st_ino, found.st_size
+
+
 def _weight(cached: CachedPage) -> int:
     return 1 + (len(cached.page.files) if cached.page else 0)
 
@@ -140,6 +175,8 @@ def _read(path: Path, project: str) -> CachedPage | None:
         content = verified(path.read_bytes())
         if content is None:
             raise ValueError("it is damaged")
+        if not content:
+            raise _RemovedError
         head, _, body = content.partition(b"\n")
         fields: dict[str, Any] = json.loads(head)
         try:

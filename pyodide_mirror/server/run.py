@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import functools
 import logging
-import socket
 import sys
 from contextlib import contextmanager
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import platformdirs
@@ -21,16 +20,22 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .build import build_app
 from .cors import CORSMiddleware
+from .disk import UNFINISHED
+from .listening import listen
 from .observed import Observed
 from .settings import make
 from .tls import OVERHEARD, may_be_overheard, tls_context
+from .unfinished import remove_orphans
+from .workers import Workers, check_workers
+from .zero_copy import ZeroCopy
 
 if TYPE_CHECKING:
     import argparse
+    import socket
     import ssl
     from collections.abc import Iterator
 
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from .settings import Settings
 
@@ -46,6 +51,7 @@ _NOTHING: Final = (
     "pyodide-mirror serve: with --offline and without a FOLDER there is nothing to serve but"
     " pyodide_mirror itself"
 )
+_LISTENS: Final = "Serving {}/simple/ (Ctrl-C ends it)"
 _BUSY: Final = PlainTextResponse(
     "503: Too many clients; try again in a moment.\n",
     503,
@@ -63,6 +69,7 @@ def run_server(given: argparse.Namespace) -> int:
     try:
         settings = _checked(given)
         tls = tls_context(given.certfile, given.keyfile)
+        check_workers(given.workers)
         app = build_app(settings)
         listening = listen(given.host, given.port)
     except (ValueError, OSError) as error:
@@ -76,7 +83,10 @@ def run_server(given: argparse.Namespace) -> int:
     _raise_file_limit()
     config = server_config(app, _logging(), tls)
     with listening:
-        _Server(config, url).run(sockets=[listening])
+        if given.workers == 1:
+            _Server(config, url).run(sockets=[listening])
+        else:
+            _run_workers(config, url, listening, given.workers, settings)
     return 0
 
 
@@ -108,6 +118,20 @@ def _checked(given: argparse.Namespace) -> Settings:
     )
 
 
+def _run_workers(
+    config: uvicorn.Config, url: str, listening: socket.socket, count: int, settings: Settings
+) -> None:
+    unfinished = (settings.cache or Path()) / UNFINISHED
+    workers = Workers(
+        count,
+        lambda: _Server(config, "").run(sockets=[listening]),
+        grace=GRACE + 1,
+        sweep=lambda: remove_orphans(unfinished),
+    )
+    print(_LISTENS.format(url), flush=True)  # a connection waits until one of them takes it
+    workers.run()
+
+
 def server_config(
     app: ASGIApp,
     log_config: dict[str, Any] | None = None,
@@ -137,7 +161,7 @@ def server_config(
 
 
 class _Server(uvicorn.Server):
-    """Prints its address as soon as it listens."""
+    """Prints its address as soon as it listens, if that is not done by others."""
 
     def __init__(self, config: uvicorn.Config, url: str) -> None:
         super().__init__(config)
@@ -152,8 +176,8 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if not self.should_exit:
-            print(f"Serving {self._url}/simple/ (Ctrl-C ends it)", flush=True)
+        if self._url and not self.should_exit:
+            print(_LISTENS.format(self._url), flush=True)
 
 
 class _Protocol(HttpToolsProtocol):
@@ -170,6 +194,7 @@ class _Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self._zero_copy = ZeroCopy(transport, READ_WITHIN)
         self._waiting: dict[_Protocol, None] = vars(self.server_state).setdefault("waiting", {})
         """All connections that wait for a request, those first that have waited longest."""
         # Who waits must not keep out who asks.
@@ -226,6 +251,7 @@ class _Protocol(HttpToolsProtocol):
         self._stop_waiting()
         self._stop_stalled()
         super().connection_lost(exc)
+        self._zero_copy.lost()
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         cors = _cors_of(self.app)
@@ -233,7 +259,7 @@ class _Protocol(HttpToolsProtocol):
             app = cors.around(_BUSY)
             if isinstance(self.app, Observed):
                 app = self.app.around(app)
-        super()._start_asgi_task(cycle, functools.partial(_quietly, app, cycle))
+        super()._start_asgi_task(cycle, functools.partial(_quietly, app, cycle, self._zero_copy))
 
     def _refuse(self, status: int, sentence: str) -> None:
         """Answer what the parser refused, and read nothing more."""
@@ -266,14 +292,16 @@ class _Protocol(HttpToolsProtocol):
             self._stalled = None
 
 
-async def _quietly(app: Any, cycle: Any, *asgi: Any) -> None:
+async def _quietly(
+    app: Any, cycle: Any, zero_copy: ZeroCopy, scope: Scope, receive: Receive, send: Send
+) -> None:
     """Run the application; an answer that it does not complete ends with its connection.
 
     Why that was is in the log already, or the server is stopping: uvicorn would print a traceback.
     """
     is_stopping = False
     try:
-        await app(*asgi)
+        await app(scope, receive, zero_copy.offered(scope, cycle, send))
     except asyncio.CancelledError:
         is_stopping = True
     if is_stopping or (cycle.response_started and not cycle.response_complete):
@@ -304,36 +332,6 @@ def _refusal(status: int, sentence: str, app: object) -> bytes:
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
     lines += [name + b": " + value for name, value in headers.raw]
     return b"\r\n".join([*lines, b"", body])
-
-
-_OTHER_HOST: Final = (
-    "give --host an address of this machine, 127.0.0.1 for itself alone or 0.0.0.0 for all networks"
-)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; OSError says what to do if there is none."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except socket.gaierror as error:
-        raise OSError(f"--host {host}: {error.strerror}; {_OTHER_HOST}") from None
-    try:
-        listening = socket.socket(family, kind, protocol)
-    except OSError as error:  # no IPv6, say
-        raise OSError(f"cannot listen on {host}: {error.strerror}; {_OTHER_HOST}") from None
-    try:
-        if sys.platform != "win32":  # where it would let two servers share a port
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(2048)
-    except OSError as error:
-        listening.close()
-        by_port = error.errno in {errno.EADDRINUSE, errno.EACCES}
-        advice = "choose another with --port" if by_port else _OTHER_HOST
-        raise OSError(f"cannot listen on {host} port {port}: {error.strerror}; {advice}") from None
-    return listening
 
 
 def _raise_file_limit() -> None:

@@ -17,7 +17,7 @@ from python_multipart.multipart import parse_options_header
 
 from pyodide_mirror.index import MAX_METADATA_BYTES
 
-from .disk import locked_file
+from .unfinished import locked_file
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,9 +16,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 
 from .cors import error_response
-from .disk import locked_file, remove_orphans
 from .login import WHO
 from .source import DeniedError
+from .unfinished import locked_file, remove_orphans
 from .upload_checks import check_content, check_digests, check_fields, names_the_same
 from .upload_form import MOST_BESIDES, FormReader, ReceivedFile, TooLargeError
 

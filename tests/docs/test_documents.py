@@ -34,6 +34,7 @@ BROWSER = "run in a browser"
 SHELL = "run in a shell"
 READ = "read by its parser"
 OUTPUT = "output"
+OWN_TEST = "run by a test of its own"
 NOT_RUN = "not run"
 KINDS = {
     "python": BROWSER,
@@ -43,6 +44,7 @@ KINDS = {
     "ini": READ,
     "js": READ,
     "json": READ,
+    "nginx": OWN_TEST,  # tests/host/server/test_nginx.py
     "toml": READ,
     "text": OUTPUT,
 }

@@ -2,11 +2,15 @@
 
 import hashlib
 import json
+import re
+import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from tests.zoo.server import LOOPBACK
 
@@ -29,7 +33,8 @@ class Stock:
 
     ``files`` may be added to. ``gone``: each request finds its connection closed. ``hold``: every
     file stops after so many bytes until `release`; None lets them pass. ``counts``: requests by
-    the last part of their path.
+    the last part of their path; ``resumed``: those for the rest of a file. ``pause``: seconds
+    before each 64 KB.
     """
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
@@ -37,6 +42,8 @@ class Stock:
         self.gone = False
         self.hold: Callable[[str], int | None] = lambda _: None
         self.counts: Counter[str] = Counter()
+        self.resumed: Counter[str] = Counter()
+        self.pause = 0.0
         self.last_byte_sent = threading.Event()
         self._gates = [threading.Event()]
         self._asked = threading.Condition()
@@ -57,6 +64,10 @@ class Stock:
         class Listening(ThreadingHTTPServer):
             request_queue_size = 256
             daemon_threads = True
+
+            def handle_error(self, *asked: Any) -> None:
+                if not isinstance(sys.exc_info()[1], ConnectionError):  # it was killed
+                    super().handle_error(*asked)
 
         self._server = Listening((LOOPBACK, 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
@@ -131,7 +142,13 @@ class Stock:
     def _send_file(self, asked: BaseHTTPRequestHandler, name: str) -> None:
         content, gate = memoryview(self.files[name]), self._gates[-1]
         stop = self.hold(name)
-        asked.send_response(200)
+        part = re.fullmatch(r"bytes=(\d+)-", asked.headers.get("Range", ""))
+        begin = int(part[1]) if part else 0
+        asked.send_response(206 if part else 200)
+        if part:
+            self.resumed[name] += 1
+            asked.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
+        content = content[begin:]
         asked.send_header("Content-Type", "application/octet-stream")
         asked.send_header("Content-Length", str(len(content)))
         asked.end_headers()
@@ -140,6 +157,7 @@ class Stock:
             content = content[stop:]
             gate.wait()
         for start in range(0, len(content), _PIECE):
+            time.sleep(self.pause)
             asked.wfile.write(content[start : start + _PIECE])
         self.last_byte_sent.set()
 

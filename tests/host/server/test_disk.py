@@ -409,3 +409,36 @@ def test_unfinished_files_hold_no_place_in_the_books(disk: Disk) -> None:
     assert disk.size == 0
     started.close()
     started.close()
+
+
+def test_the_bound_holds_for_all_processes_together(tmp_path: Path, clock: Clock) -> None:
+    disks = [Disk(tmp_path, 1000, clock=clock) for _ in range(4)]
+    for number in range(200):
+        clock.now += 61
+        disks[number % 4].put(f"file-{number:064x}", bytes(20))
+    used = sum(path.stat().st_size for path in tmp_path.glob("file/??/*"))
+    # Each looks again when a twentieth of the bound is new by itself.
+    assert used <= 1000 + 4 * (1000 // 20 + 20)
+
+
+def test_an_orphan_that_is_finished_meanwhile_is_no_orphan(
+    disk: Disk, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its opening and its locking, who wrote it may end, and another one begin."""
+    fcntl = pytest.importorskip("fcntl", reason="there are no such locks here")
+    real, finished = fcntl.flock, iter([True])
+    with disk.begin(A) as first:
+        first.write(b"content")
+        made: list[Unfinished] = []
+
+        def lock(*given: Any) -> None:
+            if next(finished, False):
+                first.commit(A)
+                first.close()
+                made.append(disk.begin(A))
+            real(*given)
+
+        monkeypatch.setattr(fcntl, "flock", lock)
+        reopened(disk, clock)
+        assert [path.name for path in unfinished(disk)] == [A]
+        made[0].close()

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pyodide_mirror.server import create_app, upload_form, uploads
-from pyodide_mirror.server.disk import locked_file
+from pyodide_mirror.server.unfinished import locked_file
 from pyodide_mirror.server.upload_form import ReceivedFile
 from tests.host.server.test_app import shut
 from tests.support.asgi import ASGI, Index, ask, document, entry, origin

@@ -214,6 +214,7 @@ def run_each_way(page: Page, zoo: Zoo, *, restart: bool = False) -> None:
     assert sum("zoo_root-1.0" in wheel for wheel in wheels) == (0 if restart else 1)
 
 
+@pytest.mark.nightly
 def test_with_no_mirror_that_works_a_kernel_starts_and_an_install_says_why_not(
     browser: Browser, server: PageServer, cut_off_site: str, zoo: Zoo
 ) -> None:

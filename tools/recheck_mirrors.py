@@ -24,7 +24,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import fields as fields_of
 from datetime import UTC, datetime
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import CodeType
 from typing import Any, Final
 
 import pyodide_mirror.mirrors
@@ -148,10 +150,20 @@ def _verdict(outcome: Mapping[str, Any]) -> tuple[str, Verdict]:
 # --- the source ---------------------------------------------------------------------------------
 
 
+class _Anew(SourceFileLoader):
+    """Compiles a file that may have changed a moment ago, which Python's cache would not notice."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """See the base class."""
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
 def load(table: Path) -> tuple[Mirror, ...]:
     """Return the mirrors of a table's source."""
     # A name in the package, so that its relative imports work.
-    spec = importlib.util.spec_from_file_location("pyodide_mirror._rechecked", table)
+    name = "pyodide_mirror._rechecked"
+    spec = importlib.util.spec_from_file_location(name, table, loader=_Anew(name, str(table)))
     if spec is None or spec.loader is None:
         raise RecheckError(f"{table} is no Python module")
     module = importlib.util.module_from_spec(spec)

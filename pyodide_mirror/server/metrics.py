@@ -29,6 +29,7 @@ from pyodide_mirror import __version__
 
 from .counts import Counts
 from .handled import COMPLETE
+from .shared_counts import VARIABLE
 
 if TYPE_CHECKING:
     from .handled import Handled
@@ -60,7 +61,6 @@ _THERE: Final = (
     ("upstream_problem", "1 if an upstream's or CDN's last answer was of no use.", "upstream"),
 )
 _NAMESPACE: Final = "pyodide_mirror"
-_MULTIPROCESS: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Metrics(Counts):
@@ -97,7 +97,7 @@ class Metrics(Counts):
         )
         self._there = {name: self._gauge(name, text, *labels) for name, text, *labels in _THERE}
         self._gauge("build_info", "This server.", "version").labels(__version__).set(1)
-        if _MULTIPROCESS not in os.environ:  # it knows nothing of processes
+        if VARIABLE not in os.environ:  # it knows nothing of processes
             ProcessCollector(registry=self._registry)
 
     # --- what happens ---------------------------------------------------------------------------
@@ -161,7 +161,7 @@ class Metrics(Counts):
 
     def _text(self) -> bytes:
         registry = self._registry
-        if _MULTIPROCESS in os.environ:
+        if VARIABLE in os.environ:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)

@@ -24,6 +24,7 @@ from .disk import UNFINISHED
 from .listening import listen
 from .observed import Observed
 from .settings import make
+from .shared_counts import counted_together, forget_process
 from .tls import OVERHEARD, may_be_overheard, tls_context
 from .unfinished import remove_orphans
 from .workers import Workers, check_workers
@@ -66,6 +67,11 @@ GRACE: Final = 5
 def run_server(given: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM; the arguments are those of ``cli``. Returns the exit code."""
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO)
+    with counted_together(given.workers):
+        return _run(given)
+
+
+def _run(given: argparse.Namespace) -> int:
     try:
         settings = _checked(given)
         tls = tls_context(given.certfile, given.keyfile)
@@ -127,6 +133,7 @@ def _run_workers(
         lambda: _Server(config, "").run(sockets=[listening]),
         grace=GRACE + 1,
         sweep=lambda: remove_orphans(unfinished),
+        ended=forget_process,
     )
     print(_LISTENS.format(url), flush=True)  # a connection waits until one of them takes it
     workers.run()

@@ -43,16 +43,24 @@ class Workers:
     """Workers that are kept running.
 
     ``serve``: what each does until SIGTERM or SIGINT. ``grace``: seconds that it may take to end.
-    ``sweep``: removes what workers that were killed have left.
+    ``sweep``: removes what workers that were killed have left. ``ended`` is called with the process
+    id of each that has ended.
     """
 
     def __init__(
-        self, count: int, serve: Callable[[], None], *, grace: float, sweep: Callable[[], None]
+        self,
+        count: int,
+        serve: Callable[[], None],
+        *,
+        grace: float,
+        sweep: Callable[[], None],
+        ended: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._context = multiprocessing.get_context("fork")
         self._serve = serve
         self._grace = grace
         self._sweep = sweep
+        self._ended = ended
         self._running: list[BaseProcess | None] = [None] * count
         self._started = [float("-inf")] * count
         self._sweep_at = float("inf")
@@ -120,6 +128,7 @@ class Workers:
                 if not self._stopping:
                     _log.error("%s; another one is started", _how_it_ended(running))
                     self._sweep_at = time.monotonic() + _SWEEP_AFTER
+                self._ended(running.pid or 0)
                 running.close()
                 self._running[number] = None
 
@@ -143,6 +152,8 @@ class Workers:
         signal.set_wakeup_fd(-1)
         for each in _STOP:
             signal.signal(each, signal.SIG_DFL)
+        if self._stopping:  # it was told to while the handlers were those of its parent
+            return
         os.close(self._owned)
         self._signals.close()
         self._noted.close()

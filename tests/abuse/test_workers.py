@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import time
 from contextlib import suppress
@@ -114,3 +115,26 @@ def test_a_worker_that_ends_is_replaced_once_a_second_at_most(tmp_path: Path) ->
         # Two to begin with, two in the second after it, two in the next one.
         assert time.monotonic() - begun > 1
         assert get(f"{server.url}/healthz").status == 200
+
+
+def test_workers_count_together_and_what_a_killed_one_has_counted_stays(tmp_path: Path) -> None:
+    with serving(cache=tmp_path, options=["--workers", "2"]) as server:
+        for _ in range(20):
+            assert get(f"{server.url}/simple/").status == 200
+        _wait_until_counted(server.url, 20)
+        os.kill(children(server.process.pid)[0], signal.SIGKILL)
+        while "another one is started" not in server.output:
+            assert get(f"{server.url}/healthz").status == 200
+        assert get(f"{server.url}/simple/").status == 200
+        _wait_until_counted(server.url, 21)
+
+
+def _wait_until_counted(url: str, pages: int) -> None:
+    """A request is counted a moment after its answer has been sent."""
+    until, seen = time.monotonic() + PATIENCE, -1.0
+    while seen < pages:
+        assert time.monotonic() < until, f"{seen} of {pages}"
+        lines = get(f"{url}/metrics").body.decode().splitlines()
+        [line] = (each for each in lines if re.match('.*http_requests_total.*"list"', each))
+        seen = float(line.rpartition(" ")[2])
+    assert seen == pages

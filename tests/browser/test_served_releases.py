@@ -73,7 +73,7 @@ def test_packages_come_through_the_server_where_the_own_cdn_is_dead(
 def test_the_lines_of_the_page_for_people_start_pyodide(page: Engine, server: Served) -> None:
     with urllib.request.urlopen(server.url, timeout=30) as answer:  # noqa: S310
         text = answer.read().decode()
-    [lines] = re.findall(r"<pre>(const indexURL[^<]*)</pre>", text)
+    [lines] = re.findall(r"<pre[^>]*>(const indexURL[^<]*)</pre>", text)
     code = f"""
         {html.unescape(lines)}
         await pyodide.loadPackage({json.dumps(FRAMES.name)});

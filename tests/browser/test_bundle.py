@@ -114,7 +114,7 @@ def plainly(page: Engine, code: str, index: str, pages: str) -> str:
     return found
 
 
-@pytest.mark.parametrize("host", on_hosts(**{"http.server": "chromium", "bucket": "firefox"}))
+@pytest.mark.parametrize("host", on_hosts(bucket="chromium"))
 def test_the_page_of_a_bundle_and_plain_micropip_and_ours_install(
     page: Engine, host: str, bundle: Path, tmp_path: Path
 ) -> None:
@@ -177,7 +177,8 @@ PYSCRIPT = """<!doctype html>
 """
 
 
-@pytest.mark.parametrize("host", on_hosts(bucket="chromium"))
+@pytest.mark.nightly
+@pytest.mark.parametrize("host", on_hosts())
 def test_pyscript_starts_from_a_bundle_and_installs(
     page: Engine, host: str, bundle: Path, tmp_path: Path
 ) -> None:

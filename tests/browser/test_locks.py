@@ -115,6 +115,7 @@ def entry(wheel: Wheel) -> dict[str, Any]:
     }
 
 
+@pytest.mark.nightly
 @pytest.mark.driver_timeout(120)
 def test_what_one_browser_has_installed_another_one_installs(
     page: Engine,

@@ -12,13 +12,12 @@ from tests.support.own_server import Serving, serving
 from tests.support.provision import PYODIDE_VERSION
 
 pytestmark = [
+    # Every page of the tests has loaded it, by the newest.
+    pytest.mark.nightly,
     # One engine is enough: what differs is Python's side.
     pytest.mark.engines("chromium"),
     pytest.mark.parametrize(
-        "version",
-        [*(pytest.param(old, marks=pytest.mark.nightly) for old in VERSIONS), PYODIDE_VERSION],
-        indirect=True,
-        scope="session",
+        "version", [*VERSIONS, PYODIDE_VERSION], indirect=True, scope="session"
     ),
 ]
 

@@ -15,16 +15,13 @@ from tests.zoo.zoo import Zoo
 
 VERSIONS = {"0.27.8": "0.9.0", "0.28.3": "0.10.1", "0.29.5": "0.11.1"}
 """Pyodide, and the micropip in it."""
-OLD = [
-    "0.27.8",  # the most different one
-    pytest.param("0.28.3", marks=pytest.mark.nightly),
-    pytest.param("0.29.5", marks=pytest.mark.nightly),
-]
 
 pytestmark = [
+    # CPython does most of it with these micropips, and JupyterLite has a Pyodide between.
+    pytest.mark.nightly,
     # One engine is enough: what differs is Python's side.
     pytest.mark.engines("chromium"),
-    pytest.mark.parametrize("version", OLD, indirect=True, scope="session"),
+    pytest.mark.parametrize("version", VERSIONS, indirect=True, scope="session"),
 ]
 
 
@@ -97,17 +94,8 @@ json.dumps([configured[:2], found, before == after, wrong()])
 """
 
 
-@pytest.mark.parametrize(
-    ("prefer", "name"),
-    [
-        ("lockfile", "healthy"),
-        ("index", "metadata-lies"),
-        pytest.param("lockfile", "metadata-lies", marks=pytest.mark.nightly),
-        pytest.param("lockfile", "relative-urls", marks=pytest.mark.nightly),
-        pytest.param("index", "healthy", marks=pytest.mark.nightly),
-        pytest.param("index", "relative-urls", marks=pytest.mark.nightly),
-    ],
-)
+@pytest.mark.parametrize("prefer", ["lockfile", "index"])
+@pytest.mark.parametrize("name", ["healthy", "relative-urls", "metadata-lies"])
 def test_plain_micropip_goes_through_the_mirror_until_reset(
     old: Engine, zoo: Zoo, name: str, prefer: str
 ) -> None:

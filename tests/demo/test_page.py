@@ -225,6 +225,7 @@ def check_report(visitor: Visitor, address: str, mirrors: dict[str, Running], go
     assert "#mirror" not in report
 
 
+@pytest.mark.nightly
 def test_the_page_works_by_keyboard_and_for_screen_readers(
     serve: Serve, mirrors: dict[str, Running], visitor: Visitor
 ) -> None:

@@ -160,6 +160,7 @@ def check(cells: Sequence[tuple[str, str]], shown: Sequence[str]) -> None:
         assert "secret" not in text
 
 
+@pytest.mark.nightly
 def test_each_option_on_a_site_with_the_add_on(
     each_browser: Browser, tmp_path: Path, index: SmallIndex, extra: SmallIndex
 ) -> None:

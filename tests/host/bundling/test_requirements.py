@@ -43,6 +43,7 @@ def versions(folder: Path) -> dict[str, str]:
     return {each["name"]: each["version"] for each in document["packages"]}
 
 
+@pytest.mark.nightly
 def test_requirements_are_resolved_and_more_of_them_fit_to_what_is_there(
     run: Any, tmp_path: Path
 ) -> None:

@@ -60,9 +60,19 @@ def documentation(session: nox.Session) -> None:
     session.run("sphinx-build", "-EWq", "-b", "html", "docs", "docs/_build/html")
 
 
-def ground(session: nox.Session) -> None:
-    """Make Pyodide, what it compiles for our wheels, and the browsers be there."""
+def ground(session: nox.Session, *besides: Callable[[nox.Session], None]) -> None:
+    """Make all be there that tests want; ``besides``: steps that need no more than Pyodide."""
     session.run("python", "-m", "tests.support.provision", silent=True)
+    at_once(session, made, *besides)
+
+
+def collected(session: nox.Session) -> None:
+    """Have all tests compiled, which each of pytest's processes would do for itself."""
+    session.run("pytest", "--collect-only", "-qq", "--engine=ci", silent=True)
+
+
+def made(session: nox.Session) -> None:
+    """Make what Pyodide compiles for our wheels, the front-end extension, and the browsers."""
     session.run("python", "-m", "tests.support.own_compiled", silent=True)
     session.run("python", "-m", "tests.support.labextension", silent=True)
     session.run("python", "-m", "tests.support.browsers", "--install")
@@ -72,7 +82,7 @@ def ground(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run what CI runs: linters, types, the documentation, then all tests in three browsers."""
     install(session, "lint", "docs")
-    at_once(session, check, documentation, ground)
+    at_once(session, check, documentation, lambda session: ground(session, collected))
     session.run("pytest", "-q", "--engine=ci", *IN_PARALLEL, *session.posargs)
 
 

@@ -156,6 +156,7 @@ def test_files_are_served_with_the_upstream_gone(tmp_path: Path) -> None:
     assert {name: answer.body for name, answer in answers.items()} == files
 
 
+@pytest.mark.nightly
 def test_two_servers_share_a_cache_folder(tmp_path: Path) -> None:
     """The second one starts while the first one downloads, whose unfinished files it lets be."""
     held, files = stock(8, 400_000, "held"), stock(20, 100_000)

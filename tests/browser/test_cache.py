@@ -604,6 +604,7 @@ async def exceed_really(selenium: Engine, sizes: list[int]) -> list[bool]:
     return found
 
 
+@pytest.mark.nightly
 @pytest.mark.engines("chromium")  # the one that can be told a quota
 def test_a_real_quota_is_respected(open_page: Callable[..., Engine]) -> None:
     # An origin of its own: what other tests have deleted still counts, in one sense or the other.

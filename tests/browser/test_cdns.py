@@ -18,7 +18,7 @@ pytestmark = pytest.mark.engines(
     "firefox-worker",
     "webkit",
     "webkit-worker",
-    ci=("chromium-worker", "firefox", "webkit"),
+    ci=("chromium-worker", "firefox"),
 )
 
 LOCK = """

@@ -10,7 +10,8 @@ from tests.support.page_cases import CASES, DEEP, Page
 from tests.support.page_makers import EXAMPLES, generated
 from tests.zoo.server import LOOPBACK, Request, Response, Server
 
-pytestmark = pytest.mark.engines(*PAGES, ci=("chromium",))
+# For each change, Node cuts down a table of them (tests/host/index).
+pytestmark = [pytest.mark.nightly, pytest.mark.engines(*PAGES)]
 
 PADDING = b" " * 20_000
 """Space at the end of each page: small ones are not worth cutting down."""

@@ -323,7 +323,8 @@ result = [typeof caches, typeof crypto.subtle, databases.includes("pyodide-mirro
 """.replace("VERSION", VERSION)
 
 
-@pytest.mark.engines("chromium", "chromium-worker", ci=("chromium",))
+@pytest.mark.nightly
+@pytest.mark.engines("chromium", "chromium-worker")
 def test_an_insecure_page_checks_and_keeps_what_it_loads_as_well(
     page: Engine, zoo: CDNZoo, tmp_path: Path
 ) -> None:

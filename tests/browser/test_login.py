@@ -88,6 +88,7 @@ def test_a_page_reads_with_a_token_and_with_what_the_browser_has_stored(
     assert tried(page, server, "credentials='include'") == [installed]
 
 
+@pytest.mark.nightly
 def test_an_https_page_reads_from_a_server_with_a_certificate(page: Engine, tmp_path: Path) -> None:
     """Which it would not do from plain http in the network."""
     (tmp_path / TOP.filename).write_bytes(TOP.data)

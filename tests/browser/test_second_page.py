@@ -73,6 +73,7 @@ def an_offline_browser_says_so_of_hosts_that_are_elsewhere(page: Engine, here: s
     assert page.run_js(FETCH % own) == "reached"
 
 
+@pytest.mark.engines(ci=("firefox", "webkit"))
 def test_what_is_kept_outlives_the_page(page: Engine, engine: str, zoo: Zoo) -> None:
     good, other = zoo.start("healthy").url, zoo.start("healthy").url
     hanging = [zoo.start("hangs").url for _ in range(MAX_AT_ONCE)]

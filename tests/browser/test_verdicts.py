@@ -218,6 +218,7 @@ def test_the_environment_names_mirrors_and_its_bad_ones_are_verdicts(
     assert found == {url: "ok", "not-a-url": "bad-url"}
 
 
+@pytest.mark.nightly
 @pytest.mark.engines("chromium")
 def test_a_denied_permission_for_the_local_network_is_named(
     page_server: PageServer, start_engine: Callable[..., Engine], zoo: Zoo

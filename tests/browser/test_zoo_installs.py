@@ -75,6 +75,7 @@ def test_an_install_beside_a_healthy_mirror_completes(
     assert differences(page, chosen, complete, "healthy", where=engine) == {}
 
 
+@pytest.mark.engines("chromium", "chromium-worker", "firefox", "webkit", ci=("chromium",))
 @pytest.mark.driver_timeout(30)
 def test_an_install_through_one_mirror_completes_or_leaves_nothing(
     page: Engine, engine: str, chosen: list[Animal]

@@ -72,9 +72,8 @@ def test_a_page_says_why_no_mirror_works(
             assert any(host in line and f" {promise.reason} " in line for line in lines)
 
 
-@pytest.mark.parametrize(
-    "where", ["main thread", pytest.param("worker", marks=pytest.mark.nightly)]
-)
+@pytest.mark.nightly
+@pytest.mark.parametrize("where", ["main thread", "worker"])
 def test_pyscript_installs_and_on_the_second_visit_again(
     where: str, tmp_path: Path, urls: Mapping[str, str], browser: Browser
 ) -> None:

@@ -101,6 +101,7 @@ def check_others_take_the_pure_part(text: str, folder: Path) -> None:
         assert {path.name for path in (folder / target).glob("*.dist-info")} == names
 
 
+@pytest.mark.nightly
 def test_what_cannot_be_locked_leaves_the_file(
     index: SmallIndex,
     place: list[str],

@@ -336,6 +336,7 @@ def test_options_in_a_notebook_of_settings_are_kept(tmp_path: Path) -> None:
     assert len(loaded(output, "jupyter-lite.ipynb")) == 3
 
 
+@pytest.mark.nightly
 def test_mirrors_come_from_the_command_line_the_environment_or_nowhere(tmp_path: Path) -> None:
     folder = write_site(tmp_path)
     assert told(build(folder))["mirrors"] is None

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.host.jupyterlite.test_addon import assert_nothing_stale, build, python
 from tests.jupyterlite import sites
 from tests.jupyterlite.sites import jupyter_lite_without_code as run
@@ -93,6 +95,7 @@ def test_what_another_add_on_fetches_is_not_known(tmp_path: Path) -> None:
     assert ask(tmp_path, JUPYTERLITE_PYODIDE_URL=archive) == [""]
 
 
+@pytest.mark.nightly
 def test_another_pyodide_between_builds_brings_another_wheel_and_leaves_nothing_stale(
     tmp_path: Path,
 ) -> None:

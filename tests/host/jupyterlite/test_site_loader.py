@@ -71,6 +71,7 @@ def assert_no_loader(output: Path) -> None:
     assert not (output / URL).parent.exists()
 
 
+@pytest.mark.nightly
 def test_kernels_load_pyodide_by_the_loader_where_it_is_on_a_cdn(
     tmp_path: Path, environ: dict[str, str], zoo: CDNZoo, dist: Path
 ) -> None:

@@ -26,6 +26,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.conformance.base import Context
+from tests.conformance.feature_stands import devpi, standing
 from tests.conformance.peers import (
     OWN_SERVER,
     OWN_WORKER,
@@ -133,8 +134,20 @@ def _all_running(only: str, workers: int) -> Iterator[list[Contender]]:
                 mirror = Mirror(running.index_url, running.process)
                 urls = _urls(mirror, index, wheels)
                 found.append(_contender(f"{OWN_SERVER}, {workers} workers", urls, mirror))
+            if kind == "json" and only in "devpi-server":
+                found.append(stack.enter_context(_devpi(index, wheels)))
         files = stack.enter_context(_nginx(scratch, own or {}))
         yield [files, *found]
+
+
+@contextmanager
+def _devpi(index: Upstream, wheels: Mapping[str, Wheel]) -> Iterator[Contender]:
+    """devpi-server, with a mirror of the upstream, and an index of a user over it."""
+    before = set(_children(os.getpid()))
+    with standing(devpi, "proxy", index.url) as running:
+        (process_id,) = set(_children(os.getpid())) - before
+        urls = _urls(Mirror(running.index_url), index, wheels)
+        yield Contender("devpi-server, json", urls, process_id)
 
 
 def _contender(name: str, urls: Mapping[str, str], mirror: Mirror) -> Contender:

@@ -72,7 +72,8 @@ def test_thousands_of_requests(logins: bool) -> None:
     assert fuzzed.requests >= 5_000  # 10,000 in both
     assert max(statuses(server)) < 500
     assert "Traceback" not in server.output
-    assert READ | ({204, 401} if logins else {405}) <= statuses(server)
+    # Parts that no file has are asked for by chance; the test above has them each time.
+    assert (READ - {416}) | ({204, 401} if logins else {405}) <= statuses(server)
 
 
 def test_every_route_is_documented() -> None:

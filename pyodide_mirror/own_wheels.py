@@ -256,11 +256,13 @@ def _own_wheel(
 @functools.cache
 def _page_modules(*, for_site: bool = False) -> dict[str, bytes]:
     """The files that pages get, by their path in the package."""
-    without = _HOST_ONLY if for_site else _HOST_ONLY.union(_SITE_ONLY)
+    if not for_site:
+        found = _page_modules(for_site=True)
+        return {path: content for path, content in found.items() if not _is_in(_SITE_ONLY, path)}
     return {
         path: as_pages_get_it(path, content)
         for path, content in _modules()
-        if not _is_in(without, path)
+        if not _is_in(_HOST_ONLY, path)
     }
 
 

@@ -54,21 +54,21 @@ def read_tokens(text: str) -> Sequence[KnownToken]:
 
 
 def allowed_by(known: Sequence[KnownToken], token: str) -> frozenset[Action] | None:
-    """What a token allows; None for an unknown one. It takes as long wherever they differ."""
-    given, found = _sha256(token), None
-    for each in known:
-        if hmac.compare_digest(each.sha256, given):
-            found = each.actions | (found or frozenset())
-    return found
+    """What a token allows, in all its lines; None for an unknown one."""
+    lines = _lines_of(known, token)
+    return frozenset().union(*(each.actions for each in lines)) if lines else None
 
 
 def line_of(known: Sequence[KnownToken], token: str) -> int | None:
-    """The line in which a token is; None for an unknown one."""
-    given, found = _sha256(token), None
-    for each in known:
-        if hmac.compare_digest(each.sha256, given):
-            found = each.line
-    return found
+    """The last line in which a token is; None for an unknown one."""
+    lines = _lines_of(known, token)
+    return lines[-1].line if lines else None
+
+
+def _lines_of(known: Sequence[KnownToken], token: str) -> Sequence[KnownToken]:
+    """Its lines; to look takes as long wherever a wrong one differs."""
+    given = _sha256(token)
+    return [each for each in known if hmac.compare_digest(each.sha256, given)]
 
 
 def _sha256(token: str) -> bytes:

@@ -3,39 +3,20 @@
 import os
 import re
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support import browsers
 from tests.support.logins import write_login_files
 from tests.support.own_server import Serving, serving
 from tests.support.pages import authority
-from tests.support.processes import OWN_GROUP, end_group
 from tests.support.provision import ROOT
-from tests.support.static_hosts import wait_for
+from tests.support.static_hosts import nginx_with
 from tests.support.wheels import make_wheel
 
 RECIPES = ROOT / "docs" / "recipes"
 WHEELS = (make_wheel("acme-tool", "1.0", requires=["acme-base"]), make_wheel("acme-base", "2.0"))
-_NGINX = """
-daemon off;
-master_process off;
-pid {scratch}/pid;
-error_log stderr;
-events {{ }}
-http {{
-    access_log {scratch}/access.log;
-    client_body_temp_path {scratch}/body;
-    proxy_temp_path {scratch}/proxy;
-    fastcgi_temp_path {scratch}/fastcgi;
-    uwsgi_temp_path {scratch}/uwsgi;
-    scgi_temp_path {scratch}/scgi;
-    include {scratch}/packages.example.conf;
-}}
-"""
 
 
 def recipe(name: str, **places: str) -> str:
@@ -137,15 +118,12 @@ def nginx(scratch: Path, host: str, behind: str) -> Iterator[None]:
         host=name,
     )
     (scratch / "packages.example.conf").write_text(site, "utf-8")
-    (scratch / "nginx.conf").write_text(_NGINX.format(scratch=scratch), "utf-8")
-    command = [str(browsers.find(browsers.NGINX)), "-c", str(scratch / "nginx.conf")]
-    log = (scratch / "log").open("wb")
-    with log, subprocess.Popen([*command, "-p", str(scratch)], stderr=log, **OWN_GROUP) as process:
-        try:
-            wait_for(int(port), process)
-            yield
-        finally:
-            end_group(process)
+    settings = f"access_log {scratch}/access.log;\ninclude {scratch}/packages.example.conf;"
+    with (
+        (scratch / "log").open("wb") as log,
+        nginx_with(settings, scratch, int(port), stderr=log),
+    ):
+        yield
 
 
 def environment(**added: str) -> dict[str, str]:

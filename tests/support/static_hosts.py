@@ -13,7 +13,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from tests.support import browsers
 from tests.support.processes import OWN_GROUP, end_group
@@ -82,18 +82,21 @@ pid {scratch}/pid;
 error_log stderr;
 events {{ }}
 http {{
-    access_log off;
     client_body_temp_path {scratch}/body;
     proxy_temp_path {scratch}/proxy;
     fastcgi_temp_path {scratch}/fastcgi;
     uwsgi_temp_path {scratch}/uwsgi;
     scgi_temp_path {scratch}/scgi;
+    {block}
+}}
+"""
+_SERVER: Final = """
+    access_log off;
     server {{
         listen {host}:{port};
         root {root};
         include {folder}/hosting/nginx.conf;
     }}
-}}
 """
 
 
@@ -103,14 +106,25 @@ def nginx(folder: Path, scratch: Path, root: Path | None = None) -> Iterator[str
     with socket.create_server((_LOOPBACK, 0)) as free:
         port = free.getsockname()[1]
     scratch.mkdir()
-    place = {"folder": folder, "root": root or folder}
-    text = _NGINX.format(**place, scratch=scratch, host=_LOOPBACK, port=port)
-    (scratch / "nginx.conf").write_text(text)
+    place = {"folder": folder, "root": root or folder, "host": _LOOPBACK, "port": port}
+    with nginx_with(_SERVER.format(**place), scratch, port):
+        yield f"http://{_LOOPBACK}:{port}"
+
+
+@contextmanager
+def nginx_with(
+    block: str, scratch: Path, port: int, stderr: IO[bytes] | None = None
+) -> Iterator[None]:
+    """Run nginx with this in its ``http`` block, which listens on the port, and end it.
+
+    ``scratch``: a folder for its own files. ``stderr``: where its errors go, if not to ours.
+    """
+    (scratch / "nginx.conf").write_text(_NGINX.format(scratch=scratch, block=block))
     command = [str(browsers.find(browsers.NGINX)), "-c", str(scratch / "nginx.conf")]
-    with subprocess.Popen([*command, "-p", str(scratch)], **OWN_GROUP) as process:
+    with subprocess.Popen([*command, "-p", str(scratch)], stderr=stderr, **OWN_GROUP) as process:
         try:
             wait_for(port, process)
-            yield f"http://{_LOOPBACK}:{port}"
+            yield
         finally:
             end_group(process)
 

@@ -2,7 +2,6 @@
 
 import re
 import socket
-import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -17,30 +16,14 @@ import uvicorn
 from pyodide_mirror.server import create_app
 from pyodide_mirror.server.run import server_config
 from tests.docs.tables import ROOT
-from tests.support import browsers
-from tests.support.processes import OWN_GROUP, end_group
 from tests.support.server_stock import stock, stocked
 from tests.support.server_wire import Answer, assert_readable, exchange
-from tests.support.static_hosts import wait_for
+from tests.support.static_hosts import nginx_with
 from tests.support.wheels import make_wheel
 
 FILES = stock(2, 300_000)
 WHEEL = make_wheel("ours", "1.0")
 JSON = "Accept: application/vnd.pypi.simple.v1+json"
-_BEGIN = """\
-daemon off;
-master_process off;
-pid {scratch}/pid;
-error_log stderr crit;
-events {{ }}
-http {{
-    access_log off;
-    client_body_temp_path {scratch}/body;
-    proxy_temp_path {scratch}/proxy;
-    fastcgi_temp_path {scratch}/fastcgi;
-    uwsgi_temp_path {scratch}/uwsgi;
-    scgi_temp_path {scratch}/scgi;
-"""
 
 
 def _settings(scratch: Path, ours: int, port: int) -> str:
@@ -50,7 +33,7 @@ def _settings(scratch: Path, ours: int, port: int) -> str:
     block = block.replace("/var/cache/nginx/mirror", f"{scratch}/cache")
     block = block.replace("127.0.0.1:8080", f"127.0.0.1:{ours}")
     block = block.replace("listen 80;", f"listen 127.0.0.1:{port};")
-    return _BEGIN.format(scratch=scratch) + block + "}\n"
+    return f"access_log off;\nerror_log stderr crit;\n{block}"
 
 
 @dataclass
@@ -98,14 +81,8 @@ def _in_front(scratch: Path, ours: int) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
     scratch.mkdir()
-    (scratch / "nginx.conf").write_text(_settings(scratch, ours, port))
-    command = [str(browsers.find(browsers.NGINX)), "-c", str(scratch / "nginx.conf")]
-    with subprocess.Popen([*command, "-p", str(scratch)], **OWN_GROUP) as process:
-        try:
-            wait_for(port, process)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            end_group(process)
+    with nginx_with(_settings(scratch, ours, port), scratch, port):
+        yield f"http://127.0.0.1:{port}"
 
 
 @contextmanager

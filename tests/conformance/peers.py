@@ -30,6 +30,7 @@ from tests.edge.workerd import MINIFLARE_VERSION, worker
 from tests.support import provision
 from tests.support.own_server import serving
 from tests.support.processes import OWN_GROUP, end_group, run_quietly
+from tests.support.static_hosts import free_port
 from tests.support.upstreams import Kind, Upstream, upstream
 from tests.zoo.server import LOOPBACK
 
@@ -190,13 +191,6 @@ def environment_of(program: Program) -> Path:
 
     # Moved after it was made: its scripts are lost by that, its Python is not.
     return provision.made(provision.CACHE / "peers" / key, make) / "bin" / "python"
-
-
-def free_port() -> int:
-    """Return a port that nobody has now."""
-    with socket.socket() as one:
-        one.bind((LOOPBACK, 0))
-        return int(one.getsockname()[1])
 
 
 def _program(program: Program, index: Upstream) -> Iterator[Mirror]:

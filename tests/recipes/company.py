@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from tests.support.logins import write_login_files
 from tests.support.own_server import Serving, serving
 from tests.support.pages import authority
 from tests.support.provision import ROOT
-from tests.support.static_hosts import nginx_with
+from tests.support.static_hosts import free_port, nginx_with
 from tests.support.wheels import make_wheel
 
 RECIPES = ROOT / "docs" / "recipes"
@@ -52,12 +51,6 @@ _PLACES = {
     "user": "www-data",
     "trusted": " --trusted-proxy 127.0.0.1",
 }
-
-
-def free_port() -> int:
-    """Return a port that nobody has now."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 def fill(wheels: Path) -> Path:

@@ -100,11 +100,16 @@ _SERVER: Final = """
 """
 
 
+def free_port() -> int:
+    """A port of this machine on which nobody listens now."""
+    with socket.create_server((_LOOPBACK, 0)) as free:
+        return int(free.getsockname()[1])
+
+
 @contextmanager
 def nginx(folder: Path, scratch: Path, root: Path | None = None) -> Iterator[str]:
     """Serve a bundle by nginx, with the settings that are in it, or what else is below a root."""
-    with socket.create_server((_LOOPBACK, 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     scratch.mkdir()
     place = {"folder": folder, "root": root or folder, "host": _LOOPBACK, "port": port}
     with nginx_with(_SERVER.format(**place), scratch, port):

@@ -18,7 +18,7 @@ from pyodide_mirror.server.run import server_config
 from tests.docs.tables import ROOT
 from tests.support.server_stock import stock, stocked
 from tests.support.server_wire import Answer, assert_readable, exchange
-from tests.support.static_hosts import nginx_with
+from tests.support.static_hosts import free_port, nginx_with
 from tests.support.wheels import make_wheel
 
 FILES = stock(2, 300_000)
@@ -78,8 +78,7 @@ def _counted(app: Any, asked: Counter[str]) -> Iterator[int]:
 
 @contextmanager
 def _in_front(scratch: Path, ours: int) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
+    port = free_port()
     scratch.mkdir()
     with nginx_with(_settings(scratch, ours, port), scratch, port):
         yield f"http://127.0.0.1:{port}"

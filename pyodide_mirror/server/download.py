@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Final
 from pyodide_mirror.transport import OnceMap
 
 from .disk import GRACE, Disk
+from .in_thread import in_thread
 from .received import ReceivedBytes
 from .upstream_client import UpstreamClient, UpstreamError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
     from pathlib import Path
 
 _log = logging.getLogger("pyodide_mirror.server")
@@ -108,7 +109,7 @@ class Download:
             raise self._error or UpstreamError("this server cannot store the file")
         return self.path
 
-    async def read(self, start: int, end: int | None) -> AsyncIterator[bytes]:
+    async def read(self, start: int, end: int | None) -> AsyncGenerator[bytes, None]:
         """The bytes from ``start`` to before ``end`` as they arrive; raises UpstreamError."""
         if self.path is not None:  # it was complete before anybody read
             async for piece in _pieces(self.path, start, self.received if end is None else end):
@@ -147,19 +148,20 @@ class Download:
             if self.path is None:
                 if not await self._is_here():
                     await self._fetch(places)
-                await asyncio.to_thread(self._bytes.flush)
-                self.path = await asyncio.to_thread(keep, self._bytes)
+                await in_thread(self._bytes.flush)
+                self.path = await in_thread(keep, self._bytes)
             self._settle(None)
         except UpstreamError as error:
             self._settle(error)
         except OSError as error:  # the disk has lost what it took
             _log.error("cannot store a file: %s", error)
             self._settle(UpstreamError("this server cannot store the file; its log says why"))
-        except BaseException:
+
+    def end(self) -> None:
+        """Let go of all once nothing is fetched any more, or nothing ever will be."""
+        if not self._done:
             self._settle(UpstreamError("the download was stopped"))
-            raise
-        finally:
-            self._close_if_unused()
+        self._close_if_unused()
 
     @property
     def digest(self) -> str:
@@ -378,6 +380,7 @@ class Downloads:
         self._tasks.add(task)
 
         def ended(task: asyncio.Task[None]) -> None:
+            download.end()  # here, as a task that is stopped at once never runs
             self._tasks.discard(task)
             if self._running.get(key) is download:
                 del self._running[key]

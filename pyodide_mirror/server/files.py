@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import re
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Final, TypedDict
 
@@ -19,7 +19,7 @@ from .upstream_client import UpstreamError
 from .zero_copy import ZERO_COPY, ShortFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncGenerator, Mapping
     from io import FileIO
     from pathlib import Path
 
@@ -59,13 +59,19 @@ class _Head(TypedDict):
 class _Arriving(StreamingResponse):
     """A body that may prove wrong when the head has long been sent."""
 
+    def __init__(self, pieces: AsyncGenerator[bytes, None], head: _Head) -> None:
+        super().__init__(pieces, **head)
+        self._pieces = pieces
+
     async def stream_response(self, send: Send) -> None:
         """Send what arrives; an answer that is never completed tells a client to discard it."""
         head = {"type": "http.response.start", "status": self.status_code}
         await send({**head, "headers": self.raw_headers})
         try:
-            async for piece in self.body_iterator:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            # Closed at once if the client leaves: the download counts who reads it.
+            async with aclosing(self._pieces) as pieces:
+                async for piece in pieces:
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
         except UpstreamError as error:
             _log.warning("a download was cut off: %s", error)
             return
@@ -175,7 +181,8 @@ async def answer(
         return Response(blob.content[start:end], status, headers, kind)
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=kind)
-    return _Arriving(blob.read(start, end), status, headers, media_type=kind)
+    head = _Head(status_code=status, headers=headers, media_type=kind)
+    return _Arriving(blob.read(start, end), head)
 
 
 def media_type(filename: str) -> str:

@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 
 from .cors import error_response
+from .in_thread import in_thread
 from .login import WHO
 from .source import DeniedError
 from .unfinished import locked_file, remove_orphans
@@ -94,7 +95,7 @@ class Uploads:
         with self._begin() as file:
             form = FormReader(request.headers.get("content-type", ""), file)
             async for content in self._pieces(request):
-                await asyncio.to_thread(form.feed, content)
+                await in_thread(form.feed, content)
             form.finish()
             name = form.filename
             project = check_fields(form.fields, name)
@@ -141,7 +142,7 @@ class Uploads:
                 return False
             if names_the_same(other.filename, name):
                 raise _conflict(other.filename)
-        await asyncio.to_thread(file.flush)
+        await in_thread(file.flush)
         target = self.folder / name
         try:
             await asyncio.to_thread(_publish, file.path, target)

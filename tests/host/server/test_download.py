@@ -793,6 +793,18 @@ async def test_closing_stops_what_is_under_way_and_tells_its_readers(
     assert unfinished(tmp_path / "cache") == []
 
 
+async def test_closing_tells_who_waits_for_one_that_had_not_begun_yet(
+    tmp_path: Path, client: Client
+) -> None:
+    downloads = Downloads(Disk(tmp_path / "cache", 1 << 30))
+    download = start(downloads, place(client, "http://127.0.0.1:1"))
+    await downloads.close()
+    async with asyncio.timeout(30):
+        with pytest.raises(UpstreamError, match="the download was stopped"):
+            await download.whole()
+    assert unfinished(tmp_path / "cache") == []
+
+
 async def test_a_bug_on_the_way_is_logged_and_told_to_the_readers(
     downloads: Downloads, caplog: pytest.LogCaptureFixture
 ) -> None:

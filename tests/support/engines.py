@@ -7,8 +7,10 @@ worker; all have micropip, pytest and our wheel loaded.
 
 import json
 import os
+import re
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -34,6 +36,7 @@ from tests.support.processes import OWN_GROUP, end_group
 LOOPBACK = "127.0.0.1"
 LAN_ADDRESS = "192.0.2.7"
 """Where Chromium finds this machine, too, as others in a network would (RFC 5737: nobody's)."""
+_WASM_FRAMES = re.compile(r"(?:^.*wasm-function\[.*\n?){2,}", re.MULTILINE)
 
 
 class Engine(_BrowserBaseRunner):
@@ -118,6 +121,14 @@ class Engine(_BrowserBaseRunner):
             self.javascript_setup()
             self.load_pyodide()
             yield
+
+    def run_js(self, code: str, pyodide_checks: bool = True) -> Any:
+        """Run JavaScript; the stack of an error has no frames of WebAssembly, which say nothing."""
+        try:
+            return super().run_js(code, pyodide_checks)
+        except JavascriptException as error:
+            error.stack = _WASM_FRAMES.sub("... WebAssembly\n", error.stack or "")
+            raise
 
     def initialize_pyodide(self) -> None:
         """Load what every test wants, our wheel included.
@@ -316,6 +327,20 @@ class WebKit(_SeleniumEngine):
         )
         self._closing.callback(stop_driver, service)
         return WebKitGTK(options=options, service=service)
+
+    def load_pyodide(self) -> None:
+        """Load Pyodide; once more where it fails.
+
+        Seen in one of thousands of pages: WebAssembly throws while Pyodide itself starts, when
+        nothing of ours is there yet.
+        """
+        try:
+            super().load_pyodide()
+        except JavascriptException as error:
+            print(f"Pyodide is loaded again, after {error}", file=sys.stderr)
+            self.prepare_driver()
+            self.javascript_setup()
+            super().load_pyodide()
 
     def _start_xvfb(self) -> str:
         """Start an X server on a display that is free, and return the display's name."""

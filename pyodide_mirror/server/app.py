@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from pyodide_mirror.model import is_project_name, normalize
 
-from . import files
+from .files import file_answer
 from .content_negotiation import MediaType, is_unchanged, requested
 from .cors import UPLOAD_PATHS, error_response
 from .freshness import wants_anew
@@ -207,7 +207,7 @@ class App:
         if file is None:
             raise Missing("no such file here")
         blob = await self.own_wheel.blob(PROJECT, file)
-        return await files.answer(request, file, blob, caching=_ASK_AGAIN)
+        return await file_answer(request, file, blob, caching=_ASK_AGAIN)
 
     def _check_package(self, filename: str) -> None:
         """Raise DeniedError for a package that is denied, though Pyodide's release has it."""
@@ -286,7 +286,7 @@ async def _file_answer(request: Request, find: Callable[[], Awaitable[_Found]]) 
         found = await find()
         # Another process, or a person, may just have removed it.
         with suppress(FileNotFoundError):
-            return await files.answer(
+            return await file_answer(
                 request, found.file, found.blob, caching=found.caching, coding=found.coding
             )
     raise Missing(f"{found.file.filename} has just been removed")

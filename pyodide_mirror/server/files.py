@@ -144,7 +144,7 @@ def _read_at(opened: FileIO, at: int, size: int) -> bytes:
     return opened.read(size)
 
 
-async def answer(
+async def file_answer(
     request: Request,
     file: File,
     blob: Stored | InMemory | Download,

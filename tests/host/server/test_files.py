@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from pyodide_mirror.model import File
 from pyodide_mirror.server import files
-from pyodide_mirror.server.files import answer
+from pyodide_mirror.server.files import file_answer
 from pyodide_mirror.server.source import Stored
 
 NAME = "x-1.0-py3-none-any.whl"
@@ -47,7 +47,7 @@ class Client:
                 left.set()
 
         file = File(filename=NAME, url="https://files.example/x", hashes={})
-        made = await answer(Request(scope), file, Stored(self.path), caching="no-cache")
+        made = await file_answer(Request(scope), file, Stored(self.path), caching="no-cache")
         await made(scope, receive, send)
 
     @property
@@ -121,7 +121,7 @@ async def test_one_that_is_cut_meanwhile_is_not_completed(
         async def ask(self) -> None:
             file = File(filename=NAME, url="https://files.example/x", hashes={})
             scope = {"type": "http", "method": "GET", "headers": []}
-            made = await answer(Request(scope), file, Stored(self.path), caching="no-cache")
+            made = await file_answer(Request(scope), file, Stored(self.path), caching="no-cache")
             os.truncate(self.path, 300_000)
 
             async def receive() -> MutableMapping[str, Any]:

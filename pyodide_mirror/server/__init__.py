@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING
 from pyodide_mirror._lazy import hand_on
 
 if TYPE_CHECKING:
+    from .answers import html_page, project_list
     from .build import create_app
-    from .content_negotiation import MediaType
-    from .disk import Disk
-    from .freshness import PAGE_TTL
-    from .pages import html_page, project_list
-    from .run import run_server
+    from .cache import Disk
+    from .running import run_server
     from .settings import (
         ACCESS_LOGS,
         DEFAULT_CACHE_SIZE,
@@ -26,5 +24,6 @@ if TYPE_CHECKING:
         check_page_ttl,
         check_public_url,
     )
+    from .web import PAGE_TTL, MediaType
 
 __getattr__, __dir__, __all__ = hand_on(__name__)

@@ -16,17 +16,27 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from pyodide_mirror.model import is_project_name, normalize
+from pyodide_mirror.server.answers import (
+    Packer,
+    Rendered,
+    Rendering,
+    can_be_packed,
+    file_answer,
+    project_list,
+)
+from pyodide_mirror.server.fetching import UpstreamError
+from pyodide_mirror.server.status import Status
+from pyodide_mirror.server.web import (
+    UPLOAD_PATHS,
+    MediaType,
+    error_response,
+    is_unchanged,
+    requested,
+    wants_anew,
+)
 
-from .files import file_answer
-from .content_negotiation import MediaType, is_unchanged, requested
-from .cors import UPLOAD_PATHS, error_response
-from .freshness import wants_anew
 from .own_wheel import PROJECT, OwnWheel
-from .packed import Packer, can_be_packed
-from .pages import Rendered, Rendering, project_list
 from .source import DeniedError, Missing, UnreadableError, parse_filename
-from .status import Status
-from .upstream_client import UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -34,13 +44,13 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from pyodide_mirror.model import File
+    from pyodide_mirror.server.cache import Download, Downloads
+    from pyodide_mirror.server.releases import Releases
+    from pyodide_mirror.server.uploads import Uploads
 
-    from .download import Download, Downloads
-    from .releases import Releases
     from .repository import Repository
     from .settings import Settings
     from .source import InMemory, Stored
-    from .uploads import Uploads
 
 _log = logging.getLogger("pyodide_mirror.server")
 PREFIXES: Final = ("/simple", "/pypi/simple")

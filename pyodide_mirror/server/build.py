@@ -8,32 +8,30 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .access_log import access_log
+from pyodide_mirror.server.access import (
+    CurrentRules,
+    LoginMiddleware,
+    Logins,
+    Users,
+    WatchedFile,
+    read_rules,
+    read_tokens,
+    read_users,
+)
+from pyodide_mirror.server.cache import Disk, Downloads
+from pyodide_mirror.server.fetching import UpstreamClient
+from pyodide_mirror.server.folders import local_folders
+from pyodide_mirror.server.observing import FORGETS, Counts, Observed, access_log
+from pyodide_mirror.server.releases import ReleaseFolder, Releases
+from pyodide_mirror.server.uploads import Uploads
+from pyodide_mirror.server.upstreams import CDNCopies, Upstream
+from pyodide_mirror.server.web import PAGE_TTL, AllowedHosts, CORSMiddleware, TrustedProxies
+
 from .app import App
-from .cdn_copies import CDNCopies
-from .cors import CORSMiddleware
-from .counts import FORGETS, Counts
-from .disk import Disk
-from .download import Downloads
-from .folders import local_folders
-from .forwarded import TrustedProxies
-from .freshness import PAGE_TTL
-from .hosts import AllowedHosts
-from .login import LoginMiddleware, Logins
-from .observed import Observed
 from .own_wheel import OwnWheel, resolver_wheel
 from .public import PublicParts
-from .release_folder import ReleaseFolder
-from .releases import Releases
 from .repository import Repository
-from .rules import CurrentRules, read_rules
 from .settings import DEFAULT_CACHE_SIZE, DEFAULT_TIMEOUT, DEFAULT_UPLOAD_LIMIT, Settings, make
-from .tokens import read_tokens
-from .uploads import Uploads
-from .upstream import Upstream
-from .upstream_client import UpstreamClient
-from .users import Users, read_users
-from .watched import WatchedFile
 
 if TYPE_CHECKING:
     import os
@@ -111,7 +109,7 @@ def build_app(settings: Settings) -> ASGIApp:
     cache = settings.cache or Path(tempfile.mkdtemp(prefix="pyodide-mirror-"))
     counts = FORGETS
     if settings.metrics != "off":
-        from .metrics import Metrics  # with the client library
+        from pyodide_mirror.server.status import Metrics
 
         counts = Metrics()
     disk = Disk(cache, settings.cache_size, counts=counts)

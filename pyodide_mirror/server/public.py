@@ -13,8 +13,9 @@ from .own_wheel import PROJECT
 from .source import DeniedError, UnreadableError
 
 if TYPE_CHECKING:
+    from pyodide_mirror.server.releases import Releases
+
     from .own_wheel import OwnWheel
-    from .releases import Releases
     from .repository import Repository
 
 HEALTH: Final = "/healthz"

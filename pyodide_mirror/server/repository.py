@@ -15,17 +15,17 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .rules import CurrentRules, Rules
+from pyodide_mirror.server.access import CurrentRules, Rules
+from pyodide_mirror.server.fetching import UpstreamError
+from pyodide_mirror.server.upstreams import Upstream
+
 from .source import DeniedError, InMemory, LocalSource, Missing, Source, Stored, tag_of
-from .upstream import Upstream
-from .upstream_client import UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
     from pyodide_mirror.model import File, ProjectPage
-
-    from .download import Download, Place
+    from pyodide_mirror.server.cache import Download, Place
 
 _log = logging.getLogger("pyodide_mirror.server")
 

@@ -23,10 +23,8 @@ from pyodide_mirror.model import (
     origin,
     split_http_url,
 )
-
-from .freshness import PAGE_TTL
-from .hosts import check_host
-from .rules import Rules, make_rules
+from pyodide_mirror.server.access import Rules, make_rules
+from pyodide_mirror.server.web import PAGE_TTL, check_host
 
 UPSTREAMS_VARIABLE: Final = "PYODIDE_MIRROR_UPSTREAMS"
 """Index URLs, with spaces or commas between them; they may carry ``user:password@``."""

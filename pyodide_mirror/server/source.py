@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pyodide_mirror.model import File, ProjectPage
-
-    from .download import Download
+    from pyodide_mirror.server.cache import Download
 
 UNVERIFIED = "unverified"
 """The tag of a file whose page gives no digest."""

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import ThreadedResolver
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from pyodide_mirror.server.upstream_client import (
+from pyodide_mirror.server.fetching.client import (
     Reach,
     ReachResolver,
     Refused,
@@ -224,7 +224,7 @@ def test_slow_readers_take_no_memory_and_get_all_in_the_end(
 
 _IMPATIENT = """
 import sys
-from pyodide_mirror.server import run
+from pyodide_mirror.server.running import run
 run.HEADERS_DUE = run.READ_WITHIN = 0.5
 run.MAX_CONNECTIONS = 30
 from pyodide_mirror.cli import main

@@ -147,23 +147,24 @@ def broken_links(name: str) -> list[str]:
 # --- what is made from the code -----------------------------------------------------------------
 
 
-def layers() -> list[list[str]]:
+def layers(within: str = PACKAGE.name) -> list[list[str]]:
     """Return the rooms, those that import the others first, as import-linter's contract has them.
 
-    Rooms of one layer do not import each other.
+    Rooms of one layer do not import each other. ``within``: the package they are in.
     """
     contracts = tomllib.loads(read("pyproject.toml"))["tool"]["importlinter"]["contracts"]
-    (order,) = (each["layers"] for each in contracts if each["type"] == "layers")
+    (order,) = (each["layers"] for each in contracts if each.get("containers") == [within])
     return [layer.split(" | ") for layer in order]
 
 
-def rooms() -> str:
+def rooms(within: str = PACKAGE.name) -> str:
     """Return the table of rooms: what each is, as its docstring says, and its modules."""
     rows = ["| | room | what it is | modules |", "|---|---|---|---|"]
-    for number, layer in enumerate(layers(), 1):
+    inside = ROOT.joinpath(*within.split("."))
+    for number, layer in enumerate(layers(within), 1):
         for room in layer:
-            folder = PACKAGE / room
-            source = folder / "__init__.py" if folder.is_dir() else PACKAGE / f"{room}.py"
+            folder = inside / room
+            source = folder / "__init__.py" if folder.is_dir() else inside / f"{room}.py"
             docstring = ast.get_docstring(ast.parse(source.read_text("utf-8"))) or ""
             sentence = docstring.partition("\n")[0].replace("``", "`")
             name = f"{room}/" if folder.is_dir() else room
@@ -173,9 +174,10 @@ def rooms() -> str:
 
 
 def modules_of(folder: Path) -> list[str]:
-    """Return the modules of a room: Python's without their suffix, and JavaScript's."""
+    """Return what a room consists of: Python's modules without their suffix, JavaScript, rooms."""
     python = [path.stem for path in folder.glob("*.py") if path.stem != "__init__"]
-    return sorted([*python, *(path.name for path in folder.glob("*.js"))])
+    inner = [f"{path.parent.name}/" for path in folder.glob("*/__init__.py")]
+    return sorted([*python, *inner, *(path.name for path in folder.glob("*.js"))])
 
 
 def reasons() -> str:
@@ -248,6 +250,7 @@ class Part:
 
 PARTS = (
     Part("CONTRIBUTING.md", "rooms", rooms),
+    Part("CONTRIBUTING.md", "rooms-of-the-server", lambda: rooms(f"{PACKAGE.name}.server")),
     Part("docs/reasons.md", "reasons", reasons),
     Part("docs/mirrors.md", "mirrors", mirrors),
     Part("docs/cdns.md", "cdns", cdns),

@@ -223,9 +223,12 @@ def test_what_contributing_names_is_there() -> None:
 
 
 def test_every_room_says_what_it_is() -> None:
-    rows = [line.split(" | ") for line in rooms().splitlines()[2:]]
-    assert [row[1].strip("`/") for row in rows] == [room for layer in layers() for room in layer]
-    assert [row for row in rows if not re.fullmatch(r".{10,}\.", row[2])] == []
+    for within in ("pyodide_mirror", "pyodide_mirror.server"):
+        rows = [line.split(" | ") for line in rooms(within).splitlines()[2:]]
+        there = [room for layer in layers(within) for room in layer]
+        assert [row[1].strip("`/") for row in rows] == there
+        assert [row for row in rows if not re.fullmatch(r".{10,}\.", row[2])] == []
+    assert {"build", "web/"} < set(modules_of(PACKAGE / "server"))
     assert sorted(modules_of(PACKAGE / "edge")) == ["file_hosts", "folder", "worker.js"]
 
 

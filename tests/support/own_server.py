@@ -118,7 +118,7 @@ def serving_here(
     import uvicorn
 
     from pyodide_mirror.server import create_app
-    from pyodide_mirror.server.run import server_config
+    from pyodide_mirror.server.running.run import server_config
 
     app = create_app(folder, upstreams=list(upstreams), **settings)
     with socket.create_server(("127.0.0.1", 0), backlog=256) as listening:

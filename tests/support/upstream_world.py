@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyodide_mirror.server.disk import Disk
-from pyodide_mirror.server.download import Downloads
-from pyodide_mirror.server.upstream import Limits, Upstream
-from pyodide_mirror.server.upstream_client import UpstreamClient
+from pyodide_mirror.server.cache.disk import Disk
+from pyodide_mirror.server.cache.download import Downloads
+from pyodide_mirror.server.fetching.client import UpstreamClient
+from pyodide_mirror.server.upstreams.upstream import Limits, Upstream
 from tests.support.asgi import WHEEL, Index, Origin, document, origin
 
 TIMEOUT, HASTY = 30.0, 0.1

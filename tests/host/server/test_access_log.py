@@ -13,11 +13,11 @@ import pytest
 from starlette.requests import ClientDisconnect
 
 from pyodide_mirror.server import create_app
-from pyodide_mirror.server.access_log import access_log
-from pyodide_mirror.server.counts import FORGETS
-from pyodide_mirror.server.forwarded import TrustedProxies
-from pyodide_mirror.server.hosts import AllowedHosts
-from pyodide_mirror.server.observed import Observed
+from pyodide_mirror.server.observing.counts import FORGETS
+from pyodide_mirror.server.observing.log import access_log
+from pyodide_mirror.server.observing.observed import Observed
+from pyodide_mirror.server.web.forwarded import TrustedProxies
+from pyodide_mirror.server.web.hosts import AllowedHosts
 from tests.host.server.test_app import shut
 from tests.support.asgi import ASGI, WHEEL, Answer, Index, ask, document, entry, origin
 from tests.support.logins import READER, UPLOADER, USER, basic, bearer, write_login_files
@@ -238,7 +238,7 @@ async def test_a_bug_is_a_line_too(
     def broken(*_: object) -> Any:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("pyodide_mirror.server.landing.Landing.page", broken)
+    monkeypatch.setattr("pyodide_mirror.server.status.landing.Landing.page", broken)
     answer = Answer()
     with pytest.raises(RuntimeError):  # for the server, which logs it
         await ask(app, "/", into=answer)
@@ -383,7 +383,7 @@ def test_a_client_too_many_is_a_line_too(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whom the server refuses before it asks the application."""
-    monkeypatch.setattr("pyodide_mirror.server.run.MAX_CONNECTIONS", 1)
+    monkeypatch.setattr("pyodide_mirror.server.running.run.MAX_CONNECTIONS", 1)
     with serving_here(upstreams=[], cache=tmp_path, access_log="text") as running:
         answer = get(f"{running.url}/simple/", "User-Agent: pip")
         assert answer.status == 503

@@ -21,8 +21,8 @@ from aiohttp import web
 from pyodide_mirror import CDNS, __version__
 from pyodide_mirror.own_wheels import page_wheel, page_wheels, whole_wheel
 from pyodide_mirror.server import create_app
-from pyodide_mirror.server.download import Downloads
-from pyodide_mirror.server.files import media_type
+from pyodide_mirror.server.answers.files import media_type
+from pyodide_mirror.server.cache.download import Downloads
 from pyodide_mirror.server.repository import Repository
 from pyodide_mirror.server.source import Stored
 from tests.support.asgi import (
@@ -679,7 +679,7 @@ async def test_on_a_full_disk_files_come_and_health_says_so(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("pyodide_mirror.server.disk.Unfinished._append", full)
+    monkeypatch.setattr("pyodide_mirror.server.cache.disk.Unfinished._append", full)
     for project, data in (("x", DATA), ("local-only", LOCAL.data)):
         answer = await world.get(await world.file_path(project))
         assert (answer.status, answer.body, answer.complete) == (200, data, True)
@@ -851,7 +851,7 @@ async def test_a_bug_is_500_in_words_that_tell_nothing(
     def broken(*_: object) -> Any:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("pyodide_mirror.server.landing.Landing.page", broken)
+    monkeypatch.setattr("pyodide_mirror.server.status.landing.Landing.page", broken)
     answer = Answer()
     with pytest.raises(RuntimeError):  # Starlette has it logged by the server
         await world.get("/", into=answer)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyodide_mirror.server.authorization import Password, Token, read_authorization
+from pyodide_mirror.server.access.authorization import Password, Token, read_authorization
 from tests.support.logins import basic
 
 

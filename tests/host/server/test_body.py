@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from pyodide_mirror.server import body as body_module
-from pyodide_mirror.server.upstream import Limits
-from pyodide_mirror.server.upstream_client import UpstreamError
+from pyodide_mirror.server.fetching import body as body_module
+from pyodide_mirror.server.fetching.client import UpstreamError
+from pyodide_mirror.server.upstreams.upstream import Limits
 from tests.support.asgi import JSON_TYPE, document
 from tests.support.upstream_world import a_world
 

@@ -1,6 +1,6 @@
 """The media type that a client gets: RFC 9110, section 12, by table."""
 
-from pyodide_mirror.server.content_negotiation import MediaType, is_unchanged, requested
+from pyodide_mirror.server.web.content_negotiation import MediaType, is_unchanged, requested
 
 JSON, HTML, PLAIN = MediaType.JSON, MediaType.HTML, MediaType.PLAIN_HTML
 J, H = "application/vnd.pypi.simple.v1+json", "application/vnd.pypi.simple.v1+html"

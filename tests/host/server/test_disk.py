@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pyodide_mirror.server.disk import Disk, Unfinished
+from pyodide_mirror.server.cache.disk import Disk, Unfinished
 
 A, B, C, D = (f"file-{letter * 64}" for letter in "abcd")
 HOUR = 3600.0
@@ -335,7 +335,7 @@ def test_orphans_of_a_killed_process_are_removed_at_the_next_start(
 def test_an_unfinished_file_of_a_living_process_stays(disk: Disk, clock: Clock) -> None:
     program = (
         "import sys, pathlib\n"
-        "from pyodide_mirror.server.disk import Disk\n"
+        "from pyodide_mirror.server.cache.disk import Disk\n"
         "with Disk(pathlib.Path(sys.argv[1]), 100).begin() as started:\n"
         "    started.write(b'half')\n"
         "    print('ready', flush=True)\n"

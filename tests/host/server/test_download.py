@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from pyodide_mirror.server.disk import GRACE, Disk, Unfinished
-from pyodide_mirror.server.download import Download, Downloads, Place
-from pyodide_mirror.server.received import WINDOW
-from pyodide_mirror.server.upstream_client import UpstreamClient, UpstreamError
+from pyodide_mirror.server.cache.disk import GRACE, Disk, Unfinished
+from pyodide_mirror.server.cache.download import Download, Downloads, Place
+from pyodide_mirror.server.cache.received import WINDOW
+from pyodide_mirror.server.fetching.client import UpstreamClient, UpstreamError
 from tests.support.asgi import origin
 from tests.zoo.server import Manner, Request, Response, Server
 
@@ -207,7 +207,7 @@ async def test_the_last_byte_waits_for_the_digest(
         await flushed.wait()
         return function(*given)
 
-    monkeypatch.setattr("pyodide_mirror.server.download.asyncio.to_thread", in_thread)
+    monkeypatch.setattr("pyodide_mirror.server.cache.download.asyncio.to_thread", in_thread)
     async with origin(held) as upstream:
         download = start(downloads, place(client, upstream.url))
         pieces = download.read(0, len(DATA))
@@ -303,7 +303,7 @@ async def test_an_absurd_size_is_refused(downloads: Downloads, client: Client) -
 async def test_a_body_without_end_is_stopped(
     downloads: Downloads, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pyodide_mirror.server.download.MAX_FILE_BYTES", 10_000)
+    monkeypatch.setattr("pyodide_mirror.server.cache.download.MAX_FILE_BYTES", 10_000)
     server = Server(lambda _: Response(body=DATA, manner=Manner.CHUNKED))
     download = start(downloads, place(client, f"http://127.0.0.1:{server.port}"))
     with pytest.raises(UpstreamError, match="more bytes than were announced"):
@@ -597,7 +597,7 @@ async def test_a_file_that_is_not_kept_waits_for_its_readers(
 async def test_a_file_that_is_not_kept_and_not_read_is_given_up(
     downloads: Downloads, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pyodide_mirror.server.download._NOBODY", 0.05)
+    monkeypatch.setattr("pyodide_mirror.server.cache.download._NOBODY", 0.05)
     SmallDisk(monkeypatch, 0)
     held = Held(LARGE)
     held.go.set()
@@ -645,7 +645,7 @@ async def test_a_disk_that_fails_at_the_end_is_told_as_such(
     def flush(_: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr("pyodide_mirror.server.disk.Unfinished.flush", flush)
+    monkeypatch.setattr("pyodide_mirror.server.cache.disk.Unfinished.flush", flush)
     held = Held()
     held.go.set()
     async with origin(held) as upstream:

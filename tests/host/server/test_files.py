@@ -11,8 +11,8 @@ import pytest
 from starlette.requests import Request
 
 from pyodide_mirror.model import File
-from pyodide_mirror.server import files
-from pyodide_mirror.server.files import file_answer
+from pyodide_mirror.server.answers import files
+from pyodide_mirror.server.answers.files import file_answer
 from pyodide_mirror.server.source import Stored
 
 NAME = "x-1.0-py3-none-any.whl"

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from pyodide_mirror.model import File, ProjectPage
-from pyodide_mirror.server import folder_files
-from pyodide_mirror.server.disk import Disk
-from pyodide_mirror.server.folder import Folder
-from pyodide_mirror.server.folder_files import upload_time
-from pyodide_mirror.server.folder_tree import SETTLED
+from pyodide_mirror.server.cache.disk import Disk
+from pyodide_mirror.server.folders import files as folder_files
+from pyodide_mirror.server.folders.files import upload_time
+from pyodide_mirror.server.folders.folder import Folder
+from pyodide_mirror.server.folders.tree import SETTLED
 from pyodide_mirror.server.source import UnreadableError
 from tests.support.wheels import Sdist, make_sdist, make_wheel
 
@@ -638,7 +638,7 @@ async def test_a_file_that_could_not_be_opened_is_tried_again(
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as patched:
-        patched.setattr("pyodide_mirror.server.folder_files.read_metadata", forbidden)
+        patched.setattr("pyodide_mirror.server.folders.files.read_metadata", forbidden)
         assert await names(folder) == [SDIST.filename]
         assert await folder.left_out() == {WHEEL.filename: "Permission denied"}
     assert await names(folder) == sorted([WHEEL.filename, SDIST.filename])

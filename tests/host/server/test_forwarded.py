@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies
 
-from pyodide_mirror.server.forwarded import TrustedProxies
-from pyodide_mirror.server.hosts import AllowedHosts
+from pyodide_mirror.server.web.forwarded import TrustedProxies
+from pyodide_mirror.server.web.hosts import AllowedHosts
 
 HOSTS = AllowedHosts(["packages.example", "127.0.0.1", "*"])
 NETWORKS = ["10.0.0.0/8", "192.0.2.1", "2001:db8:1::/48"]

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
 from pyodide_mirror.server import create_app
-from pyodide_mirror.server.freshness import ASK_EVERY, PAGE_TTL, fresh_for, lifetime, wants_anew
-from pyodide_mirror.server.upstream import FRESH_MISSING
+from pyodide_mirror.server.upstreams.upstream import FRESH_MISSING
+from pyodide_mirror.server.web.freshness import ASK_EVERY, PAGE_TTL, fresh_for, lifetime, wants_anew
 from tests.support.asgi import WHEEL, Index, ask, document, entry, origin, shut
 from tests.support.logins import BOTH, READER, UPLOADER, basic, bearer, write_login_files
 from tests.support.upstream_world import World, a_world

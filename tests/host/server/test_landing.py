@@ -15,16 +15,16 @@ from typing import Any
 import pytest
 
 from pyodide_mirror.server import create_app
-from pyodide_mirror.server.landing import Landing
-from pyodide_mirror.server.state import CacheState, RemoteState, State
-from pyodide_mirror.server.words import LANGUAGES, Words, best_language
+from pyodide_mirror.server.status.landing import Landing
+from pyodide_mirror.server.status.state import CacheState, RemoteState, State
+from pyodide_mirror.server.status.words import LANGUAGES, Words, best_language
 from tests.host.server.test_app import shut
 from tests.support.asgi import ASGI, Answer, Index, Origin, ask, document, entry, origin
 from tests.support.logins import READER, bearer, write_login_files
 from tests.support.wheels import make_wheel
 
 BASE = "http://mirror.localhost"
-WORDS = json.loads(Path("pyodide_mirror/server/words.json").read_text("utf-8"))
+WORDS = json.loads(Path("pyodide_mirror/server/status/words.json").read_text("utf-8"))
 LOCAL = make_wheel("acme-tool", "1.0")
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
@@ -142,8 +142,8 @@ def test_every_language_has_every_text_with_the_same_blanks() -> None:
 
 
 def test_every_text_is_used() -> None:
-    rooms = Path("pyodide_mirror/server")
-    code = "".join((rooms / f"{name}.py").read_text() for name in ("landing", "recipes", "lookup"))
+    room = Path("pyodide_mirror/server/status")
+    code = "".join((room / f"{name}.py").read_text() for name in ("landing", "recipes", "lookup"))
     assert WORDS["en"].keys() - set(re.findall(r"""["']([a-z.]+)["']""", code)) == set()
 
 

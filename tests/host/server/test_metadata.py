@@ -12,13 +12,13 @@ import pytest
 from aiohttp import web
 
 from pyodide_mirror.model import File
-from pyodide_mirror.server import metadata as metadata_module
-from pyodide_mirror.server.disk import Disk
-from pyodide_mirror.server.download import Downloads
-from pyodide_mirror.server.freshness import PAGE_TTL as FRESH
+from pyodide_mirror.server.cache.disk import Disk
+from pyodide_mirror.server.cache.download import Downloads
+from pyodide_mirror.server.fetching.client import UpstreamError
 from pyodide_mirror.server.source import Missing, Stored
-from pyodide_mirror.server.upstream import Upstream
-from pyodide_mirror.server.upstream_client import UpstreamError
+from pyodide_mirror.server.upstreams import metadata as metadata_module
+from pyodide_mirror.server.upstreams.upstream import Upstream
+from pyodide_mirror.server.web.freshness import PAGE_TTL as FRESH
 from tests.support.asgi import WHEEL, document, entry
 from tests.support.upstream_world import World, a_world, opened
 from tests.support.wheels import make_wheel

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pyodide_mirror import __version__
 from pyodide_mirror.server import create_app
-from pyodide_mirror.server.metrics import kind_of
+from pyodide_mirror.server.status.metrics import kind_of
 from tests.host.server.test_app import shut
 from tests.support.asgi import (
     ASGI,

@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 
 from pyodide_mirror.server import create_app
-from pyodide_mirror.server.run import server_config
+from pyodide_mirror.server.running.run import server_config
 from tests.docs.tables import ROOT
 from tests.support.server_stock import stock, stocked
 from tests.support.server_wire import Answer, assert_readable, exchange

@@ -16,11 +16,11 @@ from pyodide_mirror import __version__
 from pyodide_mirror.own_wheels import page_wheel, page_wheels, pure_wheel, whole_wheel
 from pyodide_mirror.rebuilt import rebuilt_wheel
 from pyodide_mirror.server import build, create_app
+from pyodide_mirror.server.access.rules import CurrentRules
 from pyodide_mirror.server.own_wheel import PROJECT, MadeWheels, OwnWheel
 from pyodide_mirror.server.repository import Repository
-from pyodide_mirror.server.rules import CurrentRules
 from pyodide_mirror.server.source import LocalSource
-from pyodide_mirror.server.upstream import Upstream
+from pyodide_mirror.server.upstreams.upstream import Upstream
 from tests.support.own_server import Serving, clean_environment, serving
 from tests.support.wheels import make_wheel
 
@@ -97,7 +97,7 @@ def check_command(venv: Path) -> None:
     installed = {path.name for path in venv.rglob("*.dist-info")}
     assert {f"{name.replace('-', '_')}-99.0.dist-info" for name in EXTRA} <= installed
     [package] = venv.rglob("pyodide_mirror/__init__.py")
-    assert (package.parent / "server" / "run.py").is_file()
+    assert (package.parent / "server" / "running" / "run.py").is_file()
 
 
 def test_pip_installs_a_command_that_works(server: Serving, venv: Path) -> None:

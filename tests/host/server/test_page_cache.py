@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pyodide_mirror.model import ProjectPage
-from pyodide_mirror.server.disk import Disk
-from pyodide_mirror.server.page_cache import CachedPage, PageCache
+from pyodide_mirror.server.cache.disk import Disk
+from pyodide_mirror.server.upstreams.page_cache import CachedPage, PageCache
 
 URL = "https://index.example/simple"
 

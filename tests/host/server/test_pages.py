@@ -11,9 +11,9 @@ import pytest
 
 from pyodide_mirror.index import parse_page
 from pyodide_mirror.model import File, ProjectPage
-from pyodide_mirror.server import pages
-from pyodide_mirror.server.content_negotiation import MediaType
-from pyodide_mirror.server.pages import Rendered, Rendering, project_list
+from pyodide_mirror.server.answers import pages
+from pyodide_mirror.server.answers.pages import Rendered, Rendering, project_list
+from pyodide_mirror.server.web.content_negotiation import MediaType
 
 BASE = "https://mirror.example/below"
 A, B = "a" * 64, "b" * 64

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pyodide_mirror.server.pyodide_lock import MAX_LOCK_BYTES, read_lock
+from pyodide_mirror.server.releases.pyodide_lock import MAX_LOCK_BYTES, read_lock
 
 DIGEST = "0123456789abcdef" * 4
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from pyodide_mirror.model import File, ProjectPage
-from pyodide_mirror.server.disk import Disk
-from pyodide_mirror.server.download import Download, Downloads, Place
+from pyodide_mirror.server.cache.disk import Disk
+from pyodide_mirror.server.cache.download import Download, Downloads, Place
+from pyodide_mirror.server.fetching.client import UpstreamClient, UpstreamError
 from pyodide_mirror.server.repository import FoundPage, Missing, Repository
 from pyodide_mirror.server.source import (
     LocalSource,
@@ -18,8 +19,7 @@ from pyodide_mirror.server.source import (
     file_key,
     tag_of,
 )
-from pyodide_mirror.server.upstream import Upstream
-from pyodide_mirror.server.upstream_client import UpstreamClient, UpstreamError
+from pyodide_mirror.server.upstreams.upstream import Upstream
 
 DATA = b"the content of a file"
 SHA256 = hashlib.sha256(DATA).hexdigest()

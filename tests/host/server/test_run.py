@@ -326,7 +326,7 @@ def test_options_reach_the_application(tmp_path: Path) -> None:
 # The port is nowhere to be seen then: the one line names the public URL.
 KNOWN_PORT = (
     "-c",
-    "import sys; from pyodide_mirror.server import run; real = run.listen\n"
+    "import sys; from pyodide_mirror.server.running import run; real = run.listen\n"
     "def listen(host, port):\n"
     "    found = real(host, port)\n"
     "    print('port', found.getsockname()[1], flush=True)\n"
@@ -390,7 +390,10 @@ def test_a_download_under_way_may_end_first(upstream: Upstream, tmp_path: Path) 
 
 
 def test_a_download_that_does_not_end_is_cut_off(upstream: Upstream, tmp_path: Path) -> None:
-    hasty = ("-c", "import sys; from pyodide_mirror.server import run; run.GRACE = 0.3\n" + MAIN)
+    hasty = (
+        "-c",
+        "import sys; from pyodide_mirror.server.running import run; run.GRACE = 0.3\n" + MAIN,
+    )
     with (
         upstream.held() as held,
         serving(None, [upstream.url], cache=tmp_path, program=hasty) as running,
@@ -704,7 +707,7 @@ def test_the_stock_is_what_it_should_be(server: Serving) -> None:
 
 _HURRIED = """
 import sys
-from pyodide_mirror.server import run
+from pyodide_mirror.server.running import run
 run.GRACE = 0
 from pyodide_mirror.cli import main
 sys.exit(main())

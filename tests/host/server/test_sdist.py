@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pyodide_mirror.server.sdist import read_pkg_info
+from pyodide_mirror.server.distributions.sdist import read_pkg_info
 from tests.support.wheels import make_sdist
 
 SDIST = make_sdist("acme-tool", "1.0")

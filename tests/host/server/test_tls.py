@@ -15,7 +15,7 @@ import trustme
 import uv
 from cryptography.hazmat.primitives import serialization
 
-from pyodide_mirror.server.tls import may_be_overheard, tls_context
+from pyodide_mirror.server.running.tls import may_be_overheard, tls_context
 from tests.support.own_server import Serving, clean_environment, serving
 from tests.support.pages import authority
 from tests.support.server_wire import parsed

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from pyodide_mirror.server.disk import Disk
-from pyodide_mirror.server.download import Download, Downloads, Place
-from pyodide_mirror.server.unfinished import SharedPart
-from pyodide_mirror.server.upstream_client import UpstreamClient, UpstreamError
+from pyodide_mirror.server.cache.disk import Disk
+from pyodide_mirror.server.cache.download import Download, Downloads, Place
+from pyodide_mirror.server.cache.unfinished import SharedPart
+from pyodide_mirror.server.fetching.client import UpstreamClient, UpstreamError
 from tests.support.asgi import origin
 
 pytest.importorskip("fcntl", reason="there are no such locks here")
@@ -157,7 +157,7 @@ async def test_one_that_was_finished_since_it_was_looked_for_is_used(
 
 _PROGRAM = """\
 import pathlib, sys
-from pyodide_mirror.server.disk import Disk
+from pyodide_mirror.server.cache.disk import Disk
 part = Disk(pathlib.Path(sys.argv[1]), 1 << 30).begin(sys.argv[2])
 part.write(sys.stdin.buffer.read(int(sys.argv[3])))
 print("ready", flush=True)

@@ -14,9 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pyodide_mirror.server import create_app, upload_form, uploads
-from pyodide_mirror.server.unfinished import locked_file
-from pyodide_mirror.server.upload_form import ReceivedFile
+from pyodide_mirror.server import create_app
+from pyodide_mirror.server.cache.unfinished import locked_file
+from pyodide_mirror.server.uploads import form as upload_form
+from pyodide_mirror.server.uploads import uploads
+from pyodide_mirror.server.uploads.form import ReceivedFile
 from tests.host.server.test_app import shut
 from tests.support.asgi import ASGI, Index, ask, document, entry, origin
 from tests.support.logins import (

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from pyodide_mirror.server import upstream as upstream_module
-from pyodide_mirror.server.freshness import PAGE_TTL as FRESH
-from pyodide_mirror.server.upstream import FRESH_MISSING, REST
-from pyodide_mirror.server.upstream_client import UpstreamError
+from pyodide_mirror.server.fetching.client import UpstreamError
+from pyodide_mirror.server.upstreams import upstream as upstream_module
+from pyodide_mirror.server.upstreams.upstream import FRESH_MISSING, REST
+from pyodide_mirror.server.web.freshness import PAGE_TTL as FRESH
 from tests.support.asgi import JSON_TYPE, WHEEL, Index, document, entry, origin
 from tests.support.upstream_world import HASTY, TIMEOUT, World, a_world, opened
 from tests.support.wheels import make_sdist, make_wheel

@@ -14,7 +14,7 @@ import trustme
 from aiohttp import web as aioweb
 from aiohttp.abc import ResolveResult
 
-from pyodide_mirror.server.upstream_client import (
+from pyodide_mirror.server.fetching.client import (
     REDIRECTS,
     UpstreamClient,
     UpstreamError,

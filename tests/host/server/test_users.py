@@ -9,11 +9,11 @@ from pathlib import Path
 import bcrypt
 import pytest
 
-from pyodide_mirror.server import users as module
+from pyodide_mirror.server.access import users as module
+from pyodide_mirror.server.access.tokens import Action, allowed_by, read_tokens
+from pyodide_mirror.server.access.users import REMEMBERED, Users, read_users
+from pyodide_mirror.server.access.watched import WatchedFile
 from pyodide_mirror.server.source import UnreadableError
-from pyodide_mirror.server.tokens import Action, allowed_by, read_tokens
-from pyodide_mirror.server.users import REMEMBERED, Users, read_users
-from pyodide_mirror.server.watched import WatchedFile
 from tests.support.logins import HASHED, PASSWORD, USER
 
 OTHER = "$2b$04$zy7RMKDDr0P0vcX9xFy9/uibmjUvZg9V2J0ojEjlzcjDnCWwouP1G"

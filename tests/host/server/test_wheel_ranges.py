@@ -9,9 +9,9 @@ import pytest
 from aiohttp import web
 
 from pyodide_mirror.model import File
-from pyodide_mirror.server import archive
-from pyodide_mirror.server.upstream_client import UpstreamClient, UpstreamError
-from pyodide_mirror.server.wheel_ranges import NoRangesError, read_remote_metadata
+from pyodide_mirror.server.distributions import archive
+from pyodide_mirror.server.fetching.client import UpstreamClient, UpstreamError
+from pyodide_mirror.server.upstreams.wheel_ranges import NoRangesError, read_remote_metadata
 from tests.support.asgi import WHEEL, Index, Origin, origin
 from tests.support.wheels import make_wheel
 

@@ -6,8 +6,8 @@ import signal
 
 import pytest
 
-from pyodide_mirror.server import workers
-from pyodide_mirror.server.workers import Workers
+from pyodide_mirror.server.running import workers
+from pyodide_mirror.server.running.workers import Workers
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no workers here")
 

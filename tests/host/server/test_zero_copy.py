@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import uvicorn
 
-from pyodide_mirror.server import zero_copy
-from pyodide_mirror.server.run import server_config
-from pyodide_mirror.server.zero_copy import ZERO_COPY, ZeroCopy
+from pyodide_mirror.server.running.run import server_config
+from pyodide_mirror.server.web import zero_copy
+from pyodide_mirror.server.web.zero_copy import ZERO_COPY, ZeroCopy
 from tests.support.own_server import Served, serving_here
 from tests.support.server_wire import Costs, connected, everything, files_of, get, parsed
 from tests.support.wheels import make_wheel

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from pyodide_mirror.server.disk import Disk
-from pyodide_mirror.server.download import Downloads
+from pyodide_mirror.server.cache.disk import Disk
+from pyodide_mirror.server.cache.download import Downloads
+from pyodide_mirror.server.fetching.client import UpstreamClient, UpstreamError
 from pyodide_mirror.server.repository import Missing, Repository
 from pyodide_mirror.server.source import Stored
-from pyodide_mirror.server.upstream import Upstream
-from pyodide_mirror.server.upstream_client import UpstreamClient, UpstreamError
+from pyodide_mirror.server.upstreams.upstream import Upstream
 from tests.support.wheels import INSTALLED, REBUILT
 from tests.zoo.parts import BY_FILENAME
 from tests.zoo.zoo import ANIMALS, Zoo

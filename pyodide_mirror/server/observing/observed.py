@@ -1,0 +1,74 @@
+"""ASGI middleware that sees each request and how its answer ended: for the log and the metrics.
+
+It is the outermost layer, so that what the others answer is seen as well, and so that all of them
+see the client's own address behind a trusted proxy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .handled import HANDLED, Handled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from pyodide_mirror.server.web import TrustedProxies
+
+    from .counts import Counts
+
+
+class Observed:
+    """Tells of each request once it has been answered.
+
+    ``tell``: the access log, say. It is called in the loop, and must neither block nor raise.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        proxies: TrustedProxies,
+        counts: Counts,
+        tell: Callable[[Handled], None] | None = None,
+    ) -> None:
+        self.app = app
+        self._proxies = proxies
+        self._counts = counts
+        self._tell = tell
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI)."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        scope = self._proxies.seen(scope)
+        handled = Handled(scope)
+
+        async def heard() -> Message:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                handled.note_left()
+            return message
+
+        async def told(message: Message) -> None:
+            try:
+                await send(message)
+            except OSError:  # so some servers say it (ASGI 2.4)
+                handled.note_left()
+                raise
+            handled.note_sent(message)
+
+        self._counts.begun()
+        try:
+            await self.app({**scope, HANDLED: handled}, heard, told)
+        finally:
+            handled.finish()
+            self._counts.answered(handled)
+            if self._tell is not None:
+                self._tell(handled)
+
+    def around(self, app: ASGIApp) -> Observed:
+        """The same middleware around another application."""
+        return Observed(app, self._proxies, self._counts, self._tell)

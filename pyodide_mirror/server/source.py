@@ -68,7 +68,7 @@ class Source(Protocol):
     async def page(self, project: str) -> ProjectPage | None:
         """The page of a normalized name; None when it has no such project.
 
-        Raises :class:`~pyodide_mirror.server.upstream_client.UpstreamError`, or
+        Raises :class:`~pyodide_mirror.server.fetching.UpstreamError`, or
         :class:`UnreadableError`, when it cannot tell.
         """
 

@@ -390,10 +390,8 @@ def test_a_download_under_way_may_end_first(upstream: Upstream, tmp_path: Path) 
 
 
 def test_a_download_that_does_not_end_is_cut_off(upstream: Upstream, tmp_path: Path) -> None:
-    hasty = (
-        "-c",
-        "import sys; from pyodide_mirror.server.running import run; run.GRACE = 0.3\n" + MAIN,
-    )
+    quick = "import sys; from pyodide_mirror.server.running import run; run.GRACE = 0.3\n"
+    hasty = ("-c", quick + MAIN)
     with (
         upstream.held() as held,
         serving(None, [upstream.url], cache=tmp_path, program=hasty) as running,

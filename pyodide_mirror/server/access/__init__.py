@@ -9,6 +9,6 @@ if TYPE_CHECKING:
     from .rules import CurrentRules, Rules, make_rules, read_rules
     from .tokens import read_tokens
     from .users import Users, read_users
-    from .watched import WatchedFile
+    from .watched import Changes, WatchedFile
 
 __getattr__, __dir__, __all__ = hand_on(__name__)

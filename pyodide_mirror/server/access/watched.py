@@ -20,6 +20,29 @@ T = TypeVar("T")
 _Stamp = tuple[int, int, int, int]
 
 
+class Changes:
+    """Tells whether a file may have changed since it was looked at before; the first time, it has.
+
+    For :data:`_MAY_CHANGE_UNSEEN` after a change it may have changed again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp: _Stamp | None = None
+
+    def look(self) -> bool:
+        """Whether it may have changed; raises OSError."""
+        stamp = _stamp_of(self._path)
+        if stamp == self._stamp:
+            return False
+        self._stamp = stamp if time.time_ns() - stamp[0] > _MAY_CHANGE_UNSEEN else None
+        return True
+
+    def forget(self) -> None:
+        """Take it for changed the next time."""
+        self._stamp = None
+
+
 class WatchedFile(Generic[T]):
     """A file whose text ``parse`` understands; ValueError of ``parse`` says what is wrong.
 
@@ -34,7 +57,7 @@ class WatchedFile(Generic[T]):
         self._path = path
         self._what = what
         self._parse = parse
-        self._stamp: _Stamp | None = None
+        self._changes = Changes(path)
         self._content = self._bytes()
         self._value: T | None = None
         self._problem = ""
@@ -55,13 +78,11 @@ class WatchedFile(Generic[T]):
 
     def _look(self) -> None:
         try:
-            stamp = _stamp_of(self._path)
+            if not self._changes.look():
+                return
         except OSError as error:
             raise ValueError(self._unreadable(error)) from None
-        if stamp == self._stamp:
-            return
         content = self._bytes()
-        self._stamp = stamp if time.time_ns() - stamp[0] > _MAY_CHANGE_UNSEEN else None
         if content == self._content and not self._problem:
             return
         self._content = content
@@ -90,7 +111,7 @@ class WatchedFile(Generic[T]):
         if problem != self._problem:
             _log.error("%s; nobody is let in by it until it can be used", problem)
         self._problem = problem
-        self._stamp = None
+        self._changes.forget()
 
 
 def _detail(error: ValueError) -> str:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 import uv
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from pyodide_mirror.server.running.tls import may_be_overheard, tls_context
@@ -115,6 +116,51 @@ def test_who_speaks_plain_http_to_it_does_no_harm(server: Serving, files: Path) 
         plain.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b"HTTP/1.1 200" not in plain.recv(1000)
     test_it_serves_by_https(server, files)
+
+
+def number_seen(server: Serving, files: Path, name: str = "localhost") -> int:
+    """The serial number of the certificate that a new connection gets."""
+    port = urlsplit(server.url).port or 0
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=30) as plain,
+        client(files).wrap_socket(plain, server_hostname=name) as connection,
+    ):
+        seen = connection.getpeercert() or {}
+    return int(str(seen["serialNumber"]), 16)
+
+
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])  # the second one is not sent as SNI
+def test_a_renewed_certificate_is_used_from_the_next_connection_on(
+    files: Path, tmp_path: Path, name: str
+) -> None:
+    first, second = (authority().issue_cert("127.0.0.1", "localhost") for _ in range(2))
+    numbers = [
+        x509.load_pem_x509_certificate(each.cert_chain_pems[0].bytes()).serial_number
+        for each in (first, second)
+    ]
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    first.cert_chain_pems[0].write_to_path(certificate)
+    first.private_key_pem.write_to_path(key)
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    options = ["--certfile", str(certificate), "--keyfile", str(key)]
+    with serving(wheels, options=options) as running:
+        assert number_seen(running, files, name) == numbers[0]
+        second.cert_chain_pems[0].write_to_path(certificate)
+        for _ in range(2):  # its key is not there yet
+            assert number_seen(running, files, name) == numbers[0]
+        certificate.rename(tmp_path / "elsewhere.pem")
+        assert number_seen(running, files, name) == numbers[0]
+        second.private_key_pem.write_to_path(key)
+        (tmp_path / "elsewhere.pem").rename(certificate)
+        for _ in range(2):
+            assert number_seen(running, files, name) == numbers[1]
+    told = [line for line in running.output.splitlines() if "the certificate before" in line]
+    assert [line.partition("for now: ")[2].replace(str(tmp_path), "") for line in told] == [
+        "--certfile '/cert.pem' and its key do not belong together",
+        "--certfile '/cert.pem' cannot be read: No such file or directory",
+    ]
+    assert "Traceback" not in running.output
 
 
 def test_both_may_be_in_one_file(files: Path) -> None:

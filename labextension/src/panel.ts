@@ -28,9 +28,9 @@ export class MirrorPanel extends Widget {
   private _dragged = -1;
   /** The kernel that was asked what there is. */
   private _asked: MirrorClient | null = null;
-  /** What is being done, in words, and whether anything is. */
+  /** What is being done, in words, and how much: a restart may ask the kernel meanwhile. */
   private _busy = "";
-  private _working = false;
+  private _working = 0;
 
   constructor(
     private _kernels: Kernels,
@@ -97,8 +97,8 @@ export class MirrorPanel extends Widget {
 
   /** Do something that may fail, and say meanwhile what that is. */
   private async _run(what: string, act: () => Promise<unknown>): Promise<void> {
-    this._busy = what;
-    this._working = true;
+    this._busy ||= what;
+    this._working += 1;
     this._problem.textContent = "";
     this._show();
     try {
@@ -106,8 +106,8 @@ export class MirrorPanel extends Widget {
     } catch (error) {
       this._problem.textContent = error instanceof Error ? error.message : String(error);
     }
-    this._busy = "";
-    this._working = false;
+    this._working -= 1;
+    this._busy = this._working ? this._busy : "";
     this._show();
   }
 
@@ -115,7 +115,7 @@ export class MirrorPanel extends Widget {
     if (this.isDisposed) {
       return;
     }
-    this.node.setAttribute("aria-busy", String(this._working));
+    this.node.setAttribute("aria-busy", String(this._working > 0));
     const client = this._kernels.client;
     const { title } = summary(client, this._trans);
     const event = client?.event?.kind === "progress" ? null : client?.event;

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _MAX_MEMBERS: Final = 100
 """Of a gzip file (RFC 1952, section 2.2); each costs as much as all that follow it."""
 
+PIECE: Final = 4 * 1024 * 1024
+"""Bytes that are unpacked at a time; after each, zlib copies what it has not read yet."""
+
 
 async def receive(
     answer: aiohttp.ClientResponse, max_bytes: int, enough: int | None = None
@@ -61,17 +64,22 @@ class TooLargeError(UpstreamError):
 
 
 def _unpack(body: bytes, coding: str, max_bytes: int) -> bytes:
-    content = bytearray()
+    pieces: list[bytes] = []
+    size = 0
     for _ in range(_MAX_MEMBERS):
         unpacker = zlib.decompressobj(_window(body, coding))
-        content += unpacker.decompress(body, max_bytes + 1 - len(content))
-        if len(content) > max_bytes:
-            raise TooLargeError(max_bytes)
+        # Piece by piece: zlib needs twice the memory for all of it at once.
+        while not unpacker.eof and (piece := unpacker.decompress(body, PIECE)):
+            size += len(piece)
+            if size > max_bytes:
+                raise TooLargeError(max_bytes)
+            pieces.append(piece)
+            body = unpacker.unconsumed_tail
         if not unpacker.eof:
             raise UpstreamError("its answer was cut off")
         body = unpacker.unused_data
         if coding == "deflate" or not body.startswith(b"\x1f\x8b"):
-            return bytes(content)  # what follows is no member: padding, say
+            return b"".join(pieces)  # what follows is no member: padding, say
     raise UpstreamError(f"its answer has more than {_MAX_MEMBERS} members of gzip")
 
 

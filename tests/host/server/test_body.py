@@ -37,8 +37,12 @@ CODINGS = {
 }
 
 
+@pytest.mark.parametrize("piece", [7, body_module.PIECE])
 @pytest.mark.parametrize(("coding", "packed"), CODINGS.values(), ids=CODINGS)
-async def test_it_is_unpacked(tmp_path: Path, coding: str, packed: bytes) -> None:
+async def test_it_is_unpacked(
+    tmp_path: Path, coding: str, packed: bytes, piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(body_module, "PIECE", piece)
     async with a_world(tmp_path) as world:
         world.index.page(packed, headers={"content-encoding": coding})
         assert await world.upstream.page("x") is not None

@@ -9,13 +9,15 @@ pages load and run nothing more.
 
 import base64
 import os
-import zipfile
+import shutil
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
+import coverage
 from coverage import CoverageData
 
 from tests.support import provision
@@ -26,13 +28,18 @@ _PATIENCE = 15.0
 _OF_COVERAGE = (VARIABLE, "COVERAGE_FILE", "COVERAGE_PROCESS_CONFIG")
 
 # Before anything of ours is imported. On Python 3.14 coverage's core is `sys.monitoring`, branches
-# included. No configuration file: pages have none.
+# included. No configuration file: pages have none. Tests of what is installed do not see it.
 _START = """
+import shutil
 import sysconfig
+from pathlib import Path
 from coverage import Coverage
-ours = sysconfig.get_path("purelib") + "/pyodide_mirror/*"
+site_packages = Path(sysconfig.get_path("purelib"))
+for metadata in site_packages.glob("coverage-*.dist-info"):
+    shutil.rmtree(metadata)
+ours = str(site_packages / "pyodide_mirror" / "*")
 Coverage(data_file=None, config_file=False, branch=True, include=[ours]).start()
-del Coverage, ours, sysconfig
+del Coverage, Path, metadata, ours, shutil, site_packages, sysconfig
 """
 _CARRY_OUT = """
 import base64
@@ -71,14 +78,14 @@ def measured(environ: Mapping[str, str]) -> dict[str, str]:
     ours = {name: value for name, value in os.environ.items() if name in _OF_COVERAGE}
     if len(ours) < len(_OF_COVERAGE):
         return dict(environ)
-    (wheel,) = wheels()
 
-    def unpack(folder: Path) -> None:
-        with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(folder)
+    def copy(folder: Path) -> None:
+        # With its compiled tracer: that in Python breaks off in some programs (IndexError).
+        shutil.copytree(Path(coverage.__file__).parent, folder / "coverage")
         Path(folder, "sitecustomize.py").write_text("import coverage\ncoverage.process_startup()\n")
 
-    folder = provision.made(wheel.parent.with_name(f"{wheel.parent.name}-at-start"), unpack)
+    named = f"{coverage.__version__}-{sys.implementation.cache_tag}"
+    folder = provision.made(provision.CACHE / "coverage" / named, copy)
     path = os.pathsep.join(filter(None, [environ.get("PYTHONPATH"), str(folder)]))
     return {**environ, **ours, "PYTHONPATH": path}
 

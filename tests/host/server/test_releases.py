@@ -157,7 +157,7 @@ async def test_parts_heads_and_conditions_are_those_of_other_files(
 async def test_no_bad_cdn_alone_gives_anything_that_seems_whole(
     start: Start, shared: CDNZoo, kind: str
 ) -> None:
-    app = start(shared.url(kind), timeout=0.3)
+    app = start(shared.url(kind), timeout=0.3 if kind == "hanging" else 30)
     answer = await get(app, ARRAYS.filename)
     assert not (answer.status == 200 and answer.complete)
     assert ARRAYS.data[-1:] not in answer.body[len(ARRAYS.data) - 1 :]
@@ -171,10 +171,10 @@ async def test_no_bad_cdn_alone_gives_anything_that_seems_whole(
 async def test_who_has_no_working_cdn_learns_what_is_wrong_with_each(
     start: Start, shared: CDNZoo
 ) -> None:
-    app = start(*map(shared.url, ("hanging", "503", "html")), timeout=0.3)
+    app = start(*map(shared.url, ("hanging", "503", "html")), timeout=2)
     text = (await get(app, FRAMES.filename)).text
     for name, what in [
-        ("hanging", "no answer within 0.3 s"),
+        ("hanging", "no answer within 2 s"),
         ("503", "it answers 503"),
         ("html", "is not Pyodide's (SHA-256 differs)"),
     ]:

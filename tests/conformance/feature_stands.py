@@ -124,7 +124,7 @@ def ours(role: str, upstream: str, scratch: Path) -> Iterator[Running]:
     if role == "closed" and _UPLOADS in known:
         options += [_UPLOADS, str(scratch / "uploads")]
     command = [sys.executable, "-m", "pyodide_mirror", "serve", *options]
-    command += ["--port", str(port), "--cache", str(scratch / "cache"), "--timeout", "5"]
+    command += ["--port", str(port), "--cache", str(scratch / "cache"), "--timeout", "20"]
     command += ["--pyodide", str(provision.pyodide_dist())]
     with _program(command, port, scratch) as log:
         url = f"http://127.0.0.1:{port}"

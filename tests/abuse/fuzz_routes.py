@@ -167,7 +167,7 @@ def fuzz(server: Serving, examples: int, *options: str) -> Fuzzed:
     command += ["run", str(SCHEMA), "--url", server.url, "--checks", ",".join(CHECKS)]
     command += ["--max-examples", str(examples), "--no-color", "--continue-on-failure"]
     command += ["--generation-database", "none", "--warnings", "off", *options]
-    # Forms at random are in tests/host/server/test_uploads.py: without --upload it is no route.
+    # No route without --upload; tests/host/server/uploads/test_uploads.py sends forms at random.
     command += ["--exclude-path", "/legacy/"]
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(

@@ -33,6 +33,7 @@ from tests.support.asgi import (
     Index,
     Origin,
     ask,
+    check_readable,
     document,
     entry,
     origin,
@@ -87,20 +88,6 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         )
         yield World(app, index, running)
         await shut(app)
-
-
-def check_readable(answer: Answer) -> None:
-    """What every answer must have, so that a page may read it."""
-    assert answer.headers["access-control-allow-origin"] == "*"
-    exposed = answer.headers["access-control-expose-headers"].lower().split(", ")
-    for name in ("etag", "content-length", "content-range", "accept-ranges", "last-modified"):
-        assert name in exposed
-    assert {"retry-after", "date"} <= set(exposed)
-    assert answer.headers["timing-allow-origin"] == "*"
-    assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert "access-control-allow-credentials" not in answer.headers
-    assert "set-cookie" not in answer.headers
 
 
 # --- pages --------------------------------------------------------------------------------------

@@ -19,8 +19,7 @@ from pyodide_mirror.server.cache.unfinished import locked_file
 from pyodide_mirror.server.uploads import form as upload_form
 from pyodide_mirror.server.uploads import uploads
 from pyodide_mirror.server.uploads.form import ReceivedFile
-from tests.host.server.test_app import shut
-from tests.support.asgi import ASGI, Index, ask, document, entry, origin
+from tests.support.asgi import ASGI, Index, ask, document, entry, origin, shut
 from tests.support.logins import (
     BOTH,
     READER,

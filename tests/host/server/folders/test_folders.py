@@ -10,8 +10,19 @@ from typing import Any
 import pytest
 
 from pyodide_mirror.server import create_app
-from tests.host.server.test_app import check_readable, shut
-from tests.support.asgi import ASGI, WHEEL, Answer, Index, Origin, ask, document, entry, origin
+from tests.support.asgi import (
+    ASGI,
+    WHEEL,
+    Answer,
+    Index,
+    Origin,
+    ask,
+    check_readable,
+    document,
+    entry,
+    origin,
+    shut,
+)
 from tests.support.wheels import Sdist, make_wheel
 
 BASE = "http://mirror.localhost"

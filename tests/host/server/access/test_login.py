@@ -10,8 +10,7 @@ import pytest
 
 from pyodide_mirror.own_wheels import page_wheel
 from pyodide_mirror.server import create_app
-from tests.host.server.test_app import shut
-from tests.support.asgi import WHEEL, Answer, Index, ask, document, entry, origin
+from tests.support.asgi import WHEEL, Answer, Index, ask, document, entry, origin, shut
 from tests.support.logins import (
     BOTH,
     HASHED,

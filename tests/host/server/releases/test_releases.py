@@ -24,8 +24,7 @@ from pyodide_mirror.loader import CoreFile
 from pyodide_mirror.server import create_app
 from pyodide_mirror.server.cache.disk import Disk
 from pyodide_mirror.server.releases import release_folder, releases
-from tests.host.server.test_app import check_readable, shut
-from tests.support.asgi import ASGI, Answer, ask
+from tests.support.asgi import ASGI, Answer, ask, check_readable, shut
 from tests.support.own_server import serving_here
 from tests.zoo.cdns import (
     ARRAYS,

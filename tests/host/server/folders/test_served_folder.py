@@ -13,8 +13,19 @@ import pytest
 import uv
 
 from pyodide_mirror.server import create_app
-from tests.host.server.test_app import check_readable, shut
-from tests.support.asgi import ASGI, WHEEL, Answer, Index, Origin, ask, document, entry, origin
+from tests.support.asgi import (
+    ASGI,
+    WHEEL,
+    Answer,
+    Index,
+    Origin,
+    ask,
+    check_readable,
+    document,
+    entry,
+    origin,
+    shut,
+)
 from tests.support.own_server import clean_environment, serving
 from tests.support.wheels import Sdist, make_wheel
 

@@ -18,8 +18,7 @@ from pyodide_mirror.server import create_app
 from pyodide_mirror.server.status.landing import Landing
 from pyodide_mirror.server.status.state import CacheState, RemoteState, State
 from pyodide_mirror.server.status.words import LANGUAGES, Words, best_language
-from tests.host.server.test_app import shut
-from tests.support.asgi import ASGI, Answer, Index, Origin, ask, document, entry, origin
+from tests.support.asgi import ASGI, Answer, Index, Origin, ask, document, entry, origin, shut
 from tests.support.logins import READER, bearer, write_login_files
 from tests.support.wheels import make_wheel
 

@@ -17,17 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pyodide_mirror import __version__
 from pyodide_mirror.server import create_app
 from pyodide_mirror.server.status.metrics import kind_of
-from tests.host.server.test_app import shut
-from tests.support.asgi import (
-    ASGI,
-    WHEEL,
-    Answer,
-    Index,
-    ask,
-    document,
-    entry,
-    origin,
-)
+from tests.support.asgi import ASGI, WHEEL, Answer, Index, ask, document, entry, origin, shut
 from tests.support.logins import READER, UPLOADER, bearer, write_login_files
 from tests.support.wheels import make_wheel
 

@@ -18,8 +18,7 @@ from pyodide_mirror.server.observing.log import access_log
 from pyodide_mirror.server.observing.observed import Observed
 from pyodide_mirror.server.web.forwarded import TrustedProxies
 from pyodide_mirror.server.web.hosts import AllowedHosts
-from tests.host.server.test_app import shut
-from tests.support.asgi import ASGI, WHEEL, Answer, Index, ask, document, entry, origin
+from tests.support.asgi import ASGI, WHEEL, Answer, Index, ask, document, entry, origin, shut
 from tests.support.logins import READER, UPLOADER, USER, basic, bearer, write_login_files
 from tests.support.own_server import serving_here
 from tests.support.server_wire import assert_readable, get

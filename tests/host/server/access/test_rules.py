@@ -16,8 +16,7 @@ from packaging.utils import canonicalize_name
 
 from pyodide_mirror.server import create_app
 from pyodide_mirror.server.access.rules import Pattern, make_rules, read_rules
-from tests.host.server.test_app import shut
-from tests.support.asgi import JSON_TYPE, Answer, Index, Origin, ask, document, entry, origin
+from tests.support.asgi import JSON_TYPE, Answer, Index, Origin, ask, document, entry, origin, shut
 from tests.support.wheels import Wheel, make_sdist, make_wheel
 
 OLD, NEW, NEXT = (make_wheel("x", version) for version in ("1.9", "2.0", "2.1rc1"))

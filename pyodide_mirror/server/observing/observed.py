@@ -69,6 +69,17 @@ class Observed:
             if self._tell is not None:
                 self._tell(handled)
 
+    def refused(self, client: tuple[str, int] | None, status: int, body: bytes) -> None:
+        """Tell of what the server could not read as a request, and has answered by itself."""
+        unknown = {"method": "-", "path": "-", "http_version": "-", "headers": []}
+        handled = Handled({"type": "http", "client": client, **unknown})
+        handled.note_sent({"type": "http.response.start", "status": status})
+        handled.note_sent({"type": "http.response.body", "body": body})
+        self._counts.begun()
+        self._counts.answered(handled)
+        if self._tell is not None:
+            self._tell(handled)
+
     def around(self, app: ASGIApp) -> Observed:
         """The same middleware around another application."""
         return Observed(app, self._proxies, self._counts, self._tell)

@@ -274,7 +274,10 @@ class _Protocol(HttpToolsProtocol):
         elif self.cycle is not None and not self.cycle.response_complete:
             self.cycle.keep_alive = False  # its answer is the last
         else:
-            self.transport.write(_refusal(status, sentence, self.app))
+            answer = _refusal(status, sentence, self.app)
+            self.transport.write(answer)
+            if isinstance(self.app, Observed):
+                self.app.refused(self.client, status, answer.partition(b"\r\n\r\n")[2])
             # If it were closed now, with input unread, the answer might never reach the client.
             if self.transport.can_write_eof():  # TLS has no half-closed connections
                 self.transport.write_eof()

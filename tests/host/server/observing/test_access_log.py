@@ -21,7 +21,7 @@ from pyodide_mirror.server.web.hosts import AllowedHosts
 from tests.support.asgi import ASGI, WHEEL, Answer, Index, ask, document, entry, origin, shut
 from tests.support.logins import READER, UPLOADER, USER, basic, bearer, write_login_files
 from tests.support.own_server import serving_here
-from tests.support.server_wire import assert_readable, get
+from tests.support.server_wire import assert_readable, exchange, get
 from tests.support.wheels import make_wheel
 
 LOCAL = make_wheel("local-only", "1.0")
@@ -390,6 +390,28 @@ def test_a_client_too_many_is_a_line_too(
     found = line(caplog)
     assert (found["client"], found["status"], found["agent"]) == ("127.0.0.1", "503", "pip")
     assert found["bytes"] == str(len(answer.body))
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"\x16\x03\x01 hello\r\n\r\n", "400"),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 70_000, "431"),
+    ],
+    ids=["no HTTP", "too long"],
+)
+def test_what_cannot_be_read_as_a_request_is_a_line_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, sent: bytes, status: str
+) -> None:
+    with serving_here(upstreams=[], cache=tmp_path, access_log="text") as running:
+        [answer] = exchange(running.url, sent)
+        found = line(caplog)
+        counted = get(f"{running.url}/metrics").text
+    assert str(answer.status) == found["status"] == status
+    assert (found["client"], found["request"], found["user"]) == ("127.0.0.1", "- - HTTP/-", "-")
+    assert (found["bytes"], found["end"]) == (str(len(answer.body)), "complete")
+    labels = f'{{kind="other",method="other",status="{status}"}}'
+    assert f"pyodide_mirror_http_requests_total{labels} 1.0" in counted
 
 
 async def test_what_is_no_request_is_passed_on(caplog: pytest.LogCaptureFixture) -> None:

@@ -39,7 +39,7 @@ from .own_wheel import PROJECT, OwnWheel
 from .source import DeniedError, Missing, UnreadableError, parse_filename
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from starlette.requests import Request
 
@@ -99,7 +99,7 @@ class App:
             _route("/", self.status.landing),
             _route("/healthz", self.status.health),
             _route("/metrics", self.status.metrics),
-            Route("/cache/{project}", self.forget, methods=["DELETE"]),
+            _route("/cache/{project}", self.forget, ["DELETE"]),
             _route("/files/{digest}/{project}/{filename}", self.file),
             _route("/pyodide/v{version}/full/", self.release),
             _route("/pyodide/v{version}/full/{filename}", self.release_file),
@@ -114,7 +114,7 @@ class App:
                 _route(f"{prefix}/{{project}}", self.with_slash),
             ]
         if self.uploads is not None:
-            routes += [Route(path, self.upload, methods=["GET", "POST"]) for path in UPLOAD_PATHS]
+            routes += [_route(path, self.upload, ["GET", "POST"]) for path in UPLOAD_PATHS]
         routes.append(_route("/{filename}", self.own_wheel_file))
 
         @asynccontextmanager
@@ -243,8 +243,15 @@ class App:
         return RedirectResponse(f"{self._base(request)}{path}{query}", 301, headers)
 
 
-def _route(path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> Route:
-    return Route(path, endpoint, methods=["GET", "HEAD"])
+def _route(
+    path: str,
+    endpoint: Callable[[Request], Awaitable[Response]],
+    methods: Sequence[str] = ("GET", "HEAD"),
+) -> Route:
+    route = Route(path, endpoint, methods=methods)
+    # Starlette's ends in `$`, which lets a line feed follow.
+    route.path_regex = re.compile(route.path_regex.pattern.removesuffix("$") + r"\Z")
+    return route
 
 
 def _prefix(request: Request) -> str:

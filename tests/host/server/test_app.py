@@ -138,6 +138,12 @@ async def test_what_is_not_the_url_of_a_page_is_redirected_to_it(world: World) -
     assert world.origin.requests == []
 
 
+async def test_no_path_may_have_a_line_feed_behind_it(world: World) -> None:
+    for path in ("/", "/healthz", "/simple/", "/simple/x/", "/pypi/simple/"):
+        assert (await world.get(f"{path}\n")).status == 404, path
+    assert world.origin.requests == []
+
+
 async def test_a_file_of_an_html_page_is_called_as_its_link_says(world: World) -> None:
     local = make_wheel("x", "1.0+cpu")
     encoded = local.filename.replace("+", "%2B")

@@ -134,6 +134,8 @@ through the same server. `nox -s corpus -- --top {len(rows)}` makes this page.
 {_told(rows)}.
 
 - *same*: both install exactly the same files.
+- *only ours*: the newest versions need something that has no wheel for Pyodide, and plain micropip
+  gives up; ours takes the newest ones that can be installed.
 - *neither*: something that the package requires has no wheel on PyPI that Pyodide can use.
   Pyodide's own builds (numpy, PyYAML, MarkupSafe and so on) come from its CDN, which was out of
   reach here.

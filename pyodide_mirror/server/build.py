@@ -109,7 +109,7 @@ def build_app(settings: Settings) -> ASGIApp:
     cache = settings.cache or Path(tempfile.mkdtemp(prefix="pyodide-mirror-"))
     counts = FORGETS
     if settings.metrics != "off":
-        from pyodide_mirror.server.status import Metrics
+        from pyodide_mirror.server.status import Metrics  # with the client library
 
         counts = Metrics()
     disk = Disk(cache, settings.cache_size, counts=counts)

@@ -65,9 +65,7 @@ class Observed:
             await self.app({**scope, HANDLED: handled}, heard, told)
         finally:
             handled.finish()
-            self._counts.answered(handled)
-            if self._tell is not None:
-                self._tell(handled)
+            self._ended(handled)
 
     def refused(self, client: tuple[str, int] | None, status: int, body: bytes) -> None:
         """Tell of what the server could not read as a request, and has answered by itself."""
@@ -76,6 +74,9 @@ class Observed:
         handled.note_sent({"type": "http.response.start", "status": status})
         handled.note_sent({"type": "http.response.body", "body": body})
         self._counts.begun()
+        self._ended(handled)
+
+    def _ended(self, handled: Handled) -> None:
         self._counts.answered(handled)
         if self._tell is not None:
             self._tell(handled)

@@ -203,11 +203,11 @@ async def test_the_last_byte_waits_for_the_digest(
     held = Held()
     held.go.set()
 
-    async def in_thread(function: Callable[..., object], *given: object) -> object:
+    async def late(function: Callable[..., object], *given: object) -> object:
         await flushed.wait()
         return function(*given)
 
-    monkeypatch.setattr("pyodide_mirror.server.cache.download.asyncio.to_thread", in_thread)
+    monkeypatch.setattr("pyodide_mirror.server.cache.download.in_thread", late)
     async with origin(held) as upstream:
         download = start(downloads, place(client, upstream.url))
         pieces = download.read(0, len(DATA))
